@@ -1,0 +1,46 @@
+/** The shared words of one lane: is its loop moving, whose agent runs, has somebody rung. Layout in slot-layout.ts. */
+import { DOORBELL, HEARTBEAT, LANE_INTS, RUNNING_SLOT } from "./slot-layout.ts";
+
+const BEAT_RANGE = 2 ** 31;
+
+export class LaneWords {
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(LANE_INTS * Int32Array.BYTES_PER_ELEMENT)) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory);
+  }
+
+  /** Lane: the loop moved. @param nowMs - epoch milliseconds */
+  beat(nowMs: number): void {
+    Atomics.store(this.#words, HEARTBEAT, nowMs % BEAT_RANGE || 1);
+  }
+
+  /** @returns milliseconds since the last beat, undefined before the first. @param nowMs - epoch milliseconds */
+  beatAge(nowMs: number): number | undefined {
+    const beat = Atomics.load(this.#words, HEARTBEAT);
+    return beat === 0 ? undefined : (nowMs - beat + BEAT_RANGE) % BEAT_RANGE;
+  }
+
+  /** Lane: agent code of this slot is entered; undefined: left. */
+  setRunning(slot: number | undefined): void {
+    Atomics.store(this.#words, RUNNING_SLOT, slot === undefined ? 0 : slot + 1);
+  }
+
+  /** @returns the slot whose agent code was entered last and not yet left by the loop */
+  runningSlot(): number | undefined {
+    const value = Atomics.load(this.#words, RUNNING_SLOT);
+    return value === 0 ? undefined : value - 1;
+  }
+
+  /** Main: an interrupt or boundary cancel was asked. */
+  ring(): void {
+    Atomics.add(this.#words, DOORBELL, 1);
+  }
+
+  /** @returns how often the bell has been rung; a change means: look at the running turns */
+  rings(): number {
+    return Atomics.load(this.#words, DOORBELL);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The life of a turn, of a session and of a lane, each written once. `docs/state-machines.md` is generated from these tables, and a
+ * test fails when they differ. Terminal states are empty rows.
+ */
+
+/**
+ * A turn in its lane.
+ *
+ *   T1. The agent runs only in `running`, and at most one turn of a session is between `staging` and its end.
+ *   T2. Every turn passes `sealed` or ends as `cancelled`: an interrupt that was accepted is never followed by another outcome.
+ *   T3. A turn ends once, in an empty row.
+ */
+export const TURN_TRANSITIONS = {
+  admitted: { stage: "staging", interrupt: "cancelled" },
+  staging: { run: "running", refuse: "draining" },
+  running: { settle: "draining" },
+  draining: { seal: "sealed", interrupt: "cancelled" },
+  sealed: { complete: "completed", fail: "failed" },
+  completed: {},
+  failed: {},
+  cancelled: {},
+} as const;
+export type TurnState = keyof typeof TURN_TRANSITIONS;
+export type TurnEvent = "stage" | "run" | "refuse" | "settle" | "seal" | "interrupt" | "complete" | "fail";
+
+/**
+ * A session on the main thread.
+ *
+ *   S1. A session is in the index exactly while it is `live`.
+ *   S2. Its slot is reused only after `gone`: the lane forgot it or is lost.
+ *   S3. Its capacity is held from `building` until it left `live` and its running turn has stopped.
+ */
+export const SESSION_TRANSITIONS = {
+  building: { register: "live", refuse: "leaving", laneLost: "gone" },
+  live: { archive: "leaving", discard: "leaving", close: "leaving", laneLost: "gone" },
+  leaving: { forgotten: "gone", laneLost: "gone" },
+  gone: {},
+} as const;
+export type SessionState = keyof typeof SESSION_TRANSITIONS;
+export type SessionEvent = "register" | "refuse" | "archive" | "discard" | "close" | "forgotten" | "laneLost";
+
+/**
+ * A lane: one worker thread and the sessions in it.
+ *
+ *   N1. A lane takes new sessions in `starting` (its port holds the commands) and `ready` only.
+ *   N2. A lane has ended when its thread's exit and its data port's close have both been seen; then, and only then, its callers are
+ *       settled and its words and slots freed.
+ */
+export const LANE_TRANSITIONS = {
+  starting: { loaded: "ready", stop: "stopping", ended: "lost" },
+  ready: { stop: "stopping", ended: "lost" },
+  stopping: { ended: "stopped" },
+  lost: {},
+  stopped: {},
+} as const;
+export type LaneState = keyof typeof LANE_TRANSITIONS;
+export type LaneEvent = "loaded" | "stop" | "ended";
+
+/** All machines by name: what docs and tests go through. */
+export const MACHINES = { turn: TURN_TRANSITIONS, session: SESSION_TRANSITIONS, lane: LANE_TRANSITIONS } as const;
+
+type Table = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** @returns the state that follows, or undefined when `event` is not legal in `state` */
+export function nextState<T extends Table>(table: T, state: keyof T & string, event: string): (keyof T & string) | undefined {
+  return table[state]?.[event];
+}
+
+/** As `nextState`, for transitions the code believes legal. @throws Error when they are not: a bug */
+export function advance<T extends Table>(table: T, state: keyof T & string, event: string): keyof T & string {
+  const next = nextState(table, state, event);
+  if (next === undefined) throw new Error(`illegal transition: ${event} in ${state}`);
+  return next;
+}

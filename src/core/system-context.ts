@@ -1,0 +1,85 @@
+/**
+ * System context staged for a session: text that goes into exactly the next model call, once.
+ *
+ * The host keeps the ledger (what is pending, which idempotency keys are taken), so that staging never waits for a lane; the lane
+ * keeps a replica of the pending part, and reports what its agent took.
+ */
+import type { AppendSystemContextRequest } from "../protocol/requests.ts";
+import type { PendingSystemContextAppend, SystemContextSnapshot } from "../protocol/session-model.ts";
+
+/** Stands between the system prompt and each block. */
+export const BLOCK_SEPARATOR = "\n\n---\n\n";
+/** Idempotency keys a session remembers at most; pending appends at most. The oldest applied key goes first. */
+export const CONTEXT_KEYS_MAX = 1024;
+
+type Seen = { text: string; source?: string; state: "pending" | "applied" };
+export type StageOutcome =
+  | { status: "staged"; append: PendingSystemContextAppend }
+  | { status: "duplicate" }
+  | { status: "conflict"; existing: Seen }
+  | { status: "empty" }
+  | { status: "full" };
+
+/** The host's side. */
+export class SystemContextLedger {
+  readonly #pending: PendingSystemContextAppend[] = [];
+  readonly #seen = new Map<string, Seen>();
+
+  /** @param nowMs - epoch milliseconds, kept as acceptedAt */
+  stage(request: AppendSystemContextRequest, nowMs: number): StageOutcome {
+    const text = request.text.trim();
+    if (text === "") return { status: "empty" };
+    const { source, idempotencyKey } = request;
+    const known = idempotencyKey === undefined ? undefined : this.#seen.get(idempotencyKey);
+    if (known !== undefined) {
+      return known.text === text && known.source === source ? { status: "duplicate" } : { status: "conflict", existing: { ...known } };
+    }
+    if (this.#pending.length >= CONTEXT_KEYS_MAX) return { status: "full" };
+    const append: PendingSystemContextAppend = { text, acceptedAt: nowMs };
+    if (source !== undefined) append.source = source;
+    if (idempotencyKey !== undefined) {
+      append.idempotencyKey = idempotencyKey;
+      this.#remember(idempotencyKey, { text, ...(source !== undefined && { source }), state: "pending" });
+    }
+    this.#pending.push(append);
+    return { status: "staged", append };
+  }
+
+  /** The agent took the oldest `count` pending appends. */
+  taken(count: number): void {
+    for (const { idempotencyKey } of this.#pending.splice(0, count)) {
+      const seen = idempotencyKey === undefined ? undefined : this.#seen.get(idempotencyKey);
+      if (seen) seen.state = "applied";
+    }
+  }
+
+  snapshot(): SystemContextSnapshot {
+    return {
+      pending: this.#pending.map((append) => ({ ...append })),
+      seen: Object.fromEntries([...this.#seen].map(([key, seen]) => [key, { ...seen }])),
+    };
+  }
+
+  #remember(key: string, seen: Seen): void {
+    this.#seen.set(key, seen);
+    if (this.#seen.size <= CONTEXT_KEYS_MAX) return;
+    for (const [oldest, { state }] of this.#seen) {
+      if (state === "pending") continue;
+      this.#seen.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** @returns appends as blocks, joined by the separator */
+export function renderBlocks(appends: readonly PendingSystemContextAppend[]): string {
+  return appends
+    .map(({ text, source }) => `[Runtime System Context]\n${source === undefined ? "" : `source: ${source}\n`}\n${text.trim()}`)
+    .join(BLOCK_SEPARATOR);
+}
+
+/** @returns the prompt with the blocks behind it; an empty prompt is replaced by them; no appends leave it as it is */
+export function withBlocks(systemPrompt: string, appends: readonly PendingSystemContextAppend[]): string {
+  if (appends.length === 0) return systemPrompt;
+  return systemPrompt === "" ? renderBlocks(appends) : `${systemPrompt}${BLOCK_SEPARATOR}${renderBlocks(appends)}`;
+}

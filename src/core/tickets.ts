@@ -1,0 +1,25 @@
+/**
+ * Tickets: host-wide numbers of turns, never reused, also not over restarts, because they are seeded from the clock and grow
+ * slower than it (at most 2^20 a millisecond would have to be spent to catch up with it).
+ */
+
+/** A source of tickets for one host. */
+export class TicketSource {
+  #last: number;
+
+  /** @param nowMs - epoch milliseconds; tickets start at 1,000 × that and stay safe integers until the year 2255 */
+  constructor(nowMs: number) {
+    this.#last = nowMs * 1000;
+  }
+
+  next(): number {
+    return ++this.#last;
+  }
+}
+
+const WORD_RANGE = 2 ** 31 - 1;
+
+/** @returns the 31-bit word that stands for a ticket in shared memory: 1 … 2^31 − 1, compared for equality only */
+export function ticketWord(ticket: number): number {
+  return 1 + (ticket % WORD_RANGE);
+}

@@ -1,0 +1,59 @@
+/** A bounded buffer of envelopes that loses the oldest, and says how many it lost, before what it kept. */
+import type { EventEnvelope } from "../protocol/events.ts";
+import { gapMarker } from "../protocol/events.ts";
+import { IdSource } from "../protocol/ids.ts";
+
+/** Envelopes a ring holds unless told otherwise. */
+export const RING_SIZE = 256;
+
+const markerIds = new IdSource();
+
+export class EventRing {
+  readonly #size: number;
+  readonly #sourceId: string;
+  #envelopes: EventEnvelope[] = [];
+  #head = 0;
+  #dropped = 0;
+
+  constructor(sourceId: string, size: number = RING_SIZE) {
+    this.#sourceId = sourceId;
+    this.#size = size;
+  }
+
+  get length(): number {
+    return this.#envelopes.length - this.#head;
+  }
+
+  /** @returns whether the oldest envelope was lost for it */
+  push(envelope: EventEnvelope): boolean {
+    this.#envelopes.push(envelope);
+    if (this.length <= this.#size) return false;
+    this.#take();
+    this.#dropped++;
+    return true;
+  }
+
+  /** Add without losing any: for a writer that is bounded by other means. */
+  keep(envelope: EventEnvelope): void {
+    this.#envelopes.push(envelope);
+  }
+
+  /** The next envelope: a gap marker (seq 0) first, if some were lost. */
+  shift(): EventEnvelope | undefined {
+    if (this.#dropped === 0) return this.length === 0 ? undefined : this.#take();
+    const timestampMs = Date.now();
+    const marker = { eventId: markerIds.next(timestampMs), sourceId: this.#sourceId, seq: 0, timestampMs, payload: gapMarker(this.#dropped) };
+    this.#dropped = 0;
+    return marker;
+  }
+
+  #take(): EventEnvelope {
+    const envelope = this.#envelopes[this.#head] as EventEnvelope;
+    this.#envelopes[this.#head++] = undefined as unknown as EventEnvelope;
+    if (this.#head === this.#envelopes.length || this.#head >= this.#size) {
+      this.#envelopes = this.#envelopes.slice(this.#head);
+      this.#head = 0;
+    }
+    return envelope;
+  }
+}

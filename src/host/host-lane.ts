@@ -1,0 +1,81 @@
+/** A lane as main sees it: its thread, its link, its words, and what is counted about it. */
+import type { LaneWords } from "../core/lane-words.ts";
+import type { LaneEvent, LaneState } from "../core/machines.ts";
+import { LANE_TRANSITIONS, advance } from "../core/machines.ts";
+import type { LaneReport } from "../protocol/frames.ts";
+import type { LaneSnapshot } from "../protocol/views.ts";
+import { LaneLink } from "./lane-link.ts";
+import type { LaneThread } from "./lane-thread.ts";
+
+export class HostLane {
+  readonly number: number;
+  readonly kind: "shared" | "dedicated";
+  readonly thread: LaneThread;
+  readonly words: LaneWords;
+  readonly link: LaneLink;
+  state: LaneState = "starting";
+  /** Sessions placed here: building, live or leaving. */
+  sessionCount = 0;
+  settledTurns = 0;
+  failedTurns = 0;
+  strayErrors = 0;
+
+  constructor(
+    number: number,
+    kind: "shared" | "dedicated",
+    thread: LaneThread,
+    words: LaneWords,
+    onReports: (lane: HostLane, reports: LaneReport[]) => void,
+    onGarbage: (lane: HostLane, error: unknown) => void,
+  ) {
+    this.number = number;
+    this.kind = kind;
+    this.thread = thread;
+    this.words = words;
+    this.link = new LaneLink(`lane-${number}`, thread.transport, (reports) => onReports(this, reports), (error) => onGarbage(this, error));
+  }
+
+  /** Whether sessions may be placed here (N1). */
+  get isOpen(): boolean {
+    return this.state === "starting" || this.state === "ready";
+  }
+
+  get hasEnded(): boolean {
+    return this.state === "lost" || this.state === "stopped";
+  }
+
+  step(event: LaneEvent): void {
+    this.state = advance(LANE_TRANSITIONS, this.state, event);
+  }
+
+  /** Make the lane look at its running turns: the bell for a busy loop, a record for a sleeping one. */
+  wake(): void {
+    this.words.ring();
+    this.link.send([9]);
+  }
+
+  /** @param runningTurns - turns this lane owes, counted by whoever holds them. @param nowMs - epoch milliseconds */
+  inspect(runningTurns: number, nowMs: number): LaneSnapshot {
+    const { number, kind, state, sessionCount, settledTurns, failedTurns, strayErrors, link } = this;
+    const heartbeatAgeMs = this.words.beatAge(nowMs);
+    const utilization = this.hasEnded ? undefined : this.thread.utilization();
+    return {
+      lane: number,
+      kind,
+      state,
+      ...(!this.hasEnded && { threadId: this.thread.threadId }),
+      sessions: sessionCount,
+      runningTurns,
+      ...(heartbeatAgeMs !== undefined && { heartbeatAgeMs }),
+      sentFrames: link.sentFrames,
+      sentRecords: link.sentRecords,
+      receivedFrames: link.receivedFrames,
+      receivedRecords: link.receivedRecords,
+      outboxRecords: link.waiting,
+      settledTurns,
+      failedTurns,
+      strayErrors,
+      ...(utilization !== undefined && { utilization }),
+    };
+  }
+}

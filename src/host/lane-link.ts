@@ -1,0 +1,76 @@
+/** Main's end of a lane's data port: commands go out in batches, reports come in, both are counted. */
+import type { LaneCommand, LaneReport } from "../protocol/frames.ts";
+import { REPORTS } from "../protocol/frames.ts";
+import { frameReader } from "../transport/codec.ts";
+import { Outbox } from "../transport/outbox.ts";
+import { traceFrame } from "../transport/trace.ts";
+import type { FrameTransport } from "../transport/transport.ts";
+
+const readReports = frameReader<LaneReport>(REPORTS);
+
+export class LaneLink {
+  readonly #transport: FrameTransport;
+  readonly #outbox: Outbox<LaneCommand>;
+  sentFrames = 0;
+  sentRecords = 0;
+  receivedFrames = 0;
+  receivedRecords = 0;
+
+  /**
+   * @param name - for the trace
+   * @param onReports - called with every frame's records, in order
+   * @param onGarbage - called with a frame that is not ours
+   */
+  constructor(name: string, transport: FrameTransport, onReports: (reports: LaneReport[]) => void, onGarbage: (error: unknown) => void) {
+    this.#transport = transport;
+    this.#outbox = new Outbox<LaneCommand>(
+      (frame, records) => {
+        this.sentFrames++;
+        this.sentRecords += records;
+        traceFrame("sent", name, frame.byteLength, records);
+        transport.send(frame);
+      },
+      (command, error) => {
+        throw new Error(`a command of opcode ${command[0]} cannot be encoded`, { cause: error });
+      },
+    );
+    transport.onFrame((frame) => {
+      let reports: LaneReport[];
+      try {
+        reports = readReports(frame);
+      } catch (error) {
+        onGarbage(error);
+        return;
+      }
+      this.receivedFrames++;
+      this.receivedRecords += reports.length;
+      traceFrame("received", name, frame.byteLength, reports.length);
+      onReports(reports);
+    });
+  }
+
+  /** Commands waiting for the flush. */
+  get waiting(): number {
+    return this.#outbox.size;
+  }
+
+  /** @param bytes - rough size of the payload, where it may be large */
+  send(command: LaneCommand, bytes = 0): void {
+    this.#outbox.append(command, bytes);
+  }
+
+  /** For commands of any size. */
+  sendSized(command: LaneCommand): void {
+    this.#outbox.appendSized(command);
+  }
+
+  /** Do not wait for the checkpoint. */
+  flush(): void {
+    this.#outbox.flush();
+  }
+
+  share(segment: SharedArrayBuffer): void {
+    this.#outbox.flush();
+    this.#transport.share(segment);
+  }
+}

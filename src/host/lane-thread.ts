@@ -1,0 +1,92 @@
+/** The thread of a lane: a piscina pool of exactly one worker, whose one task is the lane. The only file that names piscina. */
+import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
+
+import { Piscina } from "piscina";
+
+import type { LaneControl, LaneTask } from "../lane/run-lane.ts";
+import type { HostOptions } from "../protocol/options.ts";
+import { connectTo } from "../transport/comlink-port.ts";
+import { PortTransport } from "../transport/port-transport.ts";
+import type { FrameTransport } from "../transport/transport.ts";
+
+/** How a thread ended. */
+export interface LaneEnd {
+  readonly exitCode: number;
+  /** What brought it down, when it was not told to stop. */
+  readonly error?: Error;
+}
+
+type Remote<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never };
+export type RemoteLaneControl = Remote<LaneControl>;
+
+export interface LaneThread {
+  readonly transport: FrameTransport;
+  /** A call to a thread that has ended never settles: race it with `ended`. */
+  readonly control: RemoteLaneControl;
+  /** Settles when the worker's exit and the data port's close have both been seen, so every frame it sent has been read. */
+  readonly ended: Promise<LaneEnd>;
+  readonly threadId: number;
+  /** Share of time the loop was busy since it started, 0..1; undefined when the thread does not run. */
+  utilization(): number | undefined;
+  /** End after what is queued; `ended` settles. */
+  stop(): void;
+  /** End now, in the middle of whatever it does. */
+  kill(): void;
+}
+
+const ENTRY = fileURLToPath(new URL("../../workers/lane.js", import.meta.url));
+
+export type LaneSettings = Omit<LaneTask, "data" | "control">;
+
+/** Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port. */
+export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"]): LaneThread {
+  const data = new MessageChannel();
+  const control = new MessageChannel();
+  const pool = new Piscina({
+    filename: ENTRY,
+    minThreads: 0,
+    maxThreads: 1,
+    // The default stops the timers of an idle worker.
+    atomics: "disabled",
+    recordTiming: false,
+    // Agents see what the operator named. The accelerator is a native addon, which must not be in a thread that may be killed.
+    env: { ...options.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: "true" },
+    ...(options.execArgv && { execArgv: options.execArgv }),
+    ...(options.resourceLimits && { resourceLimits: options.resourceLimits as Record<string, number> }),
+  });
+  pool.on("error", () => {}); // the same error ends the task, and with it the lane
+  const abort = new AbortController();
+  const task: LaneTask = { ...settings, data: data.port2, control: control.port2 };
+  const closed = new Promise<void>((resolve) => data.port1.once("close", resolve));
+  const running = pool.run(task, { transferList: [data.port2, control.port2] as never, signal: abort.signal });
+  const worker = pool.threads[0] as Worker;
+  const exited = new Promise<number>((resolve) => worker.once("exit", resolve));
+  let failure: Error | undefined;
+  let isStopping = false;
+  running
+    .catch((error: Error) => (failure = error))
+    .finally(() => void pool.destroy())
+    .catch(() => {}); // destroying a pool whose worker is gone already
+  const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;
+
+  return {
+    transport: new PortTransport(data.port1, { poll: settings.poll }),
+    control: remote,
+    threadId: worker.threadId,
+    ended: Promise.all([exited, closed]).then(([exitCode]) => {
+      control.port1.close();
+      return failure === undefined || isStopping ? { exitCode } : { exitCode, error: failure };
+    }),
+    utilization: () => {
+      const { active, idle } = worker.performance.eventLoopUtilization();
+      return active + idle > 0 ? active / (active + idle) : undefined;
+    },
+    stop: () => {
+      isStopping = true;
+      void remote.stop();
+    },
+    kill: () => abort.abort(),
+  };
+}

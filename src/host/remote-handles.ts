@@ -1,0 +1,133 @@
+/**
+ * Handles of an agent on the main thread: async wrappers around a port to its lane, never raw proxies.
+ *
+ *   H1. A call settles by the agent's answer or by the session's leaving; then, and for every later call, with SESSION_NOT_FOUND.
+ *   H2. A handle's port is closed when its session leaves.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
+
+import type { HandleApi, HandleOutcome } from "../lane/handle-server.ts";
+import type { SessionError } from "../protocol/errors.ts";
+import { fromWire, notFound } from "../protocol/errors.ts";
+import type {
+  CommsCommand,
+  CommsReceipt,
+  HandleKind,
+  InjectOutcome,
+  InjectSource,
+  PeerDescription,
+  RemoteCommsRuntime,
+  RemoteInteractionSubscription,
+  RemoteSubscribableInjector,
+} from "../protocol/handles.ts";
+import { HANDLE_BITS } from "../protocol/handles.ts";
+import type { JsonValue } from "../protocol/json.ts";
+import { connectTo, handOver } from "../transport/comlink-port.ts";
+import type { SessionEntry } from "./session-entry.ts";
+
+type RemoteApi = { [M in keyof HandleApi]: (...args: Parameters<HandleApi[M]>) => Promise<Awaited<ReturnType<HandleApi[M]>>> };
+
+/** One open handle: calls that can be cut short together. */
+export class RemoteHandle {
+  readonly #entry: SessionEntry;
+  readonly #port: MessagePort;
+  readonly #api: RemoteApi;
+  readonly #waiting = new Set<(error: SessionError) => void>();
+  #isDead = false;
+
+  private constructor(entry: SessionEntry, port: MessagePort) {
+    this.#entry = entry;
+    this.#port = port;
+    this.#api = connectTo<HandleApi>(port) as unknown as RemoteApi;
+    port.unref(); // an open handle is no reason to keep a process
+  }
+
+  /** @returns the handle, or undefined when the agent does not offer it or the session left meanwhile */
+  static async open(entry: SessionEntry, kind: HandleKind): Promise<RemoteHandle | undefined> {
+    if ((entry.handleBits & HANDLE_BITS[kind]) === 0) return undefined;
+    const { port1, port2 } = new MessageChannel();
+    const handle = new RemoteHandle(entry, port1);
+    (entry.remotes ??= new Set()).add(handle);
+    try {
+      const isOpen = await handle.#race(entry.lane.thread.control.openHandle(entry.slot, entry.generation, kind, handOver(port2)));
+      if (isOpen) return handle;
+    } catch {
+      // The session left while the handle was being opened: there is none.
+    }
+    entry.remotes?.delete(handle);
+    handle.die();
+    return undefined;
+  }
+
+  /** The session has left (H1, H2). */
+  die(): void {
+    if (this.#isDead) return;
+    this.#isDead = true;
+    const error = notFound(this.#entry.id);
+    for (const reject of this.#waiting) reject(error);
+    this.#waiting.clear();
+    this.#port.close();
+  }
+
+  async call(method: string, ...args: unknown[]): Promise<JsonValue | undefined> {
+    return this.#value(await this.#race(this.#api.call(method, args)));
+  }
+
+  async subscribe(body: string, source: InjectSource): Promise<RemoteInteractionSubscription> {
+    const { id, stream } = this.#value(await this.#race(this.#api.subscribe(body, source))) as { id: string; stream: number };
+    const step = async (): Promise<IteratorResult<JsonValue, undefined>> => {
+      const next = this.#value(await this.#race(this.#api.next(stream))) as { done: true } | { done: false; value: JsonValue };
+      return next.done ? { done: true, value: undefined } : { done: false, value: next.value };
+    };
+    const leave = async (): Promise<IteratorResult<JsonValue, undefined>> => {
+      if (!this.#isDead) await this.#race(this.#api.leave(stream)).catch(() => {}); // left either way
+      return { done: true, value: undefined };
+    };
+    return { id, events: { [Symbol.asyncIterator]: () => ({ next: step, return: leave }) } };
+  }
+
+  #value(outcome: HandleOutcome): JsonValue | undefined {
+    if (outcome.ok) return outcome.value;
+    throw fromWire(outcome.error, this.#entry.id);
+  }
+
+  #race<T>(call: Promise<T>): Promise<T> {
+    if (this.#isDead) return Promise.reject(notFound(this.#entry.id));
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.add(reject);
+      const done = (): void => void this.#waiting.delete(reject);
+      call.then(
+        (value) => {
+          done();
+          resolve(value);
+        },
+        (error: unknown) => {
+          done();
+          reject(error);
+        },
+      );
+    });
+  }
+}
+
+/** The wrapper of an injector; `injectWithSubscription` answers SESSION_UNSUPPORTED unless the agent's is subscribable. */
+export function remoteInjector(handle: RemoteHandle): RemoteSubscribableInjector {
+  return {
+    inject: async (body: string, source: InjectSource) => ((await handle.call("inject", body, source)) ?? "ok") as InjectOutcome,
+    injectWithSubscription: (body: string, source: InjectSource) => handle.subscribe(body, source),
+  };
+}
+
+export function remoteComms(handle: RemoteHandle): RemoteCommsRuntime {
+  return {
+    publicKey: async () => (await handle.call("publicKey")) as string | undefined,
+    addTrustedPeer: async (peer: PeerDescription) => void (await handle.call("addTrustedPeer", peer)),
+    removeTrustedPeer: async (name: string) => (await handle.call("removeTrustedPeer", name)) === true,
+    send: async (command: CommsCommand) => (await handle.call("send", command)) as CommsReceipt,
+    peers: async () => ((await handle.call("peers")) ?? []) as unknown as PeerDescription[],
+    peerCount: async () => Number(await handle.call("peerCount")),
+    drainMessages: async () => ((await handle.call("drainMessages")) ?? []) as JsonValue[],
+    dismissReceived: async () => (await handle.call("dismissReceived")) === true,
+  };
+}

@@ -1,0 +1,59 @@
+/** The events of one session on main: stamped into envelopes once, and fanned out to subscribers and the turn's own consumer. */
+import type { SlotTable } from "../core/slot-table.ts";
+import type { EventEnvelope } from "../protocol/events.ts";
+import type { EventReport } from "../protocol/frames.ts";
+import { eventIdOf, eventIdTail } from "../protocol/ids.ts";
+import { RING_SIZE } from "./event-ring.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import { Subscription } from "./session-event-stream.ts";
+
+export class SessionChannel {
+  readonly #sourceId: string;
+  readonly #tail: string;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #onCount: (count: number) => void;
+
+  /** @param onCount - told how many subscribers there are, whenever that changes */
+  constructor(sessionId: string, onCount: (count: number) => void) {
+    this.#sourceId = `session:${sessionId}`;
+    this.#tail = eventIdTail(sessionId);
+    this.#onCount = onCount;
+  }
+
+  get subscribers(): number {
+    return this.#subscriptions.size;
+  }
+
+  envelope(report: EventReport): EventEnvelope {
+    const [, , , , seq, timestampMs, payload] = report;
+    return { eventId: eventIdOf(timestampMs, seq, this.#tail), sourceId: this.#sourceId, seq, timestampMs, payload };
+  }
+
+  publish(envelope: EventEnvelope): void {
+    for (const subscription of this.#subscriptions) subscription.push(envelope);
+  }
+
+  /** @param size - envelopes its ring holds */
+  subscribe(size: number = RING_SIZE): Subscription {
+    const subscription = new Subscription(this.#sourceId, size, () => {
+      this.#subscriptions.delete(subscription);
+      this.#onCount(this.#subscriptions.size);
+    });
+    this.#subscriptions.add(subscription);
+    this.#onCount(this.#subscriptions.size);
+    return subscription;
+  }
+
+  /** The session has left: every stream ends. */
+  close(): void {
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#subscriptions.clear();
+  }
+}
+
+/** @returns the entry's channel, made now if it has none. Subscribers are counted in shared memory, where the lane sees them. */
+export function channelOf(entry: SessionEntry, table: SlotTable): SessionChannel {
+  return (entry.channel ??= new SessionChannel(entry.id, (count) => {
+    if (entry.state !== "gone") table.setSubscribers(entry.slot, count);
+  }));
+}

@@ -1,0 +1,172 @@
+/**
+ * Creates sessions: capacity, placement, build in the lane, registration, first turn.
+ *
+ *   K1. Capacity is taken before anything is built and given back on every way out.
+ *   K2. The first turn is admitted before the session can be seen, so nobody else's turn can come first.
+ *   K3. A caller that gives up before admission leaves nothing behind: what was built is disposed.
+ */
+import type { SessionError } from "../protocol/errors.ts";
+import { agentFailure, hostClosed } from "../protocol/errors.ts";
+import type { BuiltReport } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import { IdSource } from "../protocol/ids.ts";
+import type { CallOptions, CreateSessionRequest } from "../protocol/requests.ts";
+import type { RunResult } from "../protocol/views.ts";
+import type { HostLane } from "./host-lane.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionHost } from "./session-host.ts";
+import type { TurnStart } from "./turn-table.ts";
+
+interface Build {
+  readonly entry: SessionEntry;
+  /** Undefined: deferred, no turn. */
+  readonly firstTurn: TurnStart | undefined;
+  readonly options: CallOptions;
+  readonly resolve: (result: RunResult | Promise<RunResult>) => void;
+  readonly reject: (error: unknown) => void;
+  /** The caller has been answered already. */
+  isAbandoned: boolean;
+  cleanup: () => void;
+}
+
+/** Where a create comes from and goes to, already checked. */
+export interface CreateOrder {
+  readonly request: CreateSessionRequest;
+  readonly agent: string;
+  /** Id of the session to resume, which keeps it. */
+  readonly resumeId: SessionId | undefined;
+  readonly firstTurn: TurnStart | undefined;
+  readonly options: CallOptions;
+}
+
+export class SessionCreator {
+  readonly #host: SessionHost;
+  readonly #ids = new IdSource();
+  readonly #builds = new Map<SessionEntry, Build>();
+  #waiters: { resolve: (id: SessionId) => void; reject: (error: unknown) => void }[] = [];
+
+  constructor(host: SessionHost) {
+    this.#host = host;
+  }
+
+  /** Sessions being built. */
+  get building(): number {
+    return this.#builds.size;
+  }
+
+  /** @throws SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
+  create(order: CreateOrder): Promise<RunResult> {
+    const { registry, pool } = this.#host;
+    this.#host.assertOpen();
+    const permit = registry.capacity.tryTake();
+    if (permit === undefined) throw this.#full();
+    let entry: SessionEntry;
+    try {
+      const lane = order.request.isolation === "dedicated" ? pool.startDedicated() : pool.placeShared();
+      entry = registry.open(order.resumeId ?? this.#ids.next(Date.now()), lane, permit, order.request.labels);
+    } catch (error) {
+      permit.release();
+      throw error;
+    }
+    const { onEvent: _, ...request } = order.request;
+    entry.lane.link.sendSized([1, entry.slot, entry.generation, entry.id, order.agent, request]);
+    return new Promise((resolve, reject) => {
+      const build: Build = { entry, firstTurn: order.firstTurn, options: order.options, resolve, reject, isAbandoned: false, cleanup: () => {} };
+      this.#builds.set(entry, build);
+      const { signal } = order.options;
+      if (signal === undefined) return;
+      const onAbort = (): void => {
+        build.isAbandoned = true;
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      build.cleanup = () => signal.removeEventListener("abort", onAbort);
+    });
+  }
+
+  /** The lane built the session. */
+  built(entry: SessionEntry, report: BuiltReport): void {
+    const build = this.#take(entry);
+    if (build === undefined) return;
+    const [, , , id, createdAt, handleBits, lastAssistantText] = report;
+    const { registry } = this.#host;
+    const isTaken = registry.find(id) !== undefined;
+    entry.id = isTaken ? entry.id : id;
+    const refusal = !this.#host.isOpen ? hostClosed() : isTaken ? agentFailure("internal_error", `Duplicate session ID generated: ${id}`) : undefined;
+    if (build.isAbandoned || refusal) {
+      registry.leave(entry, "refuse");
+      build.reject(refusal);
+      return;
+    }
+    entry.createdAt = createdAt;
+    entry.handleBits = handleBits;
+    entry.lastAssistantText = lastAssistantText;
+    this.#register(entry, build);
+  }
+
+  #register(entry: SessionEntry, { firstTurn, options, resolve, reject }: Build): void {
+    const { registry, turns } = this.#host;
+    if (firstTurn === undefined) {
+      registry.register(entry);
+      this.#announce(entry.id);
+      resolve({ text: "", sessionId: entry.id, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } });
+      return;
+    }
+    let ticket: number;
+    try {
+      ticket = turns.admit(entry, options.onAdmitted); // K2
+    } catch (error) {
+      registry.leave(entry, "refuse");
+      reject(error);
+      return;
+    }
+    registry.register(entry);
+    const wasAwaited = this.#announce(entry.id);
+    resolve(turns.start(entry, ticket, firstTurn, wasAwaited));
+  }
+
+  /** The lane could not build the session. */
+  failed(entry: SessionEntry, error: SessionError): void {
+    this.#take(entry)?.reject(error);
+    this.#host.registry.forgotten(entry);
+  }
+
+  /** The lane ended while it built. The registry frees what the sessions held. */
+  laneLost(lane: HostLane, error: SessionError): void {
+    for (const entry of this.#builds.keys()) if (entry.lane === lane) this.#take(entry)?.reject(error);
+  }
+
+  /** @returns what resolves at the next registration only */
+  nextRegistration(): Promise<SessionId> {
+    this.#host.assertOpen();
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** No session will be registered any more. */
+  close(): void {
+    for (const { reject } of this.#waiters.splice(0)) reject(hostClosed());
+  }
+
+  /** @returns whether anybody waited */
+  #announce(id: SessionId): boolean {
+    const waiters = this.#waiters;
+    if (waiters.length === 0) return false;
+    this.#waiters = [];
+    for (const { resolve } of waiters) resolve(id);
+    return true;
+  }
+
+  #take(entry: SessionEntry): Build | undefined {
+    const build = this.#builds.get(entry);
+    this.#builds.delete(entry);
+    build?.cleanup();
+    return build;
+  }
+
+  #full(): SessionError {
+    const { liveCount, capacity } = this.#host.registry;
+    return agentFailure("internal_error", `Max sessions reached (${liveCount}/${capacity.max})`, {
+      details: { reason: "capacity", live: liveCount, max: capacity.max },
+    });
+  }
+}

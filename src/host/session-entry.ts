@@ -1,0 +1,51 @@
+/** Main's record of a session: where it lives and what main itself knows of it. Counts and usage are in shared memory. */
+import type { Permit } from "../core/admission.ts";
+import type { SessionEvent, SessionState } from "../core/machines.ts";
+import { SESSION_TRANSITIONS, advance } from "../core/machines.ts";
+import type { SystemContextLedger } from "../core/system-context.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { HostLane } from "./host-lane.ts";
+import type { RemoteHandle } from "./remote-handles.ts";
+import type { SessionChannel } from "./session-channel.ts";
+import type { Turn } from "./turn.ts";
+
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+
+export class SessionEntry {
+  /** Given by the host, unless the builder chooses another; fixed once registered. */
+  id: SessionId;
+  readonly slot: number;
+  readonly generation: number;
+  readonly lane: HostLane;
+  readonly permit: Permit;
+  readonly labels: Readonly<Record<string, string>>;
+  state: SessionState = "building";
+  /** The agent's, as epoch milliseconds. */
+  createdAt = 0;
+  lastAssistantText: string | undefined;
+  /** HANDLE_BITS of what the agent offers. */
+  handleBits = 0;
+  /** The turn admitted last, until it settles. */
+  turn: Turn | undefined;
+  /** Exports, history pages and context writes that wait for the lane. */
+  queries = 0;
+  isArchived = false;
+  // Made when first needed: most sessions have none of these.
+  ledger: SystemContextLedger | undefined;
+  channel: SessionChannel | undefined;
+  remotes: Set<RemoteHandle> | undefined;
+
+  constructor(place: { id: SessionId; slot: number; generation: number; lane: HostLane; permit: Permit; labels: Record<string, string> | undefined }) {
+    this.id = place.id;
+    this.slot = place.slot;
+    this.generation = place.generation;
+    this.lane = place.lane;
+    this.permit = place.permit;
+    this.labels = place.labels === undefined || Object.keys(place.labels).length === 0 ? NO_LABELS : Object.freeze({ ...place.labels });
+  }
+
+  /** Apply an event of the session machine. @throws Error when it is illegal: a bug */
+  step(event: SessionEvent): void {
+    this.state = advance(SESSION_TRANSITIONS, this.state, event);
+  }
+}

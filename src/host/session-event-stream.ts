@@ -1,0 +1,63 @@
+/** A subscriber's view of a session's events: a lossy ring with gap markers, read by polling or as an async iterable. */
+import type { EventEnvelope } from "../protocol/events.ts";
+import { EventRing } from "./event-ring.ts";
+
+/** Everything emitted from the subscription on, until the session leaves. A slow reader loses the oldest and is told how many. */
+export interface SessionEventStream extends AsyncIterableIterator<EventEnvelope> {
+  /** Synchronous poll: the next envelope (possibly a gap marker), or undefined when there is none now. */
+  tryNext(): EventEnvelope | undefined;
+  /** No more will come; what the ring holds can still be read. */
+  readonly closed: boolean;
+}
+
+export class Subscription implements SessionEventStream {
+  readonly #ring: EventRing;
+  readonly #onLeave: () => void;
+  #waiting: ((step: IteratorResult<EventEnvelope, undefined>) => void)[] = [];
+  #isClosed = false;
+
+  /** @param onLeave - the reader has left; called at most once, not after `close` */
+  constructor(sourceId: string, size: number, onLeave: () => void) {
+    this.#ring = new EventRing(sourceId, size);
+    this.#onLeave = onLeave;
+  }
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** From the hub. Never waits and never fails. */
+  push(envelope: EventEnvelope): void {
+    const waiting = this.#waiting.shift();
+    if (waiting) waiting({ done: false, value: envelope });
+    else this.#ring.push(envelope);
+  }
+
+  /** From the hub: the session has left. */
+  close(): void {
+    this.#isClosed = true;
+    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
+  }
+
+  tryNext(): EventEnvelope | undefined {
+    return this.#ring.shift();
+  }
+
+  next(): Promise<IteratorResult<EventEnvelope, undefined>> {
+    const envelope = this.#ring.shift();
+    if (envelope !== undefined) return Promise.resolve({ done: false, value: envelope });
+    if (this.#isClosed) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  return(): Promise<IteratorResult<EventEnvelope, undefined>> {
+    if (!this.#isClosed) this.#onLeave();
+    this.close();
+    while (this.#ring.shift() !== undefined); // the reader left: nothing is kept for it
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

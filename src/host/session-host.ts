@@ -1,0 +1,251 @@
+/**
+ * The dispatcher: owns every part of a host on the main thread and routes what lanes report to them. Transport and threads are below
+ * it, the public services above; it takes requests that are already checked.
+ *
+ *   G1. Nothing here waits for a lane but what says so: create, queries, shutdown.
+ *   G2. When a lane ends, everything it owed is settled, in the order turns, builds, sessions, before it is replaced.
+ */
+import { SlotTable } from "../core/slot-table.ts";
+import type { SessionError } from "../protocol/errors.ts";
+import { agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
+import type { LaneCommand, LaneReport } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { HostOptions } from "../protocol/options.ts";
+import type { HostSnapshot } from "../protocol/views.ts";
+import { RequestTable } from "../transport/request-table.ts";
+import type { HostLane } from "./host-lane.ts";
+import type { StartThread } from "./lane-pool.ts";
+import { LanePool } from "./lane-pool.ts";
+import type { LaneEnd } from "./lane-thread.ts";
+import { startLaneThread } from "./lane-thread.ts";
+import { resolveAgents } from "./resolve-agents.ts";
+import { SessionCreator } from "./session-creator.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import { SessionRegistry } from "./session-registry.ts";
+import { Supervisor } from "./supervisor.ts";
+import { TurnTable } from "./turn-table.ts";
+import { overloaded } from "./overloaded.ts";
+
+/** Exports, history pages and context writes a session may have waiting. */
+export const QUERIES_MAX = 1024;
+/** Milliseconds beyond the grace that an interrupted turn gets at shutdown before its lane is stopped under it. */
+const SHUTDOWN_SLACK_MS = 1000;
+
+export class SessionHost {
+  readonly options: HostOptions;
+  readonly table = new SlotTable();
+  readonly agents: Readonly<Record<string, string>>;
+  readonly registry: SessionRegistry;
+  readonly turns: TurnTable;
+  readonly pool: LanePool;
+  readonly creator: SessionCreator;
+  readonly #requests = new RequestTable<SessionEntry>();
+  readonly #supervisor: Supervisor;
+  #state: HostSnapshot["state"] = "open";
+  #shutdown: Promise<void> | undefined;
+
+  private constructor(options: HostOptions, startThread: StartThread) {
+    this.options = options;
+    this.agents = resolveAgents(options.agent);
+    this.#supervisor = new Supervisor(this.table, options.interruptGraceMs, options.logger);
+    this.registry = new SessionRegistry(
+      this.table,
+      options,
+      (segment) => this.pool.share(segment),
+      (entry) => this.#sessionGone(entry),
+    );
+    this.turns = new TurnTable(
+      this.table,
+      (turn) => this.#supervisor.watch(turn),
+      ({ entry }) => this.registry.turnSettled(entry),
+    );
+    this.pool = new LanePool(
+      options,
+      this.agents,
+      this.table,
+      {
+        onReports: (lane, reports) => this.#onReports(lane, reports),
+        onGarbage: (lane, error) => this.#onStray(lane, String(error)),
+        onEnded: (lane, end) => this.#laneEnded(lane, end),
+      },
+      startThread,
+    );
+    this.creator = new SessionCreator(this);
+  }
+
+  /**
+   * Start the lanes and load the agents.
+   *
+   * @param startThread - how to start a lane's thread; tests put their own
+   * @throws SessionError INVALID_PARAMS when an agent does not load; nothing is left behind
+   */
+  static async open(options: HostOptions, startThread: StartThread = startLaneThread): Promise<SessionHost> {
+    const host = new SessionHost(options, startThread);
+    try {
+      await host.pool.open();
+      return host;
+    } catch (error) {
+      await host.pool.close();
+      throw error;
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  /** @throws SessionError HOST_CLOSED */
+  assertOpen(): void {
+    if (!this.isOpen) throw hostClosed();
+  }
+
+  /** @throws SessionError SESSION_NOT_FOUND */
+  live(id: SessionId): SessionEntry {
+    const entry = this.registry.find(id);
+    if (entry === undefined) throw notFound(id);
+    return entry;
+  }
+
+  /** Ask a session's lane, behind what is queued for the session. Waits for a running turn. */
+  async query<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
+    if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
+    entry.queries++;
+    try {
+      const { id, reply } = this.#requests.open<T>(entry);
+      entry.lane.link.sendSized(command(id));
+      return await reply;
+    } finally {
+      entry.queries--;
+    }
+  }
+
+  // ── what lanes report ──
+
+  #onReports(lane: HostLane, reports: LaneReport[]): void {
+    for (const report of reports) this.#onReport(lane, report);
+  }
+
+  #onReport(lane: HostLane, report: LaneReport): void {
+    switch (report[0]) {
+      case 6:
+        this.#requests.resolve(report[1], report[2]);
+        return;
+      case 7:
+        this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
+        return;
+      case 10:
+        this.#onStray(lane, report[1]);
+        return;
+      default: {
+        const entry = this.registry.at(report[1], report[2]);
+        // Filters what a slot's former owner left in the port (GENERATION).
+        if (entry?.lane === lane) this.#onSessionReport(lane, entry, report);
+      }
+    }
+  }
+
+  #onSessionReport(lane: HostLane, entry: SessionEntry, report: Exclude<LaneReport, [6 | 7 | 10, ...unknown[]]>): void {
+    switch (report[0]) {
+      case 1:
+        this.creator.built(entry, report);
+        return;
+      case 2:
+        this.creator.failed(entry, fromWire(report[3]));
+        return;
+      case 3:
+        lane.settledTurns++;
+        this.turns.result(entry, report);
+        return;
+      case 4:
+        lane.settledTurns++;
+        lane.failedTurns++;
+        this.turns.failure(entry, report);
+        return;
+      case 5:
+        this.turns.event(entry, report);
+        return;
+      case 8:
+        entry.ledger?.taken(report[3]);
+        return;
+      case 9:
+        this.registry.forgotten(entry);
+        return;
+      default:
+        report satisfies never;
+    }
+  }
+
+  #onStray(lane: HostLane, description: string): void {
+    lane.strayErrors++;
+    this.options.logger?.warn({ lane: lane.number, error: description }, "stray error in a lane");
+  }
+
+  /** A session has left its lane: whoever hangs on it is told. */
+  #sessionGone(entry: SessionEntry): void {
+    entry.channel?.close();
+    for (const remote of entry.remotes ?? []) remote.die();
+    entry.remotes = undefined;
+    if (entry.queries > 0) this.#requests.rejectAll(entry, ({ id }) => notFound(id));
+    if (entry.lane.kind === "dedicated" && entry.lane.sessionCount === 0) void this.pool.stop(entry.lane);
+  }
+
+  // ── the end of a lane, and of the host ──
+
+  #laneEnded(lane: HostLane, end: LaneEnd): void {
+    const isLost = lane.state === "lost";
+    const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
+    if (isLost) {
+      this.options.logger?.error({ lane: lane.number, exitCode: end.exitCode, error: end.error?.message }, "lane lost");
+    }
+    this.turns.laneLost(lane, ({ entry }) => why(entry.id));
+    this.creator.laneLost(lane, why());
+    for (const entry of this.registry.inLane(lane)) {
+      if (entry.queries > 0) this.#requests.rejectAll(entry, ({ id }) => why(id));
+      this.registry.laneLost(entry);
+    }
+  }
+
+  /**
+   * Close admission, let running turns finish until the deadline, then interrupt them, then end the lanes. A second call is the first.
+   *
+   * @param deadlineMs - milliseconds running turns may take
+   */
+  shutdown(deadlineMs: number): Promise<void> {
+    return (this.#shutdown ??= this.#close(deadlineMs));
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#state = "closing";
+    this.creator.close();
+    if (!(await this.turns.drained(deadlineMs))) {
+      this.turns.interruptAll("shutdown");
+      await this.turns.drained(this.options.interruptGraceMs + SHUTDOWN_SLACK_MS);
+    }
+    await this.pool.close();
+    this.#state = "closed";
+  }
+
+  inspect(): HostSnapshot {
+    const nowMs = Date.now();
+    const { capacity, slots, archived, liveCount } = this.registry;
+    let subscribers = 0;
+    for (const entry of this.registry.list()) subscribers += entry.channel?.subscribers ?? 0;
+    return {
+      state: this.#state,
+      sessions: { live: liveCount, building: this.creator.building, max: capacity.max, archivedViews: archived.size },
+      turns: { running: this.turns.running, settled: this.turns.settled, failed: this.turns.failed },
+      lanes: [...this.pool].map((lane) => lane.inspect(this.turns.runningIn(lane), nowMs)),
+      lanesLost: this.pool.lost,
+      slots: { allocated: slots.allocated, free: slots.free },
+      subscribers,
+    };
+  }
+}
+
+function laneLost(lane: HostLane, end: LaneEnd, sessionId: SessionId | undefined): SessionError {
+  const reason = end.error?.message ?? "it ended by itself";
+  return agentFailure("lane_lost", `lane ${lane.number} was lost (exit code ${end.exitCode}): ${reason}`, {
+    ...(sessionId !== undefined && { sessionId }),
+    details: { outcome: "not_committed", lane: lane.number, exitCode: end.exitCode },
+  });
+}

@@ -1,0 +1,148 @@
+/**
+ * The session index: which sessions there are, where, and what is left of those that were archived.
+ *
+ * Owns slots and capacity of every session from the first command to the lane's word that it forgot the session. Life of a session:
+ * SESSION_TRANSITIONS (S1–S3).
+ */
+import type { Permit } from "../core/admission.ts";
+import { Capacity } from "../core/admission.ts";
+import { SlotAllocator } from "../core/slot-allocator.ts";
+import type { SlotTable } from "../core/slot-table.ts";
+import { SortedIds } from "../core/sorted-ids.ts";
+import { lockHolder, unlock } from "../core/turn-lock.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { SessionView } from "../protocol/views.ts";
+import { ArchivedViews } from "./archived-views.ts";
+import type { HostLane } from "./host-lane.ts";
+import { SessionEntry } from "./session-entry.ts";
+import { viewOf } from "./session-views.ts";
+
+export class SessionRegistry {
+  readonly capacity: Capacity;
+  readonly archived: ArchivedViews;
+  readonly slots: SlotAllocator;
+  readonly #table: SlotTable;
+  readonly #onGone: (entry: SessionEntry) => void;
+  readonly #bySlot: (SessionEntry | undefined)[] = [];
+  readonly #byId = new Map<SessionId, SessionEntry>();
+  readonly #inOrder = new SortedIds<SessionEntry>();
+
+  /**
+   * @param onSegment - hands a new segment to every lane
+   * @param onGone - a session has left its lane, in whatever way
+   */
+  constructor(
+    table: SlotTable,
+    limits: { maxSessions: number; archivedViewsMax: number },
+    onSegment: (segment: SharedArrayBuffer) => void,
+    onGone: (entry: SessionEntry) => void,
+  ) {
+    this.#table = table;
+    this.#onGone = onGone;
+    this.capacity = new Capacity(limits.maxSessions);
+    this.archived = new ArchivedViews(limits.archivedViewsMax);
+    this.slots = new SlotAllocator(table, onSegment);
+  }
+
+  /** Live sessions. */
+  get liveCount(): number {
+    return this.#byId.size;
+  }
+
+  find(id: SessionId): SessionEntry | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Live sessions in order of id. */
+  list(after?: SessionId): Iterable<SessionEntry> {
+    return this.#inOrder.iterate(after);
+  }
+
+  /** The session a lane's record speaks of, unless the slot has another owner by now. */
+  at(slot: number, generation: number): SessionEntry | undefined {
+    const entry = this.#bySlot[slot];
+    return entry?.generation === generation ? entry : undefined;
+  }
+
+  /** Every session of a lane, whatever its state. */
+  *inLane(lane: HostLane): Generator<SessionEntry> {
+    for (const entry of this.#bySlot) if (entry?.lane === lane) yield entry;
+  }
+
+  /** Give a session to be built a slot in `lane`. Capacity is held from here (S3). */
+  open(id: SessionId, lane: HostLane, permit: Permit, labels: Record<string, string> | undefined): SessionEntry {
+    const { slot, generation } = this.slots.claim();
+    const entry = new SessionEntry({ id, slot, generation, lane, permit, labels });
+    this.#bySlot[slot] = entry;
+    lane.sessionCount++;
+    return entry;
+  }
+
+  /** Put a built session into the index (S1). The caller has made sure that the id is free. */
+  register(entry: SessionEntry): void {
+    entry.step("register");
+    this.#byId.set(entry.id, entry);
+    this.#inOrder.add(entry);
+    this.archived.drop(entry.id);
+  }
+
+  /** Take a session out of the index and have its lane forget it, behind everything queued for it. Never waits. */
+  leave(entry: SessionEntry, event: "archive" | "discard" | "close" | "refuse"): void {
+    this.#unindex(entry);
+    entry.step(event);
+    if (event === "archive") {
+      entry.isArchived = true;
+      this.archived.put(this.#finalView(entry));
+    }
+    entry.lane.link.send([10, entry.slot, entry.generation]);
+    this.#releaseCapacity(entry);
+  }
+
+  /** A turn of the session has ended. */
+  turnSettled(entry: SessionEntry): void {
+    if (entry.state !== "leaving") return;
+    if (entry.isArchived) this.archived.refresh(this.#finalView(entry));
+    this.#releaseCapacity(entry);
+  }
+
+  /** The lane has forgotten the session, or never built it: the slot is free (S2). */
+  forgotten(entry: SessionEntry): void {
+    if (entry.state === "building") entry.step("refuse");
+    entry.step("forgotten");
+    this.#gone(entry);
+  }
+
+  /** The lane is lost, and the session with it. */
+  laneLost(entry: SessionEntry): void {
+    this.#unindex(entry);
+    entry.step("laneLost");
+    // A killed lane leaves its words as they were.
+    unlock(this.#table, entry.slot, lockHolder(this.#table, entry.slot));
+    if (entry.isArchived) this.archived.refresh(this.#finalView(entry));
+    this.#gone(entry);
+  }
+
+  #gone(entry: SessionEntry): void {
+    entry.permit.release();
+    entry.lane.sessionCount--;
+    this.#bySlot[entry.slot] = undefined;
+    this.slots.release(entry.slot);
+    this.#onGone(entry);
+  }
+
+  #unindex(entry: SessionEntry): void {
+    if (this.#byId.get(entry.id) !== entry) return;
+    this.#byId.delete(entry.id);
+    this.#inOrder.remove(entry.id);
+  }
+
+  /** Held until the running turn has really stopped (S3). */
+  #releaseCapacity(entry: SessionEntry): void {
+    if (lockHolder(this.#table, entry.slot) <= 0) entry.permit.release();
+  }
+
+  #finalView(entry: SessionEntry): SessionView {
+    const view = viewOf(this.#table, entry);
+    return { ...view, state: { ...view.state, isActive: false } };
+  }
+}

@@ -1,0 +1,93 @@
+/** A turn on main, from its admission until its caller is answered. */
+import { ticketWord } from "../core/tickets.ts";
+import { SessionError, fromWire } from "../protocol/errors.ts";
+import type { EventEnvelope } from "../protocol/events.ts";
+import type { FailedReport, ResultReport } from "../protocol/frames.ts";
+import type { Usage } from "../protocol/session-model.ts";
+import type { RunResult } from "../protocol/views.ts";
+import { CreditReturn } from "../transport/credits.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { TurnConsumer } from "./turn-consumer.ts";
+
+/** Who asked for a turn's interrupt first; found in the details of its error. */
+export type CancelReason = "interrupt" | "timeout" | "signal" | "shutdown";
+
+export class Turn {
+  readonly ticket: number;
+  readonly word: number;
+  readonly entry: SessionEntry;
+  readonly #consumer: TurnConsumer | undefined;
+  #credits: CreditReturn | undefined;
+  #resolve!: (result: RunResult) => void;
+  #reject!: (error: unknown) => void;
+  /** Settles with the turn, once. */
+  readonly outcome: Promise<RunResult>;
+  cancelReason: CancelReason | undefined;
+  /** Timers and listeners to take away when the turn settles. */
+  cleanups: (() => void)[] | undefined;
+
+  constructor(ticket: number, entry: SessionEntry, consumer: TurnConsumer | undefined) {
+    this.ticket = ticket;
+    this.word = ticketWord(ticket);
+    this.entry = entry;
+    this.#consumer = consumer;
+    this.outcome = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    consumer?.attach({
+      taken: () => this.#credit(),
+      detach: () => this.entry.lane.link.send([8, entry.slot, entry.generation, ticket]),
+    });
+  }
+
+  onSettled(cleanup: () => void): void {
+    (this.cleanups ??= []).push(cleanup);
+  }
+
+  /** An event of this turn. Without a consumer it came for subscribers, who are never waited for. */
+  receive(envelope: EventEnvelope): void {
+    if (this.#consumer) this.#consumer.push(envelope);
+    else this.#credit();
+  }
+
+  complete(report: ResultReport): void {
+    const [, , , , text, turns, toolCalls, tokens, , extras] = report;
+    const usage: Usage = { inputTokens: tokens[0] ?? 0, outputTokens: tokens[1] ?? 0 };
+    if (tokens[2] !== undefined) usage.cacheCreationTokens = tokens[2];
+    if (tokens[3] !== undefined) usage.cacheReadTokens = tokens[3];
+    const result: RunResult = { text, sessionId: this.entry.id, turns, toolCalls, usage, ...extras };
+    this.#settle(undefined, () => this.#resolve(result));
+  }
+
+  fail(report: FailedReport): void {
+    this.failWith(fromWire(report[4], this.entry.id));
+  }
+
+  failWith(error: SessionError): void {
+    const shown = this.cancelReason === undefined || error.agentError?.kind !== "cancelled" ? error : withReason(error, this.cancelReason);
+    this.#settle(shown, () => this.#reject(shown));
+  }
+
+  #settle(error: SessionError | undefined, answer: () => void): void {
+    for (const cleanup of this.cleanups ?? []) cleanup();
+    this.cleanups = undefined;
+    const waiting = this.#consumer?.finish(error, error?.agentError?.kind === "cancelled");
+    if (waiting === undefined) answer();
+    else void waiting.then(answer);
+  }
+
+  #credit(): void {
+    const { entry } = this;
+    this.#credits ??= new CreditReturn((count) => entry.lane.link.send([7, entry.slot, entry.generation, this.ticket, count]));
+    this.#credits.taken();
+  }
+}
+
+function withReason(error: SessionError, reason: CancelReason): SessionError {
+  return new SessionError(error.code, error.message, {
+    sessionId: error.sessionId,
+    agentError: error.agentError,
+    details: { ...error.details, reason },
+  });
+}

@@ -1,0 +1,38 @@
+/** The library: `import { EphemeralSessionService } from "warren"`. */
+export { builtinAgents } from "./agents/index.ts";
+export { EphemeralSessionService } from "./host/ephemeral-service.ts";
+export { AGENT_ERROR_KINDS, ERRORS, SessionError, StreamError } from "./protocol/errors.ts";
+export { compareEnvelopes } from "./protocol/events.ts";
+export type { SessionEventStream } from "./host/session-event-stream.ts";
+export type { SessionService } from "./host/session-service.ts";
+export type { TurnStream } from "./host/turn-stream.ts";
+export type { AgentErrorData, Disposition, ErrorCode } from "./protocol/errors.ts";
+export type { AgentEvent, EventEnvelope, KnownAgentEvent, KnownEventType } from "./protocol/events.ts";
+export type {
+  CommsCommand,
+  CommsReceipt,
+  InjectOutcome,
+  InjectSource,
+  PeerDescription,
+  RemoteCommsRuntime,
+  RemoteEventInjector,
+  RemoteInteractionSubscription,
+  RemoteSubscribableInjector,
+} from "./protocol/handles.ts";
+export type { InputId, RunId, SessionId } from "./protocol/ids.ts";
+export type { JsonValue } from "./protocol/json.ts";
+export type { AgentModule, Logger, SessionServiceOptions } from "./protocol/options.ts";
+export type {
+  AppendSystemContextRequest,
+  CallOptions,
+  CreateSessionRequest,
+  EventCursor,
+  OnEvent,
+  SessionBuildOptions,
+  SessionHistoryQuery,
+  SessionQuery,
+  StartTurnRequest,
+  SubscribeOptions,
+} from "./protocol/requests.ts";
+export type { Message, PendingSystemContextAppend, Session, SkillKey, StopReason, SystemContextSnapshot, ToolOverlay, Usage } from "./protocol/session-model.ts";
+export type { HostSnapshot, LaneSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "./protocol/views.ts";

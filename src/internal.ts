@@ -1,0 +1,4 @@
+/** Seam for tests and benchmarks: not part of the public surface, not in package.json's exports. */
+export { SessionHost } from "./host/session-host.ts";
+export { SlotTable } from "./core/slot-table.ts";
+export * as turnLock from "./core/turn-lock.ts";

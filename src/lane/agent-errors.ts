@@ -1,0 +1,97 @@
+/** Errors on the agent's side, and how what an agent threw becomes the turn's error. */
+import { agentFailure, hasErrorCode, toWire } from "../protocol/errors.ts";
+import type { WireError } from "../protocol/errors.ts";
+import { cloneJson } from "../protocol/json.ts";
+
+/** Thrown by an agent to fail its turn with a kind (and details, any JSON) of its own. */
+export class AgentError extends Error {
+  readonly kind: string;
+  readonly details?: unknown;
+  constructor(kind: string, message: string, details?: unknown) {
+    super(message);
+    this.name = "AgentError";
+    this.kind = kind;
+    if (details !== undefined) this.details = details;
+  }
+}
+
+/** Thrown by `throwIfInterrupted`, and the reason of the turn's signal. Swallowing it changes nothing. */
+export class TurnInterrupted extends Error {
+  constructor() {
+    super("Run was cancelled");
+    this.name = "TurnInterrupted";
+  }
+}
+
+export const CANCELLED: WireError = toWire(agentFailure("cancelled", "Run was cancelled"));
+
+/** @returns the failure of a turn whose agent threw `thrown`, which may be anything */
+export function turnFailure(thrown: unknown): WireError {
+  const { name, message, kind, details } = describeThrown(thrown);
+  if (name === "TurnInterrupted") return CANCELLED;
+  const shown = details ?? (name !== undefined && name !== "Error" && name !== "AgentError" ? { name } : undefined);
+  return toWire(agentFailure(kind ?? "internal_error", message, { ...(shown && { details: shown }) }));
+}
+
+/** @returns the failure of a build: one of our codes passes through unchanged, everything else is AGENT_ERROR */
+export function buildFailure(thrown: unknown): WireError {
+  try {
+    if (hasErrorCode(thrown)) {
+      const { code, message, agentError, details } = thrown;
+      const plain = details === undefined ? undefined : (cloneJson(details) as Record<string, unknown>);
+      return {
+        code,
+        message: String(message),
+        ...(agentError && { agentError: cloneJson(agentError) as unknown as NonNullable<WireError["agentError"]> }),
+        ...(plain && { details: plain }),
+      };
+    }
+  } catch {
+    // Not readable as one of ours (a getter that throws, details that are not JSON): described like any other value.
+  }
+  return turnFailure(thrown);
+}
+
+interface Thrown {
+  readonly name?: string;
+  readonly message: string;
+  readonly kind?: string;
+  readonly details?: Record<string, unknown>;
+}
+
+/** Longest message taken over from an agent, in characters. */
+const MESSAGE_MAX = 16_384;
+
+/** Read what can be read of a thrown value; getters that throw and proxies that lie are no reason to fail. */
+function describeThrown(thrown: unknown): Thrown {
+  try {
+    if (typeof thrown !== "object" || thrown === null) return { message: String(thrown).slice(0, MESSAGE_MAX) };
+    const { name, message, kind, details } = thrown as Record<string, unknown>;
+    return {
+      message: (typeof message === "string" && message !== "" ? message : String(thrown)).slice(0, MESSAGE_MAX),
+      ...(typeof name === "string" && { name }),
+      ...(typeof kind === "string" && { kind }),
+      ...plainDetails(details),
+    };
+  } catch {
+    return { message: "an error that cannot be described" };
+  }
+}
+
+function plainDetails(details: unknown): { details?: Record<string, unknown> } {
+  if (typeof details !== "object" || details === null || Array.isArray(details)) return details === undefined ? {} : { details: { value: String(details) } };
+  try {
+    return { details: cloneJson(details) as Record<string, unknown> };
+  } catch {
+    return {}; // details that are not JSON are left behind; the message still stands
+  }
+}
+
+/** A short description for a log. */
+export function describeError(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  } catch {
+    return "an error that cannot be described";
+  }
+}

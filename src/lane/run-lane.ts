@@ -1,0 +1,75 @@
+/** A lane's thread from start to end: the one long task of its pool. */
+import type { MessagePort } from "node:worker_threads";
+
+import { LaneWords } from "../core/lane-words.ts";
+import { SlotTable } from "../core/slot-table.ts";
+import type { SessionAgentBuilder } from "../protocol/agent.ts";
+import type { HandleKind } from "../protocol/handles.ts";
+import { exposeOn } from "../transport/comlink-port.ts";
+import { PortTransport } from "../transport/port-transport.ts";
+import { handleApi } from "./handle-server.ts";
+import type { LoadReport } from "./load-agents.ts";
+import { loadAgents } from "./load-agents.ts";
+import { Lane } from "./serve-lane.ts";
+
+/** What main hands to the thread. */
+export interface LaneTask {
+  readonly data: MessagePort;
+  readonly control: MessagePort;
+  readonly segments: readonly SharedArrayBuffer[];
+  readonly words: SharedArrayBuffer;
+  /** Agent name to module specifier. */
+  readonly agents: Readonly<Record<string, string>>;
+  readonly interruptGraceMs: number;
+  readonly poll: boolean;
+}
+
+/** The lane's control, called by main over comlink; low rate, never on a turn's way. */
+export interface LaneControl {
+  /** Resolves when every agent module is loaded, or one failed. */
+  loaded(): Promise<LoadReport>;
+  /** Serve a handle of a session on `port`. @returns whether the session and its handle are here */
+  openHandle(slot: number, generation: number, kind: HandleKind, port: MessagePort): boolean;
+  /** End the lane: the call does not wait, the thread's end is seen by its exit. */
+  stop(): void;
+}
+
+/** Run a lane until it is told to stop. Rejects never: what goes wrong is reported or ends the thread. */
+export async function runLane(task: LaneTask): Promise<void> {
+  const agents = new Map<string, SessionAgentBuilder>();
+  const loading = loadAgents(task.agents, agents);
+  let stop!: () => void;
+  const stopped = new Promise<void>((resolve) => (stop = resolve));
+  let lane: Lane | undefined;
+  const control: LaneControl = {
+    loaded: () => loading,
+    openHandle: (slot, generation, kind, port) => {
+      const actor = lane?.session(slot, generation);
+      if (actor?.handles?.[kind] === undefined) {
+        port.close();
+        return false;
+      }
+      exposeOn(port, handleApi(actor, kind));
+      return true;
+    },
+    stop,
+  };
+  exposeOn(task.control, control);
+  // What an agent throws where nobody can catch it must not end the thread under its neighbours.
+  const contain = (error: unknown): void => lane?.reportStray(error);
+  process.on("uncaughtException", contain);
+  process.on("unhandledRejection", contain);
+  if ((await loading).ok) {
+    lane = new Lane({
+      transport: new PortTransport(task.data, { poll: task.poll }),
+      table: new SlotTable(task.segments),
+      words: new LaneWords(task.words),
+      agents,
+      interruptGraceMs: task.interruptGraceMs,
+    });
+  }
+  await stopped;
+  await lane?.close();
+  task.data.close();
+  task.control.close();
+}

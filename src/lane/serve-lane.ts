@@ -1,0 +1,236 @@
+/**
+ * A lane at work: takes frames of commands from main, hands each to its session, and looks at the doorbell in between.
+ *
+ * Owns the sessions of this lane and its heartbeat. It knows nothing of threads: the thread entry and the tests give it a transport.
+ *
+ *   W1. No more than WORK_SLICE_MS of commands run before the event loop gets its turn.
+ *   W2. A rung doorbell is noticed before the next command, whatever is queued.
+ */
+import type { LaneWords } from "../core/lane-words.ts";
+import type { SlotTable } from "../core/slot-table.ts";
+import type { SessionAgentBuilder } from "../protocol/agent.ts";
+import { agentFailure, notFound, toWire } from "../protocol/errors.ts";
+import type { CreateCommand, ForgetCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
+import { frameReader } from "../transport/codec.ts";
+import { Outbox } from "../transport/outbox.ts";
+import type { FrameTransport } from "../transport/transport.ts";
+import { describeError } from "./agent-errors.ts";
+import type { Interruptible, LaneContext } from "./lane-context.ts";
+import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
+import type { ActorCommand } from "./session-actor.ts";
+import { SessionActor } from "./session-actor.ts";
+
+/** Milliseconds of commands between two looks at the event loop. */
+const WORK_SLICE_MS = 1;
+/** Milliseconds between heartbeats; each is also a look at the doorbell. */
+const HEARTBEAT_MS = 100;
+/** Milliseconds the agents' dispose may take when the lane ends. */
+const DISPOSE_MAX_MS = 1000;
+
+export interface LaneSeat {
+  readonly transport: FrameTransport;
+  readonly table: SlotTable;
+  readonly words: LaneWords;
+  readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
+  readonly interruptGraceMs: number;
+}
+
+export class Lane {
+  readonly #seat: LaneSeat;
+  readonly #context: LaneContext;
+  readonly #sessions = new Map<number, SessionActor>();
+  readonly #read = frameReader<LaneCommand>(COMMANDS);
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #disposals = new Set<Promise<void>>();
+  #backlog: LaneCommand[] = [];
+  #isWorking = false;
+  #ringsSeen = 0;
+  strayErrors = 0;
+
+  constructor(seat: LaneSeat) {
+    this.#seat = seat;
+    this.#context = {
+      table: seat.table,
+      words: seat.words,
+      outbox: new Outbox<LaneReport>((frame) => seat.transport.send(frame), insteadOf),
+      agents: seat.agents,
+      running: new Set<Interruptible>(),
+      interruptGraceMs: seat.interruptGraceMs,
+      now: Date.now,
+      reportStray: (thrown) => this.reportStray(thrown),
+    };
+    seat.transport.onShare((segment) => seat.table.addSegment(segment));
+    seat.transport.onFrame((frame) => this.#take(frame));
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#beat();
+  }
+
+  /** An error that nobody awaits: said to main, harming no session. */
+  reportStray(thrown: unknown): void {
+    this.strayErrors++;
+    this.#context.outbox.append([10, describeError(thrown).slice(0, 16_384)]);
+  }
+
+  /** The session in a slot, if this lane holds that very one. */
+  session(slot: number, generation: number): SessionActor | undefined {
+    const actor = this.#sessions.get(slot);
+    return actor?.generation === generation ? actor : undefined;
+  }
+
+  /** End the lane: agents are disposed (waiting at most DISPOSE_MAX_MS), what is reported is sent, the transport closes. */
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    for (const actor of this.#sessions.values()) this.#dispose(actor);
+    this.#sessions.clear();
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([Promise.all(this.#disposals), new Promise((resolve) => (timer = setTimeout(resolve, DISPOSE_MAX_MS)))]);
+    clearTimeout(timer);
+    this.#context.outbox.close();
+    this.#seat.transport.close();
+  }
+
+  #beat(): void {
+    this.#seat.words.beat(Date.now());
+    this.#lookAtDoorbell();
+  }
+
+  #lookAtDoorbell(): void {
+    const rings = this.#seat.words.rings();
+    if (rings === this.#ringsSeen) return;
+    this.#ringsSeen = rings;
+    for (const run of this.#context.running) run.noticeInterrupt();
+  }
+
+  #take(frame: Uint8Array): void {
+    let commands: LaneCommand[];
+    try {
+      commands = this.#read(frame);
+    } catch (error) {
+      this.reportStray(error);
+      return;
+    }
+    if (this.#isWorking) {
+      this.#backlog.push(...commands);
+      return;
+    }
+    this.#work(commands, 0);
+  }
+
+  #work(commands: LaneCommand[], from: number): void {
+    this.#isWorking = true;
+    const { outbox, words } = this.#context;
+    const startedAt = performance.now();
+    let at = from;
+    while (at < commands.length) {
+      this.#lookAtDoorbell();
+      this.#dispatch(commands[at++] as LaneCommand);
+      if ((at & 7) !== 0) continue;
+      const nowMs = performance.now();
+      outbox.flushIfOlder(nowMs, OUTPUT_AGE_MAX_MS);
+      if (nowMs - startedAt > WORK_SLICE_MS) break;
+    }
+    words.setRunning(undefined);
+    if (at === commands.length && this.#backlog.length === 0) {
+      this.#isWorking = false;
+      return;
+    }
+    const rest = at === commands.length ? this.#backlog.splice(0) : commands;
+    const next = at === commands.length ? 0 : at;
+    setImmediate(() => this.#work(rest, next));
+  }
+
+  #dispatch(command: LaneCommand): void {
+    try {
+      this.#execute(command);
+    } catch (error) {
+      this.reportStray(error);
+    }
+  }
+
+  #execute(command: LaneCommand): void {
+    switch (command[0]) {
+      case 1:
+        void this.#create(command);
+        return;
+      case 2:
+      case 3:
+      case 4:
+      case 5:
+        this.#deliver(command);
+        return;
+      case 6:
+        this.session(command[1], command[2])?.feedContext(command[3]);
+        return;
+      case 7:
+        this.#currentRun(command)?.credit(command[4]);
+        return;
+      case 8:
+        this.#currentRun(command)?.detach();
+        return;
+      case 9:
+        return; // its arrival made the loop look at the doorbell
+      case 10:
+        this.#forget(command);
+        return;
+      default:
+        command satisfies never;
+    }
+  }
+
+  async #create(command: CreateCommand): Promise<void> {
+    const [, slot, generation] = command;
+    const built = await SessionActor.build(this.#context, command);
+    if (!built.ok) {
+      this.#context.outbox.append([2, slot, generation, built.error]);
+      return;
+    }
+    const { actor, createdAt, lastAssistantText } = built;
+    this.#sessions.set(slot, actor);
+    this.#context.outbox.append([1, slot, generation, actor.id, createdAt, actor.handleBits, lastAssistantText], lastAssistantText?.length ?? 0);
+  }
+
+  #deliver(command: ActorCommand): void {
+    const actor = this.session(command[1], command[2]);
+    if (actor !== undefined) {
+      actor.receive(command);
+      return;
+    }
+    // Main sends to live sessions only, so this is the race with a session that broke down; its caller must not wait.
+    const error = toWire(notFound(`slot ${command[1]}`));
+    if (command[0] === 2) this.#context.outbox.append([4, command[1], command[2], command[3], error, undefined]);
+    else this.#context.outbox.append([7, command[3], error]);
+  }
+
+  #currentRun(command: readonly [number, number, number, number, ...unknown[]]): SessionActor["currentRun"] {
+    const run = this.session(command[1], command[2])?.currentRun;
+    return run?.ticket === command[3] ? run : undefined;
+  }
+
+  /** Behind everything queued for the session: a running turn and its mailbox come first. */
+  #forget(command: ForgetCommand): void {
+    const [, slot, generation] = command;
+    const actor = this.session(slot, generation);
+    if (actor === undefined) return;
+    const leave = (): void => {
+      this.#sessions.delete(slot);
+      this.#dispose(actor);
+      this.#context.outbox.append([9, slot, generation]);
+    };
+    if (actor.isRunning) actor.onIdle = leave;
+    else leave();
+  }
+
+  #dispose(actor: SessionActor): void {
+    const disposal = actor.dispose().finally(() => this.#disposals.delete(disposal));
+    this.#disposals.add(disposal);
+  }
+}
+
+/** What to say in place of a report that cannot be encoded: its turn or request fails, nothing else does. */
+function insteadOf(report: LaneReport, error: unknown): LaneReport | undefined {
+  const failure = toWire(agentFailure("invalid_result", `what the agent gave cannot be sent: ${describeError(error)}`));
+  if (report[0] === 3) return [4, report[1], report[2], report[3], failure, undefined];
+  if (report[0] === 6) return [7, report[1], failure];
+  return undefined;
+}

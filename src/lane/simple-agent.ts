@@ -1,0 +1,235 @@
+/**
+ * The adapter behind `defineAgent`: a full SessionAgent around one function per turn. It keeps the transcript, usage, staged context
+ * and tool overlay, so that the function need not.
+ */
+import { applyOverlay } from "../core/tool-overlay.ts";
+import { Transcript } from "../core/transcript.ts";
+import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnContext, TurnOutput } from "../protocol/agent.ts";
+import type { AgentEvent } from "../protocol/events.ts";
+import { cloneJson } from "../protocol/json.ts";
+import type { CreateSessionRequest } from "../protocol/requests.ts";
+import type { PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay } from "../protocol/session-model.ts";
+import { Message, Usage, addUsage } from "../protocol/session-model.ts";
+import type { RunResult } from "../protocol/views.ts";
+import { AgentError, TurnInterrupted } from "./agent-errors.ts";
+
+const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0 });
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_SKILLS: readonly SkillKey[] = Object.freeze([]);
+const NO_TOOLS: readonly string[] = Object.freeze([]);
+const UsageDelta = Usage.partial();
+
+export class SimpleAgent implements SessionAgent {
+  readonly transcript: Transcript;
+  readonly definition: SimpleAgentDefinition;
+  readonly build: AgentBuildContext;
+  readonly labels: Readonly<Record<string, string>>;
+  state: unknown;
+  turnCount = 0;
+  skillReferences = NO_SKILLS;
+  visibleTools: readonly string[];
+
+  constructor(definition: SimpleAgentDefinition, request: CreateSessionRequest, build: AgentBuildContext) {
+    this.definition = definition;
+    this.build = build;
+    this.labels = request.labels ? Object.freeze({ ...request.labels }) : NO_LABELS;
+    this.visibleTools = definition.tools ?? NO_TOOLS;
+    this.transcript = new Transcript(Date.now(), build.resume, request.systemPrompt);
+  }
+
+  runWithEvents(prompt: string, run: RunContext): RunResult | Promise<RunResult> {
+    return this.#run(prompt, run, false);
+  }
+
+  runHostMode(prompt: string, run: RunContext): RunResult | Promise<RunResult> {
+    return this.#run(prompt, run, true);
+  }
+
+  #run(prompt: string, run: RunContext, hostMode: boolean): RunResult | Promise<RunResult> {
+    this.transcript.begin();
+    this.transcript.push({ role: "user", content: prompt });
+    this.turnCount++;
+    const turn = new SimpleTurn(this, prompt, run, hostMode);
+    try {
+      const output = this.definition.turn(turn);
+      if (!isPromise(output)) return this.#complete(turn, output);
+      return output.then(
+        (settled) => this.#complete(turn, settled),
+        (error: unknown) => this.#fail(turn, error),
+      );
+    } catch (error) {
+      return this.#fail(turn, error);
+    }
+  }
+
+  #complete(turn: SimpleTurn, output: TurnOutput): RunResult {
+    const { text, usage, toolCalls, structuredOutput } = readOutput(output);
+    turn.close();
+    if (usage !== undefined) turn.addUsage(usage);
+    this.transcript.push({ role: "assistant", content: text, toolCalls: [], stopReason: "end_turn", usage: turn.usage });
+    this.transcript.addUsage(turn.usage);
+    this.transcript.complete(Date.now());
+    const result: RunResult = { text, sessionId: this.build.sessionId, turns: 1, toolCalls, usage: turn.usage };
+    if (structuredOutput !== undefined) result.structuredOutput = structuredOutput;
+    return result;
+  }
+
+  #fail(turn: SimpleTurn, error: unknown): never {
+    turn.close();
+    this.transcript.rollBack();
+    throw error;
+  }
+
+  setSkillReferences(references: SkillKey[] | undefined): void {
+    this.skillReferences = references ?? NO_SKILLS;
+  }
+
+  setFlowToolOverlay(overlay: ToolOverlay | undefined): void {
+    const applied = applyOverlay(this.definition.tools ?? NO_TOOLS, overlay);
+    if (!applied.ok) throw new AgentError("tool_overlay", `the overlay names a tool the agent does not have: ${applied.unknown}`);
+    this.visibleTools = applied.visible;
+  }
+
+  cancel(): void {
+    this.transcript.rollBack();
+  }
+
+  sessionId(): string {
+    return this.build.sessionId;
+  }
+
+  snapshot(): SessionSnapshot {
+    return this.transcript.snapshot();
+  }
+
+  sessionClone(): Session {
+    return this.transcript.session(this.build.sessionId, Object.keys(this.labels).length > 0 ? { session_labels: { ...this.labels } } : {});
+  }
+
+  messagesFrom(index: number): readonly Message[] {
+    return this.transcript.messages.slice(index);
+  }
+
+  applyRuntimeSystemContext(appends: PendingSystemContextAppend[]): void {
+    this.transcript.applyContext(appends, Date.now());
+  }
+
+  systemContextState(): AgentBuildContext["systemContext"] {
+    return this.build.systemContext;
+  }
+
+  async dispose(): Promise<void> {
+    await this.definition.dispose?.(this.state);
+  }
+}
+
+/** What the turn function sees. Its methods are getters that give functions, so that it may be taken apart: `({ prompt, emit }) => …`. */
+class SimpleTurn implements TurnContext {
+  readonly prompt: string;
+  readonly turn: number;
+  readonly hostMode: boolean;
+  readonly #agent: SimpleAgent;
+  readonly #run: RunContext;
+  #usage = NO_USAGE;
+  #isClosed = false;
+
+  constructor(agent: SimpleAgent, prompt: string, run: RunContext, hostMode: boolean) {
+    this.#agent = agent;
+    this.#run = run;
+    this.prompt = prompt;
+    this.turn = agent.turnCount;
+    this.hostMode = hostMode;
+  }
+
+  get sessionId(): string {
+    return this.#agent.build.sessionId;
+  }
+  get state(): unknown {
+    return this.#agent.state;
+  }
+  get messages(): readonly Message[] {
+    return this.#agent.transcript.messages;
+  }
+  get labels(): Readonly<Record<string, string>> {
+    return this.#agent.labels;
+  }
+  get skillReferences(): readonly SkillKey[] {
+    return this.#agent.skillReferences;
+  }
+  get visibleTools(): readonly string[] {
+    return this.#agent.visibleTools;
+  }
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
+  /** Of this turn so far. */
+  get usage(): Usage {
+    return this.#usage;
+  }
+
+  get takeSystemPrompt(): () => string {
+    return () => this.#agent.build.systemContext.render(this.#agent.transcript.systemPrompt);
+  }
+  get isInterrupted(): () => boolean {
+    return this.#run.isInterrupted;
+  }
+  get throwIfInterrupted(): () => void {
+    return () => {
+      if (this.#run.isInterrupted()) throw new TurnInterrupted();
+    };
+  }
+  get shouldStopAtBoundary(): () => boolean {
+    return this.#run.shouldStopAtBoundary;
+  }
+  get emit(): (event: AgentEvent) => void | Promise<void> {
+    return this.#run.emit;
+  }
+  get append(): (...messages: Message[]) => void {
+    return (...messages) => this.#append(messages);
+  }
+  get addUsage(): (usage: Partial<Usage>) => void {
+    return (usage) => this.#addUsage(usage);
+  }
+  get checkpoint(): () => Promise<void> {
+    return async () => this.#agent.build.checkpointer?.checkpoint(this.#agent.sessionClone());
+  }
+
+  #append(messages: readonly Message[]): void {
+    const checked = messages.map((message, index) => {
+      const parsed = Message.safeParse(message);
+      if (!parsed.success) throw new AgentError("internal_error", `append: message ${index} is not one: ${parsed.error.issues[0]?.message ?? "invalid"}`);
+      return parsed.data;
+    });
+    if (!this.#isClosed) this.#agent.transcript.push(...checked);
+  }
+
+  #addUsage(usage: Partial<Usage>): void {
+    const parsed = UsageDelta.safeParse(usage);
+    if (!parsed.success) throw new AgentError("internal_error", `addUsage: ${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`);
+    this.#usage = addUsage(this.#usage, parsed.data as Partial<Usage>);
+  }
+
+  /** The run is over: what it appends later is not part of it. */
+  close(): void {
+    this.#isClosed = true;
+  }
+}
+
+function isPromise(value: TurnOutput | Promise<TurnOutput>): value is Promise<TurnOutput> {
+  return typeof value === "object" && value !== null && "then" in value;
+}
+
+function readOutput(output: TurnOutput): { text: string; usage?: Partial<Usage>; toolCalls: number; structuredOutput?: unknown } {
+  if (typeof output === "string") return { text: output, toolCalls: 0 };
+  if (typeof output !== "object" || output === null || typeof output.text !== "string") {
+    throw new AgentError("invalid_result", "a turn must return a string or an object with a text");
+  }
+  const { text, usage, toolCalls = 0, structuredOutput } = output;
+  if (!Number.isSafeInteger(toolCalls) || toolCalls < 0) throw new AgentError("invalid_result", "toolCalls must be a non-negative integer");
+  return {
+    text,
+    toolCalls,
+    ...(usage !== undefined && { usage }),
+    ...(structuredOutput !== undefined && { structuredOutput: cloneJson(structuredOutput) }),
+  };
+}

@@ -1,0 +1,129 @@
+/** The agent's side of the contract: what an agent's author implements, and what the lane gives to it. Types only. */
+import type { AgentEvent } from "./events.ts";
+import type { CommsRuntime, EventInjector, SubscribableInjector } from "./handles.ts";
+import type { SessionId } from "./ids.ts";
+import type { CreateSessionRequest } from "./requests.ts";
+import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, SystemContextSnapshot, ToolOverlay, Usage } from "./session-model.ts";
+import type { RunResult } from "./views.ts";
+
+// ── the short way ──
+
+export type TurnFunction = (turn: TurnContext) => Promise<TurnOutput> | TurnOutput;
+/** The answer's text, or the text with what else is known of the turn. */
+export type TurnOutput = string | { text: string; usage?: Partial<Usage>; toolCalls?: number; structuredOutput?: unknown };
+
+export interface SimpleAgentDefinition {
+  /** Called once per session, when it is made live (again), and awaited. What it gives is `turn.state`. */
+  setup?: (session: AgentSetup) => unknown;
+  turn: TurnFunction;
+  /** Called when the session leaves its lane, and awaited. */
+  dispose?: (state: unknown) => void | Promise<void>;
+  /** Names of the tools this agent has: what an overlay may name. */
+  tools?: string[];
+}
+
+export interface AgentSetup {
+  readonly request: CreateSessionRequest;
+  readonly sessionId: SessionId;
+  /** The transcript so far: empty, or that of the session being resumed. */
+  readonly messages: readonly Message[];
+  readonly agentName: string;
+}
+
+export interface TurnContext {
+  readonly sessionId: SessionId;
+  readonly prompt: string;
+  /** 1-based number of this turn since the session was made live. */
+  readonly turn: number;
+  readonly state: unknown;
+  /** Transcript with this turn's prompt as its last message. */
+  readonly messages: readonly Message[];
+  /** System prompt for the next model call: takes the staged context, once. Call it right before each model call. */
+  takeSystemPrompt(): string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly skillReferences: readonly SkillKey[];
+  /** Tool names visible in this turn under the overlay. */
+  readonly visibleTools: readonly string[];
+  /** Whether the turn was asked to stay alive for comms. */
+  readonly hostMode: boolean;
+  /** Aborts on interrupt. */
+  readonly signal: AbortSignal;
+  /** Polls shared memory: true also inside a synchronous loop. */
+  isInterrupted(): boolean;
+  /** @throws TurnInterrupted; swallowing it changes nothing, the turn ends as cancelled */
+  throwIfInterrupted(): void;
+  /** True once a cancel-after-boundary was asked for. */
+  shouldStopAtBoundary(): boolean;
+  /** Await what it returns: a promise only when the consumer's window is full. */
+  emit(event: AgentEvent): void | Promise<void>;
+  /** Add messages beyond the prompt and the final answer (tool calls and results). */
+  append(...messages: Message[]): void;
+  addUsage(usage: Partial<Usage>): void;
+  /** Durable checkpoint between turns of a host-mode run. Without a store it does nothing. */
+  checkpoint(): Promise<void>;
+}
+
+// ── the full way ──
+
+export interface SessionAgentBuilder {
+  buildAgent(request: CreateSessionRequest, context: AgentBuildContext): Promise<SessionAgent> | SessionAgent;
+}
+
+/** Saves a session between turns; failures are logged, never thrown. */
+export interface SessionCheckpointer {
+  checkpoint(session: Session): Promise<void>;
+}
+
+/** The lane's replica of a session's staged context; the host owns the original. */
+export interface SystemContextState {
+  /** Not yet taken, oldest first. */
+  readonly pending: readonly PendingSystemContextAppend[];
+  /** Take everything pending; it will not be given again. */
+  takePending(): PendingSystemContextAppend[];
+  /** The system prompt with everything pending appended as blocks; takes it. */
+  render(systemPrompt: string): string;
+}
+
+export interface AgentBuildContext {
+  readonly sessionId: SessionId;
+  readonly agentName: string;
+  /** Emit from outside a run: held, and stamped in the next turn. */
+  readonly emit: (event: AgentEvent) => void | Promise<void>;
+  readonly checkpointer?: SessionCheckpointer;
+  /** The agent returns this object from systemContextState(). */
+  readonly systemContext: SystemContextState;
+  /** The session to go on from. */
+  readonly resume?: Session;
+}
+
+export interface RunContext {
+  readonly ticket: number;
+  readonly signal: AbortSignal;
+  isInterrupted(): boolean;
+  shouldStopAtBoundary(): boolean;
+  emit(event: AgentEvent): void | Promise<void>;
+}
+
+export interface SessionAgent {
+  runWithEvents(prompt: string, run: RunContext): Promise<RunResult> | RunResult;
+  runHostMode(prompt: string, run: RunContext): Promise<RunResult> | RunResult;
+  /** Called before every turn, with undefined to clear. */
+  setSkillReferences(references: SkillKey[] | undefined): void;
+  /** Called before every turn and, with undefined, after it. Throwing before the run refuses the turn; after it, fails it. */
+  setFlowToolOverlay(overlay: ToolOverlay | undefined): void;
+  /** Called once after an interrupted run has ended: put the agent back to the boundary before it. */
+  cancel(): void;
+  sessionId(): SessionId;
+  snapshot(): SessionSnapshot;
+  sessionClone(): Session;
+  /** Messages from an index on: makes a durable turn O(delta); without it every durable turn costs one clone. */
+  messagesFrom?(index: number): readonly Message[];
+  applyRuntimeSystemContext(appends: PendingSystemContextAppend[]): void;
+  systemContextState(): SystemContextState;
+  eventInjector?(): EventInjector | undefined;
+  interactionEventInjector?(): SubscribableInjector | undefined;
+  commsRuntime?(): CommsRuntime | undefined;
+  dispose?(): void | Promise<void>;
+}
+
+export type { SystemContextSnapshot };

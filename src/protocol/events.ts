@@ -1,0 +1,121 @@
+/**
+ * Events an agent emits, and the envelope they travel in.
+ *
+ * The set is open: a `type` not in the table passes as long as the event is JSON, and consumers must tolerate it.
+ * A known type must have its fields. Names of types keep snake_case; fields are camelCase.
+ */
+import * as z from "zod";
+
+import type { JsonValue } from "./json.ts";
+import { json } from "./json.ts";
+import { StopReason, Usage } from "./session-model.ts";
+
+const text = z.string();
+const count = z.number().nonnegative();
+const hook = { hookId: text, point: text };
+const tool = { id: text, name: text };
+
+/** Fields of every known event by type. */
+const EVENT_FIELDS = {
+  run_started: { sessionId: text, prompt: text },
+  run_completed: { sessionId: text, result: text, usage: Usage },
+  run_failed: { sessionId: text, error: text },
+  hook_started: hook,
+  hook_completed: { ...hook, durationMs: count },
+  hook_failed: { ...hook, error: text },
+  hook_denied: { ...hook, reasonCode: text, message: text, payload: json().optional() },
+  hook_rewrite_applied: { ...hook, patch: json() },
+  hook_patch_published: { ...hook, envelope: json() },
+  turn_started: { turnNumber: count },
+  reasoning_delta: { delta: text },
+  reasoning_complete: { content: text },
+  text_delta: { delta: text },
+  text_complete: { content: text },
+  tool_call_requested: { ...tool, args: json() },
+  tool_result_received: { ...tool, isError: z.boolean() },
+  turn_completed: { stopReason: StopReason, usage: Usage },
+  tool_execution_started: tool,
+  tool_execution_completed: { ...tool, result: text, isError: z.boolean(), durationMs: count },
+  tool_execution_timed_out: { ...tool, timeoutMs: count },
+  compaction_started: { inputTokens: count, estimatedHistoryTokens: count, messageCount: count },
+  compaction_completed: { summaryTokens: count, messagesBefore: count, messagesAfter: count },
+  compaction_failed: { error: text },
+  budget_warning: { budgetType: z.enum(["tokens", "time", "tool_calls"]), used: count, limit: count, percent: count },
+  retrying: { attempt: count, maxAttempts: count, error: text, delayMs: count },
+  skills_resolved: { skills: z.array(json()), injectionBytes: count },
+  skill_resolution_failed: { reference: json(), error: text },
+  interaction_complete: { interactionId: text, result: text },
+  interaction_failed: { interactionId: text, error: text },
+  stream_truncated: { reason: json() },
+  tool_config_changed: { payload: json() },
+} as const satisfies Record<string, z.core.$ZodShape>;
+
+export type KnownEventType = keyof typeof EVENT_FIELDS;
+export type KnownAgentEvent = {
+  [T in KnownEventType]: { type: T } & z.infer<z.ZodObject<(typeof EVENT_FIELDS)[T]>>;
+}[KnownEventType];
+/** Any event: a known one with its fields, or one of a type of your own with any JSON members. */
+export type AgentEvent = KnownAgentEvent | { type: string; [member: string]: unknown };
+
+const KNOWN = new Map<string, z.ZodType<AgentEvent>>(
+  Object.entries(EVENT_FIELDS).map(([type, fields]) => [type, z.looseObject({ type: z.literal(type), ...fields }) as z.ZodType<AgentEvent>]),
+);
+const OPEN = json();
+
+/**
+ * Check an event and copy it, so that what is stamped cannot change any more.
+ *
+ * @returns the copy, or what is wrong with the event, as a sentence that names the member
+ */
+export function parseEvent(event: unknown): { ok: true; event: AgentEvent } | { ok: false; problem: string } {
+  if (typeof event !== "object" || event === null) return { ok: false, problem: `an event is an object with a type, not ${event === null ? "null" : typeof event}` };
+  const { type } = event as { type?: unknown };
+  if (typeof type !== "string" || type === "") return { ok: false, problem: "an event's type must be a non-empty string" };
+  // The text events of every agent, checked by hand: they are nearly all the traffic there is.
+  if (type === "text_delta" && isBareDelta(event)) return { ok: true, event: { type, delta: event.delta } };
+  const fields = KNOWN.get(type)?.safeParse(event);
+  if (fields?.success === false) return { ok: false, problem: `event ${type}: ${describeIssue(fields.error)}` };
+  const copied = OPEN.safeParse(event);
+  return copied.success ? { ok: true, event: copied.data as AgentEvent } : { ok: false, problem: `event ${type}: ${describeIssue(copied.error)}` };
+}
+
+function isBareDelta(event: object): event is { delta: string } {
+  let members = 0;
+  for (const _ in event) if (++members > 2) return false;
+  return typeof (event as { delta?: unknown }).delta === "string" && Object.getPrototypeOf(event) === Object.prototype;
+}
+
+function describeIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return issue === undefined ? "is not valid" : `${issue.path.map(String).join(".") || "it"}: ${issue.message}`;
+}
+
+/** One stamped event, as every consumer sees it. */
+export interface EventEnvelope {
+  /** UUIDv7, unique. */
+  eventId: string;
+  /** `session:<id>`. */
+  sourceId: string;
+  /** 1-based and gapless over all turns of the session; 0 for a marker that is not the agent's, such as a gap. */
+  seq: number;
+  /** Epoch milliseconds at stamping. */
+  timestampMs: number;
+  mobId?: string;
+  payload: AgentEvent;
+}
+
+/** The payload that stands for `dropped` events a slow reader lost. */
+export function gapMarker(dropped: number): AgentEvent & { type: "stream_truncated"; reason: { kind: "stream_lagged"; dropped: number } } {
+  return { type: "stream_truncated", reason: { kind: "stream_lagged", dropped } };
+}
+
+/** Total order of envelopes: time, then source, then number, then id. For `Array.sort`. */
+export function compareEnvelopes(a: EventEnvelope, b: EventEnvelope): number {
+  return a.timestampMs - b.timestampMs || compareText(a.sourceId, b.sourceId) || a.seq - b.seq || compareText(a.eventId, b.eventId);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+export type { JsonValue };

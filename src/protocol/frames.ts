@@ -1,0 +1,133 @@
+/**
+ * Records that cross the data port of a lane, in both directions. A frame is a msgpack array of records; a record is a tuple whose
+ * first member is its opcode. One table per direction gives opcode and length; the codec refuses a record that fits neither.
+ *
+ * A session is named by (slot, generation): the generation tells a late record of a forgotten session from its slot's new owner.
+ */
+import type { WireError } from "./errors.ts";
+import type { AgentEvent } from "./events.ts";
+import type { SessionId } from "./ids.ts";
+import type { CreateSessionRequest } from "./requests.ts";
+import type { PendingSystemContextAppend, SkillKey, ToolOverlay } from "./session-model.ts";
+
+/** Largest frame an outbox builds from small records, in records; a larger backlog is sent as several. */
+export const FRAME_RECORDS_MAX = 512;
+
+/** Main to lane. */
+export const COMMANDS = {
+  CREATE: { op: 1, length: 6 },
+  TURN: { op: 2, length: 7 },
+  EXPORT: { op: 3, length: 4 },
+  HISTORY: { op: 4, length: 6 },
+  APPLY_CONTEXT: { op: 5, length: 5 },
+  STAGE_CONTEXT: { op: 6, length: 4 },
+  CREDIT: { op: 7, length: 5 },
+  DETACH: { op: 8, length: 4 },
+  WAKE: { op: 9, length: 1 },
+  FORGET: { op: 10, length: 3 },
+} as const;
+
+/** Lane to main. */
+export const REPORTS = {
+  BUILT: { op: 1, length: 7 },
+  BUILD_FAILED: { op: 2, length: 4 },
+  RESULT: { op: 3, length: 10 },
+  FAILED: { op: 4, length: 6 },
+  EVENT: { op: 5, length: 7 },
+  REPLY: { op: 6, length: 3 },
+  REPLY_ERROR: { op: 7, length: 3 },
+  CONTEXT_TAKEN: { op: 8, length: 4 },
+  FORGOTTEN: { op: 9, length: 3 },
+  STRAY_ERROR: { op: 10, length: 2 },
+} as const;
+
+export const enumerate = <T extends Record<string, { op: number; length: number }>>(table: T): ReadonlyMap<number, number> =>
+  new Map(Object.values(table).map(({ op, length }) => [op, length]));
+
+/** A create request as it crosses: without the caller's event function. */
+export type WireCreateRequest = Omit<CreateSessionRequest, "onEvent">;
+/** What a turn carries beside its prompt; undefined when it carries nothing. */
+export interface TurnExtras {
+  readonly skillReferences?: SkillKey[] | undefined;
+  readonly overlay?: ToolOverlay | undefined;
+}
+/** Flags of a TURN record, added up. */
+export const TURN_FLAGS = { hostMode: 1, hasConsumer: 2 } as const;
+
+type Slot = number;
+type Generation = number;
+type Ticket = number;
+type RequestId = number;
+
+export type CreateCommand = [op: 1, slot: Slot, generation: Generation, sessionId: SessionId, agent: string, request: WireCreateRequest];
+export type TurnCommand = [op: 2, slot: Slot, generation: Generation, ticket: Ticket, prompt: string, flags: number, extras: TurnExtras | undefined];
+export type ExportCommand = [op: 3, slot: Slot, generation: Generation, request: RequestId];
+export type HistoryCommand = [op: 4, slot: Slot, generation: Generation, request: RequestId, offset: number, limit: number | undefined];
+export type ApplyContextCommand = [op: 5, slot: Slot, generation: Generation, request: RequestId, appends: PendingSystemContextAppend[]];
+export type StageContextCommand = [op: 6, slot: Slot, generation: Generation, append: PendingSystemContextAppend];
+/** The consumer of a turn's events took `count` of them. */
+export type CreditCommand = [op: 7, slot: Slot, generation: Generation, ticket: Ticket, count: number];
+/** The turn's own consumer is gone: only subscribers are left to send to. */
+export type DetachCommand = [op: 8, slot: Slot, generation: Generation, ticket: Ticket];
+/** Look at the doorbell. */
+export type WakeCommand = [op: 9];
+/** Drop the session behind everything queued for it. */
+export type ForgetCommand = [op: 10, slot: Slot, generation: Generation];
+export type LaneCommand =
+  | CreateCommand
+  | TurnCommand
+  | ExportCommand
+  | HistoryCommand
+  | ApplyContextCommand
+  | StageContextCommand
+  | CreditCommand
+  | DetachCommand
+  | WakeCommand
+  | ForgetCommand;
+
+export type BuiltReport = [
+  op: 1,
+  slot: Slot,
+  generation: Generation,
+  sessionId: SessionId,
+  createdAt: number,
+  handles: number,
+  lastAssistantText: string | undefined,
+];
+export type BuildFailedReport = [op: 2, slot: Slot, generation: Generation, error: WireError];
+/**
+ * `lastAssistantText` is undefined when it is `text`, "" when there is none.
+ * `usage` is [input, output] or [input, output, cache creation, cache read] with undefined for absent.
+ */
+export type ResultReport = [
+  op: 3,
+  slot: Slot,
+  generation: Generation,
+  ticket: Ticket,
+  text: string,
+  turns: number,
+  toolCalls: number,
+  usage: readonly (number | undefined)[],
+  lastAssistantText: string | undefined,
+  extras: { structuredOutput?: unknown; schemaWarnings?: unknown[]; skillDiagnostics?: unknown } | undefined,
+];
+/** `lastAssistantText` is undefined when it is unchanged, "" when there is none. */
+export type FailedReport = [op: 4, slot: Slot, generation: Generation, ticket: Ticket, error: WireError, lastAssistantText: string | undefined];
+export type EventReport = [op: 5, slot: Slot, generation: Generation, ticket: Ticket, seq: number, timestampMs: number, payload: AgentEvent];
+export type ReplyReport = [op: 6, request: RequestId, value: unknown];
+export type ReplyErrorReport = [op: 7, request: RequestId, error: WireError];
+/** The agent took the oldest `count` pending appends. */
+export type ContextTakenReport = [op: 8, slot: Slot, generation: Generation, count: number];
+export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
+export type StrayErrorReport = [op: 10, description: string];
+export type LaneReport =
+  | BuiltReport
+  | BuildFailedReport
+  | ResultReport
+  | FailedReport
+  | EventReport
+  | ReplyReport
+  | ReplyErrorReport
+  | ContextTakenReport
+  | ForgottenReport
+  | StrayErrorReport;

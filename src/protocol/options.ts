@@ -1,0 +1,80 @@
+/** Options of a host: one schema with every default, and the types callers write. */
+import * as z from "zod";
+
+/** Where structured log lines go; any logger with these methods will do. Called on the main thread only. */
+export interface Logger {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
+/** A file URL, a path, or a package specifier of a module whose default export is a SessionAgentBuilder. */
+export type AgentModule = URL | string;
+
+const agentModule = z.union([z.instanceof(URL), z.string().min(1)], "must be a URL or a module specifier");
+const megabytes = z.number().positive().optional();
+const milliseconds = (standard: number) => z.number().nonnegative().max(2_147_483_647).default(standard);
+
+export const SessionServiceOptionsSchema = z.strictObject({
+  agent: z.union([agentModule, z.record(z.string().min(1), agentModule).refine((agents) => Object.keys(agents).length > 0, "must name an agent")]),
+  maxSessions: z.int().positive().max(16_777_216).default(100_000),
+  lanes: z
+    .strictObject({
+      count: z.union([z.int().positive().max(512), z.literal("auto")]).default("auto"),
+      dedicatedMax: z.int().nonnegative().max(512).default(16),
+      resourceLimits: z.strictObject({ maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: megabytes, stackSizeMb: megabytes }).optional(),
+      env: z.record(z.string(), z.string()).optional(),
+      execArgv: z.array(z.string()).optional(),
+    })
+    .prefault({}),
+  latency: z.enum(["balanced", "low"]).default("balanced"),
+  interruptGraceMs: milliseconds(5000),
+  laneStallMs: milliseconds(10_000),
+  laneStallPolicy: z.enum(["report", "kill"]).default("report"),
+  consumerStallMs: milliseconds(30_000),
+  archivedViewsMax: z.int().nonnegative().default(10_000),
+  maxPromptBytes: z.int().positive().default(4 * 1024 * 1024),
+  logger: z
+    .custom<Logger>(
+      (value) => typeof value === "object" && value !== null && ["info", "warn", "error"].every((name) => typeof Reflect.get(value, name) === "function"),
+      "must have info, warn and error methods",
+    )
+    .optional(),
+});
+/** Options with every default filled in. */
+export type HostOptions = z.output<typeof SessionServiceOptionsSchema>;
+
+export interface SessionServiceOptions {
+  /** Agent module(s), loaded inside lanes. With several, a create names one; a single one is called "default". */
+  agent: AgentModule | Record<string, AgentModule>;
+  /** Live sessions at most. Default 100,000. */
+  maxSessions?: number | undefined;
+  lanes?:
+    | {
+        /** Shared lanes. "auto" (default) follows the number of cores. */
+        count?: number | "auto" | undefined;
+        /** Dedicated lanes at most (sessions created with isolation "dedicated"). Default 16. */
+        dedicatedMax?: number | undefined;
+        resourceLimits?:
+          | { maxOldGenerationSizeMb?: number | undefined; maxYoungGenerationSizeMb?: number | undefined; stackSizeMb?: number | undefined }
+          | undefined;
+        /** Environment variables that agents may see. Default none. */
+        env?: Record<string, string> | undefined;
+        execArgv?: string[] | undefined;
+      }
+    | undefined;
+  /** "low": poll ports briefly after activity, trading CPU for latency. Default "balanced". */
+  latency?: "balanced" | "low" | undefined;
+  /** Milliseconds an agent may ignore an interrupt before its run is given up. Default 5,000. */
+  interruptGraceMs?: number | undefined;
+  /** A lane whose event loop has not moved for this many milliseconds is taken for blocked. Default 10,000. */
+  laneStallMs?: number | undefined;
+  /** What happens to a blocked lane when nobody interrupts. Default "report". */
+  laneStallPolicy?: "report" | "kill" | undefined;
+  /** Milliseconds without progress after which a consumer of a turn's events is detached. Default 30,000. */
+  consumerStallMs?: number | undefined;
+  /** Archived views an ephemeral host keeps, oldest out. Default 10,000. */
+  archivedViewsMax?: number | undefined;
+  /** UTF-8 bytes; larger prompts are refused with INVALID_PARAMS. Default 4 MiB. */
+  maxPromptBytes?: number | undefined;
+  logger?: Logger | undefined;
+}

@@ -1,0 +1,139 @@
+/** What callers may ask: one schema per request, checked before anything is changed. Members nobody knows are refused by name. */
+import * as z from "zod";
+
+import type { EventEnvelope } from "./events.ts";
+import type { SessionId } from "./ids.ts";
+import type { JsonValue } from "./json.ts";
+import { json } from "./json.ts";
+import type { PendingSystemContextAppend, SkillKey } from "./session-model.ts";
+import { PendingSystemContextAppend as PendingAppendSchema, SkillKey as SkillKeySchema, ToolOverlay } from "./session-model.ts";
+
+/** A consumer of a turn's events. A promise it returns is awaited and holds the agent back; what it throws detaches it. */
+export type OnEvent = (envelope: EventEnvelope) => void | Promise<void>;
+
+/** Any JSON; reaches the builder unchanged. `resumeSession` (a whole `Session`) names the session to rebuild. */
+export type SessionBuildOptions = { [key: string]: JsonValue | undefined };
+
+const callback = <T>(): z.ZodType<T> => z.custom<T>((value) => typeof value === "function", "must be a function");
+const positiveMs = z.number().positive().max(2_147_483_647);
+const labels = z.record(z.string().min(1).max(256), z.string().max(4096)).refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries");
+const sessionId = z.string().min(1).max(256);
+const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegative().optional() };
+
+/** Members that `createSession` and `startTurn` share. */
+const turnMembers = {
+  prompt: z.string(),
+  hostMode: z.boolean().optional(),
+  skillReferences: z.array(SkillKeySchema).optional(),
+  onEvent: callback<OnEvent>().optional(),
+};
+
+export const SessionIdParam = sessionId;
+
+export const CreateSessionRequestSchema = z.strictObject({
+  ...turnMembers,
+  agent: z.string().min(1).optional(),
+  model: z.string().optional(),
+  systemPrompt: z.string().optional(),
+  maxTokens: z.int().positive().optional(),
+  initialTurn: z.enum(["run_immediately", "defer"]).optional(),
+  labels: labels.optional(),
+  isolation: z.enum(["shared", "dedicated"]).optional(),
+  build: z.record(z.string(), json().optional()).optional(),
+});
+
+export const StartTurnRequestSchema = z.strictObject({
+  ...turnMembers,
+  flowToolOverlay: ToolOverlay.optional(),
+  additionalInstructions: z.array(z.string()).optional(),
+  executionKind: z.enum(["content_turn", "resume_pending"]).optional(),
+  timeoutMs: positiveMs.optional(),
+  onBusy: z.enum(["reject", "enqueue", "interrupt", "rollback", "latest", "merge"]).optional(),
+});
+
+export const CallOptionsSchema = z.strictObject({
+  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, "must be an AbortSignal").optional(),
+  onAdmitted: callback<(ticket: number) => void>().optional(),
+});
+
+export const SessionQuerySchema = z.strictObject({ labels: labels.optional(), after: sessionId.optional(), ...page });
+export const SessionHistoryQuerySchema = z.strictObject(page);
+export const AppendSystemContextRequestSchema = z.strictObject({
+  text: z.string(),
+  source: z.string().optional(),
+  idempotencyKey: z.string().min(1).max(1024).optional(),
+});
+export const SystemContextAppends = z.array(PendingAppendSchema);
+export const SubscribeOptionsSchema = z.strictObject({ bufferSize: z.int().positive().max(1_048_576).optional(), after: z.union([z.string(), z.number()]).optional() });
+export const ShutdownOptionsSchema = z.strictObject({ deadlineMs: z.number().nonnegative().max(2_147_483_647).optional() });
+export const TicketParam = z.int().positive();
+
+export interface CreateSessionRequest {
+  prompt: string;
+  agent?: string | undefined;
+  model?: string | undefined;
+  systemPrompt?: string | undefined;
+  /** Per model call. */
+  maxTokens?: number | undefined;
+  /** "defer": register only; the prompt is discarded. Default "run_immediately". */
+  initialTurn?: "run_immediately" | "defer" | undefined;
+  hostMode?: boolean | undefined;
+  labels?: Record<string, string> | undefined;
+  skillReferences?: SkillKey[] | undefined;
+  /** "dedicated": a lane of its own. Default "shared". */
+  isolation?: "shared" | "dedicated" | undefined;
+  build?: SessionBuildOptions | undefined;
+  onEvent?: OnEvent | undefined;
+}
+
+export interface StartTurnRequest {
+  prompt: string;
+  hostMode?: boolean | undefined;
+  skillReferences?: SkillKey[] | undefined;
+  flowToolOverlay?: { allowedTools?: string[] | undefined; blockedTools?: string[] | undefined } | undefined;
+  additionalInstructions?: string[] | undefined;
+  executionKind?: "content_turn" | "resume_pending" | undefined;
+  /** Milliseconds; the turn is interrupted after this long. */
+  timeoutMs?: number | undefined;
+  /** When the session is busy. Default "reject", the only one this host offers so far. */
+  onBusy?: "reject" | "enqueue" | "interrupt" | "rollback" | "latest" | "merge" | undefined;
+  onEvent?: OnEvent | undefined;
+}
+
+export interface CallOptions {
+  /** Before admission: rejects with signal.reason and nothing is left behind. Afterwards: that turn is interrupted. */
+  signal?: AbortSignal | undefined;
+  /** Called synchronously when the turn is admitted: its ticket, for interruptTurn. */
+  onAdmitted?: ((ticket: number) => void) | undefined;
+}
+
+export interface SessionQuery {
+  /** Every pair must match. */
+  labels?: Record<string, string> | undefined;
+  /** Only sessions whose id sorts behind this one. */
+  after?: SessionId | undefined;
+  offset?: number | undefined;
+  limit?: number | undefined;
+}
+
+export interface SessionHistoryQuery {
+  offset?: number | undefined;
+  limit?: number | undefined;
+}
+
+export interface AppendSystemContextRequest {
+  text: string;
+  source?: string | undefined;
+  idempotencyKey?: string | undefined;
+}
+
+/** A position in a session's events. */
+export type EventCursor = string | number;
+export interface SubscribeOptions {
+  /** Events the subscriber's ring holds. Default 256. */
+  bufferSize?: number | undefined;
+  /** Needs an event log. */
+  after?: EventCursor | undefined;
+}
+
+export type { PendingSystemContextAppend };

@@ -1,0 +1,106 @@
+/** What the host answers with: results, views, pages, and its own state. Times are epoch milliseconds unless a name says otherwise. */
+import * as z from "zod";
+
+import type { SessionId } from "./ids.ts";
+import { json } from "./json.ts";
+import type { Message } from "./session-model.ts";
+import { Usage } from "./session-model.ts";
+
+/** What an agent returns from a run; checked, because an agent wrote it. */
+export const RunResultSchema = z.object({
+  text: z.string(),
+  turns: z.int().nonnegative(),
+  toolCalls: z.int().nonnegative(),
+  usage: Usage,
+  structuredOutput: json().optional(),
+  schemaWarnings: z.array(json()).optional(),
+  skillDiagnostics: json().optional(),
+});
+
+/** The outcome of one good turn. */
+export interface RunResult {
+  text: string;
+  sessionId: SessionId;
+  /** Model turns within this run. 0: deferred, nothing ran. */
+  turns: number;
+  toolCalls: number;
+  /** Of this run. */
+  usage: Usage;
+  structuredOutput?: unknown;
+  schemaWarnings?: unknown[];
+  skillDiagnostics?: unknown;
+}
+
+export interface SessionView {
+  state: {
+    sessionId: SessionId;
+    createdAt: number;
+    updatedAt: number;
+    messageCount: number;
+    /** A turn is admitted or runs. */
+    isActive: boolean;
+    lastAssistantText?: string;
+    labels: Record<string, string>;
+  };
+  billing: { totalTokens: number; usage: Usage };
+}
+
+export interface SessionSummary {
+  sessionId: SessionId;
+  createdAt: number;
+  updatedAt: number;
+  messageCount: number;
+  totalTokens: number;
+  isActive: boolean;
+  labels: Record<string, string>;
+}
+
+export interface SessionHistoryPage {
+  sessionId: SessionId;
+  messageCount: number;
+  /** Clamped to messageCount. */
+  offset: number;
+  limit?: number;
+  hasMore: boolean;
+  messages: Message[];
+}
+
+/** One lane as it is now. Everything is measured or counted; nothing is assumed. */
+export interface LaneSnapshot {
+  lane: number;
+  kind: "shared" | "dedicated";
+  state: "starting" | "ready" | "stopping" | "lost" | "stopped";
+  /** Of the worker thread; absent before it started and after it ended. */
+  threadId?: number;
+  /** Live sessions placed there. */
+  sessions: number;
+  /** Turns admitted and not yet settled. */
+  runningTurns: number;
+  /** Milliseconds since the lane's event loop last moved; absent before its first beat. */
+  heartbeatAgeMs?: number;
+  /** Frames and records since start, both directions. */
+  sentFrames: number;
+  sentRecords: number;
+  receivedFrames: number;
+  receivedRecords: number;
+  /** Commands waiting for the next flush. */
+  outboxRecords: number;
+  /** Turns settled there, and those of them that did not succeed. */
+  settledTurns: number;
+  failedTurns: number;
+  /** Errors nobody awaited in the lane's agents; they are logged and harm nobody. */
+  strayErrors: number;
+  /** Share of time the event loop was busy since the lane started, 0..1; absent when the thread is not running. */
+  utilization?: number;
+}
+
+/** What `inspect()` gives: a copy, taken now. */
+export interface HostSnapshot {
+  state: "open" | "closing" | "closed";
+  sessions: { live: number; building: number; max: number; archivedViews: number };
+  turns: { running: number; settled: number; failed: number };
+  lanes: LaneSnapshot[];
+  lanesLost: number;
+  slots: { allocated: number; free: number };
+  subscribers: number;
+}

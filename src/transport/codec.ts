@@ -1,0 +1,49 @@
+/**
+ * Frames as bytes: a msgpack array of records, checked for shape when it is read. The only file that names msgpackr.
+ *
+ * Decoding never builds prototypes and never runs code of the sender. A frame that is not what the table says is a bug of ours, or
+ * somebody wrote to the port: FrameError, and the frame as a whole is dropped by whoever reads.
+ */
+import { Packr } from "msgpackr";
+
+import { enumerate } from "../protocol/frames.ts";
+
+/** Plain msgpack, no record extension: a frame can be read without anything that was read before it. */
+const packr = new Packr({ useRecords: false, moreTypes: false, copyBuffers: true });
+
+export class FrameError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "FrameError";
+  }
+}
+
+/** @returns the frame in a buffer of its own and of its exact size: posting a view would clone all of its backing buffer */
+export function encodeFrame(records: readonly (readonly unknown[])[]): Uint8Array {
+  return new Uint8Array(packr.pack(records));
+}
+
+/**
+ * A reader for one direction.
+ *
+ * @param table - COMMANDS or REPORTS
+ * @returns a function from a frame's bytes to its records; it throws FrameError
+ */
+export function frameReader<R extends readonly unknown[]>(table: Record<string, { op: number; length: number }>): (frame: Uint8Array) => R[] {
+  const lengths = enumerate(table);
+  return (frame) => {
+    let records: unknown;
+    try {
+      records = packr.unpack(frame);
+    } catch (error) {
+      throw new FrameError(`not msgpack: ${String(error)}`);
+    }
+    if (!Array.isArray(records)) throw new FrameError("a frame is an array of records");
+    for (const record of records as unknown[]) {
+      if (!Array.isArray(record) || lengths.get(record[0] as number) !== record.length) {
+        throw new FrameError(`no such record: opcode ${Array.isArray(record) ? String(record[0]) : typeof record}`);
+      }
+    }
+    return records as R[];
+  };
+}
