@@ -17,7 +17,25 @@ export type {
   TurnOutput,
 } from "./protocol/agent.ts";
 export type { AgentEvent } from "./protocol/events.ts";
-export type { CommsCommand, CommsReceipt, CommsRuntime, EventInjector, InjectOutcome, InjectSource, InteractionSubscription, PeerDescription, SubscribableInjector } from "./protocol/handles.ts";
+export type {
+  CommsCommand,
+  CommsReceipt,
+  CommsRuntime,
+  EventInjector,
+  InjectOutcome,
+  InjectSource,
+  InteractionSubscription,
+  PeerDescription,
+  SubscribableInjector,
+} from "./protocol/handles.ts";
 export type { CreateSessionRequest } from "./protocol/requests.ts";
-export type { Message, PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay, Usage } from "./protocol/session-model.ts";
+export type {
+  Message,
+  PendingSystemContextAppend,
+  Session,
+  SessionSnapshot,
+  SkillKey,
+  ToolOverlay,
+  Usage,
+} from "./protocol/session-model.ts";
 export type { RunResult } from "./protocol/views.ts";

@@ -34,5 +34,14 @@ export type {
   StartTurnRequest,
   SubscribeOptions,
 } from "./protocol/requests.ts";
-export type { Message, PendingSystemContextAppend, Session, SkillKey, StopReason, SystemContextSnapshot, ToolOverlay, Usage } from "./protocol/session-model.ts";
+export type {
+  Message,
+  PendingSystemContextAppend,
+  Session,
+  SkillKey,
+  StopReason,
+  SystemContextSnapshot,
+  ToolOverlay,
+  Usage,
+} from "./protocol/session-model.ts";
 export type { HostSnapshot, LaneSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "./protocol/views.ts";

@@ -5,6 +5,7 @@
 import { SystemContextLedger } from "../core/system-context.ts";
 import { SessionError, StreamError, notFound, notRunning } from "../protocol/errors.ts";
 import type { RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionServiceOptions } from "../protocol/options.ts";
 import { SessionServiceOptionsSchema } from "../protocol/options.ts";
@@ -63,9 +64,14 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     return this.#host.creator.create({ request: checked, agent, resumeId, firstTurn, options: call });
   }
 
-  async startTurn(id: SessionId, request: requests.StartTurnRequest, options?: requests.CallOptions): Promise<RunResult> {
-    const checked = parseInput(requests.StartTurnRequestSchema, request, "request") as requests.StartTurnRequest;
-    return this.#start(id, checked, this.#callOptions(options), this.#consumer(checked.onEvent));
+  startTurn(id: SessionId, request: requests.StartTurnRequest, options?: requests.CallOptions): Promise<RunResult> {
+    // Not an async function: on the hottest way of all it would cost a promise and three microtasks a turn.
+    try {
+      const checked = parseInput(requests.StartTurnRequestSchema, request, "request") as requests.StartTurnRequest;
+      return this.#start(id, checked, this.#callOptions(options), this.#consumer(checked.onEvent));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   streamTurn(id: SessionId, request: Omit<requests.StartTurnRequest, "onEvent">, options?: requests.CallOptions): TurnStream {
@@ -82,7 +88,8 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     };
     const result = start();
     // Admission is synchronous: by now there is a ticket or there will never be one.
-    const ticket = admitted === undefined ? result.then(({ sessionId }) => Promise.reject<number>(notRunning(sessionId))) : Promise.resolve(admitted);
+    const ticket =
+      admitted === undefined ? result.then(({ sessionId }) => Promise.reject<number>(notRunning(sessionId))) : Promise.resolve(admitted);
     result.catch((error: unknown) => reader.finish(error));
     ticket.catch(() => {}); // said by `result` already
     const interrupt = async (): Promise<void> => {
@@ -92,11 +99,17 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   }
 
   /** Everything from here to the admission is synchronous. */
-  #start(id: SessionId, request: requests.StartTurnRequest, options: requests.CallOptions, consumer: TurnConsumer | undefined): Promise<RunResult> {
+  #start(
+    id: SessionId,
+    request: requests.StartTurnRequest,
+    options: requests.CallOptions,
+    consumer: TurnConsumer | undefined,
+  ): Promise<RunResult> {
     const { hostMode, skillReferences, flowToolOverlay: overlay, timeoutMs, onBusy = "reject" } = request;
     const prompt = withInstructions(request.prompt, request.additionalInstructions);
     this.#checkPrompt(prompt);
-    if (onBusy !== "reject") throw new SessionError("SESSION_UNSUPPORTED", `unsupported: onBusy "${onBusy}"`, { details: { field: "request.onBusy" } });
+    if (onBusy !== "reject")
+      throw new SessionError("SESSION_UNSUPPORTED", `unsupported: onBusy "${onBusy}"`, { details: { field: "request.onBusy" } });
     this.#host.assertOpen();
     const entry = this.#live(id);
     const ticket = this.#host.turns.admit(entry, options.onAdmitted);
@@ -151,7 +164,7 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     }
     const entry = this.#live(id);
     const answer = await this.#host.query<{ messageCount: number; messages: Message[] }>(entry, (request) => [
-      4,
+      COMMANDS.HISTORY.op,
       entry.slot,
       entry.generation,
       request,
@@ -160,14 +173,20 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     ]);
     const { messageCount, messages } = answer;
     const start = Math.min(offset, messageCount);
-    const page: SessionHistoryPage = { sessionId: id, messageCount, offset: start, hasMore: start + messages.length < messageCount, messages };
+    const page: SessionHistoryPage = {
+      sessionId: id,
+      messageCount,
+      offset: start,
+      hasMore: start + messages.length < messageCount,
+      messages,
+    };
     if (limit !== undefined) page.limit = limit;
     return page;
   }
 
   async exportSession(id: SessionId): Promise<Session> {
     const entry = this.#live(id);
-    return this.#host.query<Session>(entry, (request) => [3, entry.slot, entry.generation, request]);
+    return this.#host.query<Session>(entry, (request) => [COMMANDS.EXPORT.op, entry.slot, entry.generation, request]);
   }
 
   subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
@@ -176,7 +195,10 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     const entry = this.#host.registry.find(id);
     if (entry === undefined) throw new StreamError("NOT_FOUND", `session ${id}`);
     if (after !== undefined) {
-      throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", { sessionId: id, details: { field: "options.after" } });
+      throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", {
+        sessionId: id,
+        details: { field: "options.after" },
+      });
     }
     return channelOf(entry, this.#host.table).subscribe(bufferSize);
   }
@@ -191,14 +213,17 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
 
   // ── system context ──
 
-  async appendSystemContext(id: SessionId, request: requests.AppendSystemContextRequest): Promise<{ status: "applied" | "staged" | "duplicate" }> {
+  async appendSystemContext(
+    id: SessionId,
+    request: requests.AppendSystemContextRequest,
+  ): Promise<{ status: "applied" | "staged" | "duplicate" }> {
     const checked = parseInput(requests.AppendSystemContextRequestSchema, request, "request") as requests.AppendSystemContextRequest;
     const entry = this.#live(id);
     const ledger = (entry.ledger ??= new SystemContextLedger());
     const outcome = ledger.stage(checked, Date.now());
     switch (outcome.status) {
       case "staged":
-        entry.lane.link.send([6, entry.slot, entry.generation, outcome.append], outcome.append.text.length);
+        entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, outcome.append], outcome.append.text.length);
         return { status: "staged" };
       case "duplicate":
         return { status: "duplicate" };
@@ -223,7 +248,7 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
     const entry = this.#live(id);
     if (checked.length === 0) return;
-    await this.#host.query(entry, (request) => [5, entry.slot, entry.generation, request, checked]);
+    await this.#host.query(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, entry.slot, entry.generation, request, checked]);
   }
 
   async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
@@ -236,7 +261,7 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   async eventInjector(id: SessionId): Promise<RemoteEventInjector | undefined> {
     const entry = this.#find(id);
     const handle = entry && (await RemoteHandle.open(entry, "eventInjector"));
-    return handle && { inject: remoteInjector(handle).inject };
+    return handle && remoteInjector(handle);
   }
 
   async interactionEventInjector(id: SessionId): Promise<RemoteSubscribableInjector | undefined> {
@@ -312,7 +337,8 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
       return refuse("request.agent", `is needed: this host has ${names.join(", ")}`);
     }
     const wanted = name ?? (names.length === 1 ? (names[0] as string) : DEFAULT_AGENT);
-    if (!Object.hasOwn(this.#host.agents, wanted)) refuse("request.agent", `no agent is named ${wanted}: this host has ${names.join(", ")}`);
+    if (!Object.hasOwn(this.#host.agents, wanted))
+      refuse("request.agent", `no agent is named ${wanted}: this host has ${names.join(", ")}`);
     return wanted;
   }
 }
@@ -321,4 +347,3 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
 function withInstructions(prompt: string, instructions: readonly string[] | undefined): string {
   return instructions === undefined ? prompt : `${instructions.map((text) => `[SYSTEM NOTICE: ${text}]\n\n`).join("")}${prompt}`;
 }
-

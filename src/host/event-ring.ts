@@ -42,7 +42,13 @@ export class EventRing {
   shift(): EventEnvelope | undefined {
     if (this.#dropped === 0) return this.length === 0 ? undefined : this.#take();
     const timestampMs = Date.now();
-    const marker = { eventId: markerIds.next(timestampMs), sourceId: this.#sourceId, seq: 0, timestampMs, payload: gapMarker(this.#dropped) };
+    const marker = {
+      eventId: markerIds.next(timestampMs),
+      sourceId: this.#sourceId,
+      seq: 0,
+      timestampMs,
+      payload: gapMarker(this.#dropped),
+    };
     this.#dropped = 0;
     return marker;
   }

@@ -3,6 +3,7 @@ import type { LaneWords } from "../core/lane-words.ts";
 import type { LaneEvent, LaneState } from "../core/machines.ts";
 import { LANE_TRANSITIONS, advance } from "../core/machines.ts";
 import type { LaneReport } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { LaneSnapshot } from "../protocol/views.ts";
 import { LaneLink } from "./lane-link.ts";
 import type { LaneThread } from "./lane-thread.ts";
@@ -32,7 +33,12 @@ export class HostLane {
     this.kind = kind;
     this.thread = thread;
     this.words = words;
-    this.link = new LaneLink(`lane-${number}`, thread.transport, (reports) => onReports(this, reports), (error) => onGarbage(this, error));
+    this.link = new LaneLink(
+      `lane-${number}`,
+      thread.transport,
+      (reports) => onReports(this, reports),
+      (error) => onGarbage(this, error),
+    );
   }
 
   /** Whether sessions may be placed here (N1). */
@@ -51,7 +57,7 @@ export class HostLane {
   /** Make the lane look at its running turns: the bell for a busy loop, a record for a sleeping one. */
   wake(): void {
     this.words.ring();
-    this.link.send([9]);
+    this.link.send([COMMANDS.WAKE.op]);
   }
 
   /** @param runningTurns - turns this lane owes, counted by whoever holds them. @param nowMs - epoch milliseconds */

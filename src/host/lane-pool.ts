@@ -42,7 +42,13 @@ export class LanePool {
   #isClosing = false;
   lost = 0;
 
-  constructor(options: HostOptions, agents: Readonly<Record<string, string>>, table: SlotTable, events: LanePoolEvents, startThread: StartThread) {
+  constructor(
+    options: HostOptions,
+    agents: Readonly<Record<string, string>>,
+    table: SlotTable,
+    events: LanePoolEvents,
+    startThread: StartThread,
+  ) {
     this.#options = options;
     this.#agents = agents;
     this.#table = table;
@@ -73,7 +79,8 @@ export class LanePool {
   /** @throws SessionError HOST_OVERLOADED when no shared lane is up */
   placeShared(): HostLane {
     const lane = leastLoaded([...this.#lanes.values()].filter(({ kind }) => kind === "shared"));
-    if (lane === undefined) throw new SessionError("HOST_OVERLOADED", "no lane is up", { details: { reason: "no_lane", retryAfterMs: 1000 } });
+    if (lane === undefined)
+      throw new SessionError("HOST_OVERLOADED", "no lane is up", { details: { reason: "no_lane", retryAfterMs: 1000 } });
     return lane;
   }
 
@@ -138,9 +145,13 @@ export class LanePool {
   async #loaded(lane: HostLane): Promise<void> {
     const report = await Promise.race([lane.thread.control.loaded(), lane.thread.ended]);
     if ("exitCode" in report) {
-      throw new SessionError("INVALID_PARAMS", `invalid options.agent: the thread ended while it loaded the agents: ${report.error?.message ?? report.exitCode}`, {
-        details: { field: "options.agent" },
-      });
+      throw new SessionError(
+        "INVALID_PARAMS",
+        `invalid options.agent: the thread ended while it loaded the agents: ${report.error?.message ?? report.exitCode}`,
+        {
+          details: { field: "options.agent" },
+        },
+      );
     }
     if (!report.ok) {
       const { agent, module, reason } = report;

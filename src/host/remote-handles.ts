@@ -96,17 +96,7 @@ export class RemoteHandle {
     if (this.#isDead) return Promise.reject(notFound(this.#entry.id));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.add(reject);
-      const done = (): void => void this.#waiting.delete(reject);
-      call.then(
-        (value) => {
-          done();
-          resolve(value);
-        },
-        (error: unknown) => {
-          done();
-          reject(error);
-        },
-      );
+      void call.then(resolve, reject).finally(() => this.#waiting.delete(reject));
     });
   }
 }

@@ -8,6 +8,7 @@
 import type { SessionError } from "../protocol/errors.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
 import type { BuiltReport } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
 import type { CallOptions, CreateSessionRequest } from "../protocol/requests.ts";
@@ -69,9 +70,17 @@ export class SessionCreator {
       throw error;
     }
     const { onEvent: _, ...request } = order.request;
-    entry.lane.link.sendSized([1, entry.slot, entry.generation, entry.id, order.agent, request]);
+    entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request]);
     return new Promise((resolve, reject) => {
-      const build: Build = { entry, firstTurn: order.firstTurn, options: order.options, resolve, reject, isAbandoned: false, cleanup: () => {} };
+      const build: Build = {
+        entry,
+        firstTurn: order.firstTurn,
+        options: order.options,
+        resolve,
+        reject,
+        isAbandoned: false,
+        cleanup: () => {},
+      };
       this.#builds.set(entry, build);
       const { signal } = order.options;
       if (signal === undefined) return;
@@ -92,7 +101,11 @@ export class SessionCreator {
     const { registry } = this.#host;
     const isTaken = registry.find(id) !== undefined;
     entry.id = isTaken ? entry.id : id;
-    const refusal = !this.#host.isOpen ? hostClosed() : isTaken ? agentFailure("internal_error", `Duplicate session ID generated: ${id}`) : undefined;
+    const refusal = !this.#host.isOpen
+      ? hostClosed()
+      : isTaken
+        ? agentFailure("internal_error", `Duplicate session ID generated: ${id}`)
+        : undefined;
     if (build.isAbandoned || refusal) {
       registry.leave(entry, "refuse");
       build.reject(refusal);

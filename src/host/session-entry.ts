@@ -35,7 +35,14 @@ export class SessionEntry {
   channel: SessionChannel | undefined;
   remotes: Set<RemoteHandle> | undefined;
 
-  constructor(place: { id: SessionId; slot: number; generation: number; lane: HostLane; permit: Permit; labels: Record<string, string> | undefined }) {
+  constructor(place: {
+    id: SessionId;
+    slot: number;
+    generation: number;
+    lane: HostLane;
+    permit: Permit;
+    labels: Record<string, string> | undefined;
+  }) {
     this.id = place.id;
     this.slot = place.slot;
     this.generation = place.generation;

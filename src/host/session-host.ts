@@ -8,7 +8,8 @@
 import { SlotTable } from "../core/slot-table.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
-import type { LaneCommand, LaneReport } from "../protocol/frames.ts";
+import type { LaneCommand, LaneReport, SessionReport } from "../protocol/frames.ts";
+import { REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
@@ -126,48 +127,40 @@ export class SessionHost {
   }
 
   #onReport(lane: HostLane, report: LaneReport): void {
-    switch (report[0]) {
-      case 6:
-        this.#requests.resolve(report[1], report[2]);
-        return;
-      case 7:
-        this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
-        return;
-      case 10:
-        this.#onStray(lane, report[1]);
-        return;
-      default: {
-        const entry = this.registry.at(report[1], report[2]);
-        // Filters what a slot's former owner left in the port (GENERATION).
-        if (entry?.lane === lane) this.#onSessionReport(lane, entry, report);
-      }
+    if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
+    else if (report[0] === REPORTS.REPLY_ERROR.op) this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
+    else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
+    else {
+      const entry = this.registry.at(report[1], report[2]);
+      // Filters what a slot's former owner left in the port (GENERATION).
+      if (entry?.lane === lane) this.#onSessionReport(lane, entry, report);
     }
   }
 
-  #onSessionReport(lane: HostLane, entry: SessionEntry, report: Exclude<LaneReport, [6 | 7 | 10, ...unknown[]]>): void {
+  #onSessionReport(lane: HostLane, entry: SessionEntry, report: SessionReport): void {
     switch (report[0]) {
-      case 1:
+      case REPORTS.BUILT.op:
         this.creator.built(entry, report);
         return;
-      case 2:
+      case REPORTS.BUILD_FAILED.op:
         this.creator.failed(entry, fromWire(report[3]));
         return;
-      case 3:
+      case REPORTS.RESULT.op:
         lane.settledTurns++;
         this.turns.result(entry, report);
         return;
-      case 4:
+      case REPORTS.FAILED.op:
         lane.settledTurns++;
         lane.failedTurns++;
         this.turns.failure(entry, report);
         return;
-      case 5:
+      case REPORTS.EVENT.op:
         this.turns.event(entry, report);
         return;
-      case 8:
+      case REPORTS.CONTEXT_TAKEN.op:
         entry.ledger?.taken(report[3]);
         return;
-      case 9:
+      case REPORTS.FORGOTTEN.op:
         this.registry.forgotten(entry);
         return;
       default:

@@ -10,6 +10,7 @@ import { SlotAllocator } from "../core/slot-allocator.ts";
 import type { SlotTable } from "../core/slot-table.ts";
 import { SortedIds } from "../core/sorted-ids.ts";
 import { lockHolder, unlock } from "../core/turn-lock.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionView } from "../protocol/views.ts";
 import { ArchivedViews } from "./archived-views.ts";
@@ -94,7 +95,7 @@ export class SessionRegistry {
       entry.isArchived = true;
       this.archived.put(this.#finalView(entry));
     }
-    entry.lane.link.send([10, entry.slot, entry.generation]);
+    entry.lane.link.send([COMMANDS.FORGET.op, entry.slot, entry.generation]);
     this.#releaseCapacity(entry);
   }
 

@@ -36,7 +36,10 @@ export class Supervisor {
       const ageMs = lane.words.beatAge(Date.now());
       const isStale = ageMs !== undefined && ageMs >= Math.max(this.#graceMs, STALE_MIN_MS);
       if (isStale && seenStale > 0) {
-        this.#logger?.error({ lane: lane.number, session: turn.entry.id, ticket: turn.ticket, heartbeatAgeMs: ageMs }, "lane killed: blocked by an interrupted turn");
+        this.#logger?.error(
+          { lane: lane.number, session: turn.entry.id, ticket: turn.ticket, heartbeatAgeMs: ageMs },
+          "lane killed: blocked by an interrupted turn",
+        );
         lane.thread.kill();
         return;
       }

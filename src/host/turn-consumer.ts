@@ -98,7 +98,11 @@ export class CallbackConsumer implements TurnConsumer {
   #await(returned: PromiseLike<void>): void {
     this.#isAwaiting = true;
     if (this.#stallTimer) this.#stallTimer.refresh();
-    else this.#stallTimer = setTimeout(() => this.#isAwaiting && this.#detach(new Error(`no progress for ${this.#stallMs} ms`)), this.#stallMs);
+    else
+      this.#stallTimer = setTimeout(
+        () => this.#isAwaiting && this.#detach(new Error(`no progress for ${this.#stallMs} ms`)),
+        this.#stallMs,
+      );
     returned.then(
       () => {
         this.#isAwaiting = false;

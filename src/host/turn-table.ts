@@ -10,7 +10,7 @@ import { requestBoundaryCancel, requestInterrupt, tryLock, unlock } from "../cor
 import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
 import type { EventReport, FailedReport, ResultReport, TurnExtras } from "../protocol/frames.ts";
-import { TURN_FLAGS } from "../protocol/frames.ts";
+import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { CallOptions } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
@@ -36,6 +36,7 @@ export class TurnTable {
   readonly #onInterrupted: (turn: Turn) => void;
   readonly #onSettled: (turn: Turn) => void;
   readonly #tickets = new TicketSource(Date.now());
+  /** By ticket word: unique among so few, and a small integer, which a ticket is not. */
   readonly #turns = new Map<number, Turn>();
   settled = 0;
   failed = 0;
@@ -88,16 +89,10 @@ export class TurnTable {
    */
   start(entry: SessionEntry, ticket: number, start: TurnStart, sendLater = false): Promise<RunResult> {
     const turn = new Turn(ticket, entry, start.consumer);
-    this.#turns.set(ticket, turn);
+    this.#turns.set(turn.word, turn);
     entry.turn = turn;
-    const flags = (start.hostMode ? TURN_FLAGS.hostMode : 0) + (start.consumer ? TURN_FLAGS.hasConsumer : 0);
-    const send = (): void => {
-      if (this.#turns.has(ticket)) {
-        entry.lane.link.send([2, entry.slot, entry.generation, ticket, start.prompt, flags, start.extras], start.prompt.length);
-      }
-    };
-    if (sendLater) setImmediate(send);
-    else send();
+    if (sendLater) setImmediate(() => this.#turns.has(turn.word) && this.#send(turn, start));
+    else this.#send(turn, start);
     if (start.timeoutMs !== undefined) {
       const timer = setTimeout(() => this.#interrupt(turn, "timeout"), start.timeoutMs);
       turn.onSettled(() => clearTimeout(timer));
@@ -112,6 +107,11 @@ export class TurnTable {
       }
     }
     return turn.outcome;
+  }
+
+  #send({ entry, ticket }: Turn, { prompt, hostMode, consumer, extras }: TurnStart): void {
+    const flags = (hostMode ? TURN_FLAGS.hostMode : 0) + (consumer ? TURN_FLAGS.hasConsumer : 0);
+    entry.lane.link.send([COMMANDS.TURN.op, entry.slot, entry.generation, ticket, prompt, flags, extras], prompt.length);
   }
 
   /**
@@ -152,18 +152,18 @@ export class TurnTable {
     const channel = channelOf(entry, this.#table);
     const envelope = channel.envelope(report);
     channel.publish(envelope);
-    this.#turns.get(report[3])?.receive(envelope);
+    this.#turns.get(ticketWord(report[3]))?.receive(envelope);
   }
 
   result(entry: SessionEntry, report: ResultReport): void {
     entry.lastAssistantText = (report[8] ?? report[4]) || undefined;
-    this.#take(report[3])?.complete(report);
+    this.#take(ticketWord(report[3]))?.complete(report);
   }
 
   failure(entry: SessionEntry, report: FailedReport): void {
     if (report[5] !== undefined) entry.lastAssistantText = report[5] || undefined;
     this.failed++;
-    this.#take(report[3])?.fail(report);
+    this.#take(ticketWord(report[3]))?.fail(report);
   }
 
   /** The lane is gone: every turn it owes fails with what `error` says. */
@@ -171,14 +171,14 @@ export class TurnTable {
     for (const turn of this.#turns.values()) {
       if (turn.entry.lane !== lane) continue;
       this.failed++;
-      this.#take(turn.ticket)?.failWith(error(turn));
+      this.#take(turn.word)?.failWith(error(turn));
     }
   }
 
-  #take(ticket: number): Turn | undefined {
-    const turn = this.#turns.get(ticket);
+  #take(word: number): Turn | undefined {
+    const turn = this.#turns.get(word);
     if (turn === undefined) return undefined;
-    this.#turns.delete(ticket);
+    this.#turns.delete(word);
     this.settled++;
     if (turn.entry.turn === turn) turn.entry.turn = undefined;
     this.#onSettled(turn);

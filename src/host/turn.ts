@@ -3,6 +3,7 @@ import { ticketWord } from "../core/tickets.ts";
 import { SessionError, fromWire } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { FailedReport, ResultReport } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { Usage } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { CreditReturn } from "../transport/credits.ts";
@@ -35,9 +36,10 @@ export class Turn {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    consumer?.attach({
+    if (consumer === undefined) return;
+    consumer.attach({
       taken: () => this.#credit(),
-      detach: () => this.entry.lane.link.send([8, entry.slot, entry.generation, ticket]),
+      detach: () => entry.lane.link.send([COMMANDS.DETACH.op, entry.slot, entry.generation, ticket]),
     });
   }
 
@@ -70,8 +72,10 @@ export class Turn {
   }
 
   #settle(error: SessionError | undefined, answer: () => void): void {
-    for (const cleanup of this.cleanups ?? []) cleanup();
-    this.cleanups = undefined;
+    if (this.cleanups !== undefined) {
+      for (const cleanup of this.cleanups) cleanup();
+      this.cleanups = undefined;
+    }
     const waiting = this.#consumer?.finish(error, error?.agentError?.kind === "cancelled");
     if (waiting === undefined) answer();
     else void waiting.then(answer);
@@ -79,7 +83,9 @@ export class Turn {
 
   #credit(): void {
     const { entry } = this;
-    this.#credits ??= new CreditReturn((count) => entry.lane.link.send([7, entry.slot, entry.generation, this.ticket, count]));
+    this.#credits ??= new CreditReturn((count) =>
+      entry.lane.link.send([COMMANDS.CREDIT.op, entry.slot, entry.generation, this.ticket, count]),
+    );
     this.#credits.taken();
   }
 }

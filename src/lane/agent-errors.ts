@@ -1,6 +1,9 @@
 /** Errors on the agent's side, and how what an agent threw becomes the turn's error. */
+import { inspect } from "node:util";
+
 import { agentFailure, hasErrorCode, toWire } from "../protocol/errors.ts";
 import type { WireError } from "../protocol/errors.ts";
+import type { JsonValue } from "../protocol/json.ts";
 import { cloneJson } from "../protocol/json.ts";
 
 /** Thrown by an agent to fail its turn with a kind (and details, any JSON) of its own. */
@@ -30,7 +33,7 @@ export function turnFailure(thrown: unknown): WireError {
   const { name, message, kind, details } = describeThrown(thrown);
   if (name === "TurnInterrupted") return CANCELLED;
   const shown = details ?? (name !== undefined && name !== "Error" && name !== "AgentError" ? { name } : undefined);
-  return toWire(agentFailure(kind ?? "internal_error", message, { ...(shown && { details: shown }) }));
+  return toWire(agentFailure(kind ?? "internal_error", message, { ...(shown !== undefined && { details: shown }) }));
 }
 
 /** @returns the failure of a build: one of our codes passes through unchanged, everything else is AGENT_ERROR */
@@ -56,7 +59,7 @@ interface Thrown {
   readonly name?: string;
   readonly message: string;
   readonly kind?: string;
-  readonly details?: Record<string, unknown>;
+  readonly details?: JsonValue;
 }
 
 /** Longest message taken over from an agent, in characters. */
@@ -68,7 +71,7 @@ function describeThrown(thrown: unknown): Thrown {
     if (typeof thrown !== "object" || thrown === null) return { message: String(thrown).slice(0, MESSAGE_MAX) };
     const { name, message, kind, details } = thrown as Record<string, unknown>;
     return {
-      message: (typeof message === "string" && message !== "" ? message : String(thrown)).slice(0, MESSAGE_MAX),
+      message: (typeof message === "string" && message !== "" ? message : inspect(thrown)).slice(0, MESSAGE_MAX),
       ...(typeof name === "string" && { name }),
       ...(typeof kind === "string" && { kind }),
       ...plainDetails(details),
@@ -78,10 +81,10 @@ function describeThrown(thrown: unknown): Thrown {
   }
 }
 
-function plainDetails(details: unknown): { details?: Record<string, unknown> } {
-  if (typeof details !== "object" || details === null || Array.isArray(details)) return details === undefined ? {} : { details: { value: String(details) } };
+function plainDetails(details: unknown): { details?: JsonValue } {
+  if (details === undefined) return {};
   try {
-    return { details: cloneJson(details) as Record<string, unknown> };
+    return { details: cloneJson(details) };
   } catch {
     return {}; // details that are not JSON are left behind; the message still stands
   }

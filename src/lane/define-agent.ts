@@ -15,7 +15,12 @@ export function defineAgent(agent: TurnFunction | SimpleAgentDefinition): Sessio
     buildAgent(request, context): SessionAgent | Promise<SessionAgent> {
       const simple = new SimpleAgent(definition, request, context);
       if (definition.setup === undefined) return simple;
-      const setup: AgentSetup = { request, sessionId: context.sessionId, messages: simple.transcript.messages, agentName: context.agentName };
+      const setup: AgentSetup = {
+        request,
+        sessionId: context.sessionId,
+        messages: simple.transcript.messages,
+        agentName: context.agentName,
+      };
       return Promise.resolve(definition.setup(setup)).then((state) => {
         simple.state = state;
         return simple;
@@ -29,7 +34,8 @@ function checkDefinition(definition: SimpleAgentDefinition): void {
     throw new TypeError("defineAgent takes a function, or an object whose turn is one");
   }
   for (const name of ["setup", "dispose"] as const) {
-    if (definition[name] !== undefined && typeof definition[name] !== "function") throw new TypeError(`defineAgent: ${name} must be a function`);
+    if (definition[name] !== undefined && typeof definition[name] !== "function")
+      throw new TypeError(`defineAgent: ${name} must be a function`);
   }
   if (definition.tools !== undefined && !(Array.isArray(definition.tools) && definition.tools.every((name) => typeof name === "string"))) {
     throw new TypeError("defineAgent: tools must be an array of names");

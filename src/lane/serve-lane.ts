@@ -11,7 +11,7 @@ import type { SlotTable } from "../core/slot-table.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import { agentFailure, notFound, toWire } from "../protocol/errors.ts";
 import type { CreateCommand, ForgetCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
-import { COMMANDS } from "../protocol/frames.ts";
+import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
@@ -69,7 +69,7 @@ export class Lane {
   /** An error that nobody awaits: said to main, harming no session. */
   reportStray(thrown: unknown): void {
     this.strayErrors++;
-    this.#context.outbox.append([10, describeError(thrown).slice(0, 16_384)]);
+    this.#context.outbox.append([REPORTS.STRAY_ERROR.op, describeError(thrown).slice(0, 16_384)]);
   }
 
   /** The session in a slot, if this lane holds that very one. */
@@ -150,27 +150,27 @@ export class Lane {
 
   #execute(command: LaneCommand): void {
     switch (command[0]) {
-      case 1:
+      case COMMANDS.CREATE.op:
         void this.#create(command);
         return;
-      case 2:
-      case 3:
-      case 4:
-      case 5:
+      case COMMANDS.TURN.op:
+      case COMMANDS.EXPORT.op:
+      case COMMANDS.HISTORY.op:
+      case COMMANDS.APPLY_CONTEXT.op:
         this.#deliver(command);
         return;
-      case 6:
+      case COMMANDS.STAGE_CONTEXT.op:
         this.session(command[1], command[2])?.feedContext(command[3]);
         return;
-      case 7:
+      case COMMANDS.CREDIT.op:
         this.#currentRun(command)?.credit(command[4]);
         return;
-      case 8:
+      case COMMANDS.DETACH.op:
         this.#currentRun(command)?.detach();
         return;
-      case 9:
+      case COMMANDS.WAKE.op:
         return; // its arrival made the loop look at the doorbell
-      case 10:
+      case COMMANDS.FORGET.op:
         this.#forget(command);
         return;
       default:
@@ -182,12 +182,15 @@ export class Lane {
     const [, slot, generation] = command;
     const built = await SessionActor.build(this.#context, command);
     if (!built.ok) {
-      this.#context.outbox.append([2, slot, generation, built.error]);
+      this.#context.outbox.append([REPORTS.BUILD_FAILED.op, slot, generation, built.error]);
       return;
     }
     const { actor, createdAt, lastAssistantText } = built;
     this.#sessions.set(slot, actor);
-    this.#context.outbox.append([1, slot, generation, actor.id, createdAt, actor.handleBits, lastAssistantText], lastAssistantText?.length ?? 0);
+    this.#context.outbox.append(
+      [REPORTS.BUILT.op, slot, generation, actor.id, createdAt, actor.handleBits, lastAssistantText],
+      lastAssistantText?.length ?? 0,
+    );
   }
 
   #deliver(command: ActorCommand): void {
@@ -198,8 +201,9 @@ export class Lane {
     }
     // Main sends to live sessions only, so this is the race with a session that broke down; its caller must not wait.
     const error = toWire(notFound(`slot ${command[1]}`));
-    if (command[0] === 2) this.#context.outbox.append([4, command[1], command[2], command[3], error, undefined]);
-    else this.#context.outbox.append([7, command[3], error]);
+    if (command[0] === COMMANDS.TURN.op)
+      this.#context.outbox.append([REPORTS.FAILED.op, command[1], command[2], command[3], error, undefined]);
+    else this.#context.outbox.append([REPORTS.REPLY_ERROR.op, command[3], error]);
   }
 
   #currentRun(command: readonly [number, number, number, number, ...unknown[]]): SessionActor["currentRun"] {
@@ -215,7 +219,7 @@ export class Lane {
     const leave = (): void => {
       this.#sessions.delete(slot);
       this.#dispose(actor);
-      this.#context.outbox.append([9, slot, generation]);
+      this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation]);
     };
     if (actor.isRunning) actor.onIdle = leave;
     else leave();
@@ -230,7 +234,7 @@ export class Lane {
 /** What to say in place of a report that cannot be encoded: its turn or request fails, nothing else does. */
 function insteadOf(report: LaneReport, error: unknown): LaneReport | undefined {
   const failure = toWire(agentFailure("invalid_result", `what the agent gave cannot be sent: ${describeError(error)}`));
-  if (report[0] === 3) return [4, report[1], report[2], report[3], failure, undefined];
-  if (report[0] === 6) return [7, report[1], failure];
+  if (report[0] === REPORTS.RESULT.op) return [REPORTS.FAILED.op, report[1], report[2], report[3], failure, undefined];
+  if (report[0] === REPORTS.REPLY.op) return [REPORTS.REPLY_ERROR.op, report[1], failure];
   return undefined;
 }

@@ -13,7 +13,15 @@ import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
-import type { ApplyContextCommand, CreateCommand, ExportCommand, HistoryCommand, TurnCommand, WireCreateRequest } from "../protocol/frames.ts";
+import type {
+  ApplyContextCommand,
+  CreateCommand,
+  ExportCommand,
+  HistoryCommand,
+  TurnCommand,
+  WireCreateRequest,
+} from "../protocol/frames.ts";
+import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { CommsRuntime, EventInjector, HandleKind, SubscribableInjector } from "../protocol/handles.ts";
 import { HANDLE_BITS } from "../protocol/handles.ts";
 import type { SessionId } from "../protocol/ids.ts";
@@ -74,7 +82,7 @@ export class SessionActor {
     this.#agentName = command[4];
     this.#request = command[5];
     this.#builder = builder;
-    this.#context = new ContextReplica((count) => lane.outbox.append([8, this.slot, this.generation, count]));
+    this.#context = new ContextReplica((count) => lane.outbox.append([REPORTS.CONTEXT_TAKEN.op, this.slot, this.generation, count]));
   }
 
   // ── building ──
@@ -82,7 +90,8 @@ export class SessionActor {
   /** Build the session a CREATE asks for. @returns the actor, its summary already published, or why there is none */
   static async build(lane: LaneContext, command: CreateCommand): Promise<BuildOutcome> {
     const builder = lane.agents.get(command[4]);
-    if (builder === undefined) return { ok: false, error: toWire(agentFailure("internal_error", `no agent named ${command[4]} in this lane`)) };
+    if (builder === undefined)
+      return { ok: false, error: toWire(agentFailure("internal_error", `no agent named ${command[4]} in this lane`)) };
     const actor = new SessionActor(lane, command, builder);
     try {
       const { resumeSession } = actor.#request.build ?? {};
@@ -112,7 +121,8 @@ export class SessionActor {
       ...(resume && { resume }),
     })) as SessionAgent | undefined | null;
     const missing = AGENT_METHODS.find((method) => typeof agent?.[method] !== "function");
-    if (missing !== undefined || agent === undefined || agent === null) throw new AgentError("internal_error", `buildAgent must give an agent with ${missing}()`);
+    if (missing !== undefined || agent === undefined || agent === null)
+      throw new AgentError("internal_error", `buildAgent must give an agent with ${missing}()`);
     if (agent.systemContextState() !== this.#context) {
       throw new AgentError("internal_error", "systemContextState() must give the systemContext of the build context");
     }
@@ -124,7 +134,11 @@ export class SessionActor {
     const interactionEventInjector = this.agent.interactionEventInjector?.();
     const commsRuntime = this.agent.commsRuntime?.();
     if (!eventInjector && !interactionEventInjector && !commsRuntime) return undefined;
-    return { ...(eventInjector && { eventInjector }), ...(interactionEventInjector && { interactionEventInjector }), ...(commsRuntime && { commsRuntime }) };
+    return {
+      ...(eventInjector && { eventInjector }),
+      ...(interactionEventInjector && { interactionEventInjector }),
+      ...(commsRuntime && { commsRuntime }),
+    };
   }
 
   /** Which handles there are, as HANDLE_BITS. */
@@ -143,7 +157,7 @@ export class SessionActor {
     } catch (error) {
       this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${buildFailure(error).message}`));
     }
-    this.#disposeAgent(abandoned);
+    void this.#disposeAgent(abandoned);
   }
 
   // ── commands ──
@@ -177,7 +191,7 @@ export class SessionActor {
   onIdle: (() => void) | undefined;
 
   #execute(command: ActorCommand): void {
-    if (command[0] === 2) {
+    if (command[0] === COMMANDS.TURN.op) {
       this.#run = new TurnRun(this, command);
       if (this.#broken === undefined) this.#run.start();
       else this.#run.refuse(this.#broken);
@@ -185,19 +199,19 @@ export class SessionActor {
     }
     const { outbox } = this.lane;
     try {
-      outbox.appendSized([6, command[3], this.#answer(command)]);
+      outbox.appendSized([REPORTS.REPLY.op, command[3], this.#answer(command)]);
     } catch (error) {
-      outbox.append([7, command[3], this.#broken ?? turnFailure(error)]);
+      outbox.append([REPORTS.REPLY_ERROR.op, command[3], this.#broken ?? turnFailure(error)]);
     }
   }
 
   #answer(command: Exclude<ActorCommand, TurnCommand>): unknown {
     switch (command[0]) {
-      case 3:
+      case COMMANDS.EXPORT.op:
         return Session.parse(this.agent.sessionClone());
-      case 4:
+      case COMMANDS.HISTORY.op:
         return this.#historyPage(command[4], command[5]);
-      case 5: {
+      case COMMANDS.APPLY_CONTEXT.op: {
         this.agent.applyRuntimeSystemContext(command[4]);
         const published = this.publishSummary();
         if (!published.ok) throw new AgentError("internal_error", published.error.message);

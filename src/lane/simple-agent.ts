@@ -197,7 +197,8 @@ class SimpleTurn implements TurnContext {
   #append(messages: readonly Message[]): void {
     const checked = messages.map((message, index) => {
       const parsed = Message.safeParse(message);
-      if (!parsed.success) throw new AgentError("internal_error", `append: message ${index} is not one: ${parsed.error.issues[0]?.message ?? "invalid"}`);
+      if (!parsed.success)
+        throw new AgentError("internal_error", `append: message ${index} is not one: ${parsed.error.issues[0]?.message ?? "invalid"}`);
       return parsed.data;
     });
     if (!this.#isClosed) this.#agent.transcript.push(...checked);
@@ -205,7 +206,8 @@ class SimpleTurn implements TurnContext {
 
   #addUsage(usage: Partial<Usage>): void {
     const parsed = UsageDelta.safeParse(usage);
-    if (!parsed.success) throw new AgentError("internal_error", `addUsage: ${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`);
+    if (!parsed.success)
+      throw new AgentError("internal_error", `addUsage: ${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`);
     this.#usage = addUsage(this.#usage, parsed.data as Partial<Usage>);
   }
 

@@ -34,7 +34,10 @@ export class TurnEvents {
     const bytes = approximateBytes(event);
     if (this.#backlog.length === 0 && this.#window.take()) return this.#send(event, bytes);
     if (this.#backlog.length >= BACKLOG_EVENTS_MAX || this.#backlogBytes + bytes > BACKLOG_BYTES_MAX) {
-      throw new AgentError("event_flood", `more than ${BACKLOG_EVENTS_MAX} events or ${BACKLOG_BYTES_MAX} bytes were emitted without awaiting`);
+      throw new AgentError(
+        "event_flood",
+        `more than ${BACKLOG_EVENTS_MAX} events or ${BACKLOG_BYTES_MAX} bytes were emitted without awaiting`,
+      );
     }
     this.#backlog.push({ event, bytes });
     this.#backlogBytes += bytes;

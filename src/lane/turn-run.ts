@@ -17,7 +17,7 @@ import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
-import { TURN_FLAGS } from "../protocol/frames.ts";
+import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { RunResultSchema } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, turnFailure } from "./agent-errors.ts";
@@ -104,7 +104,7 @@ export class TurnRun implements RunContext, Interruptible {
   #openEvents(): TurnEvents {
     return (this.#events ??= new TurnEvents((event, bytes) => {
       const { lane, slot, generation } = this.#actor;
-      lane.outbox.append([5, slot, generation, this.ticket, this.#actor.nextSeq(), lane.now(), event], bytes);
+      lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.ticket, this.#actor.nextSeq(), lane.now(), event], bytes);
     }));
   }
 
@@ -282,11 +282,25 @@ export class TurnRun implements RunContext, Interruptible {
           ? [usage.inputTokens, usage.outputTokens]
           : [usage.inputTokens, usage.outputTokens, usage.cacheCreationTokens, usage.cacheReadTokens];
       lane.outbox.append(
-        [3, slot, generation, this.ticket, text, turns, toolCalls, tokens, lastText === text ? undefined : (lastText ?? ""), extras],
+        [
+          REPORTS.RESULT.op,
+          slot,
+          generation,
+          this.ticket,
+          text,
+          turns,
+          toolCalls,
+          tokens,
+          lastText === text ? undefined : (lastText ?? ""),
+          extras,
+        ],
         text.length,
       );
     } else {
-      lane.outbox.append([4, slot, generation, this.ticket, final.error, published.ok ? (lastText ?? "") : undefined], lastText?.length ?? 0);
+      lane.outbox.append(
+        [REPORTS.FAILED.op, slot, generation, this.ticket, final.error, published.ok ? (lastText ?? "") : undefined],
+        lastText?.length ?? 0,
+      );
     }
     this.#actor.turnEnded(this);
   }

@@ -3,7 +3,16 @@ import type { AgentEvent } from "./events.ts";
 import type { CommsRuntime, EventInjector, SubscribableInjector } from "./handles.ts";
 import type { SessionId } from "./ids.ts";
 import type { CreateSessionRequest } from "./requests.ts";
-import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, SystemContextSnapshot, ToolOverlay, Usage } from "./session-model.ts";
+import type {
+  Message,
+  PendingSystemContextAppend,
+  Session,
+  SessionSnapshot,
+  SkillKey,
+  SystemContextSnapshot,
+  ToolOverlay,
+  Usage,
+} from "./session-model.ts";
 import type { RunResult } from "./views.ts";
 
 // ── the short way ──
@@ -30,6 +39,7 @@ export interface AgentSetup {
   readonly agentName: string;
 }
 
+/** What a turn function is given. Its functions need no `this`: take it apart as you like. */
 export interface TurnContext {
   readonly sessionId: SessionId;
   readonly prompt: string;
@@ -39,7 +49,7 @@ export interface TurnContext {
   /** Transcript with this turn's prompt as its last message. */
   readonly messages: readonly Message[];
   /** System prompt for the next model call: takes the staged context, once. Call it right before each model call. */
-  takeSystemPrompt(): string;
+  readonly takeSystemPrompt: () => string;
   readonly labels: Readonly<Record<string, string>>;
   readonly skillReferences: readonly SkillKey[];
   /** Tool names visible in this turn under the overlay. */
@@ -49,18 +59,18 @@ export interface TurnContext {
   /** Aborts on interrupt. */
   readonly signal: AbortSignal;
   /** Polls shared memory: true also inside a synchronous loop. */
-  isInterrupted(): boolean;
+  readonly isInterrupted: () => boolean;
   /** @throws TurnInterrupted; swallowing it changes nothing, the turn ends as cancelled */
-  throwIfInterrupted(): void;
+  readonly throwIfInterrupted: () => void;
   /** True once a cancel-after-boundary was asked for. */
-  shouldStopAtBoundary(): boolean;
+  readonly shouldStopAtBoundary: () => boolean;
   /** Await what it returns: a promise only when the consumer's window is full. */
-  emit(event: AgentEvent): void | Promise<void>;
+  readonly emit: (event: AgentEvent) => void | Promise<void>;
   /** Add messages beyond the prompt and the final answer (tool calls and results). */
-  append(...messages: Message[]): void;
-  addUsage(usage: Partial<Usage>): void;
+  readonly append: (...messages: Message[]) => void;
+  readonly addUsage: (usage: Partial<Usage>) => void;
   /** Durable checkpoint between turns of a host-mode run. Without a store it does nothing. */
-  checkpoint(): Promise<void>;
+  readonly checkpoint: () => Promise<void>;
 }
 
 // ── the full way ──
@@ -96,12 +106,13 @@ export interface AgentBuildContext {
   readonly resume?: Session;
 }
 
+/** What an agent's run is given. Its functions need no `this`. */
 export interface RunContext {
   readonly ticket: number;
   readonly signal: AbortSignal;
-  isInterrupted(): boolean;
-  shouldStopAtBoundary(): boolean;
-  emit(event: AgentEvent): void | Promise<void>;
+  readonly isInterrupted: () => boolean;
+  readonly shouldStopAtBoundary: () => boolean;
+  readonly emit: (event: AgentEvent) => void | Promise<void>;
 }
 
 export interface SessionAgent {

@@ -94,16 +94,21 @@ export class StreamError extends Error {
   }
 }
 
-export const notFound = (id: SessionId): SessionError => new SessionError("SESSION_NOT_FOUND", `session not found: ${id}`, { sessionId: id });
+export const notFound = (id: SessionId): SessionError =>
+  new SessionError("SESSION_NOT_FOUND", `session not found: ${id}`, { sessionId: id });
 export const busy = (id: SessionId): SessionError => new SessionError("SESSION_BUSY", `session is busy: ${id}`, { sessionId: id });
 export const notRunning = (id: SessionId): SessionError =>
   new SessionError("SESSION_NOT_RUNNING", `no turn running on session: ${id}`, { sessionId: id });
 export const hostClosed = (): SessionError => new SessionError("HOST_CLOSED", "the host is closed");
 
-/** An AGENT_ERROR of one kind; `details` are found both on the error and on its agentError. */
-export function agentFailure(kind: string, message: string, fields: { sessionId?: SessionId; details?: Record<string, unknown> } = {}): SessionError {
-  const { details } = fields;
-  return new SessionError("AGENT_ERROR", `agent error: ${message}`, { ...fields, agentError: { kind, message, ...(details && { details }) } });
+/** An AGENT_ERROR of one kind; `details` (JSON) are found on its agentError and, when they are an object, on the error too. */
+export function agentFailure(kind: string, message: string, fields: { sessionId?: SessionId; details?: unknown } = {}): SessionError {
+  const { sessionId, details } = fields;
+  return new SessionError("AGENT_ERROR", `agent error: ${message}`, {
+    sessionId,
+    agentError: { kind, message, ...(details !== undefined && { details }) },
+    details: typeof details === "object" && details !== null && !Array.isArray(details) ? (details as Record<string, unknown>) : undefined,
+  });
 }
 
 /** @returns the error as data, without its session (the receiver knows it) */
@@ -118,6 +123,10 @@ export function fromWire(wire: WireError, sessionId?: SessionId): SessionError {
 }
 
 /** @returns whether a value of unknown origin names one of our codes, as a `SessionError` of another module copy would */
-export function hasErrorCode(value: unknown): value is { code: ErrorCode; message: string; details?: unknown; agentError?: AgentErrorData } {
-  return typeof value === "object" && value !== null && "code" in value && typeof value.code === "string" && Object.hasOwn(ERRORS, value.code);
+export function hasErrorCode(
+  value: unknown,
+): value is { code: ErrorCode; message: string; details?: unknown; agentError?: AgentErrorData } {
+  return (
+    typeof value === "object" && value !== null && "code" in value && typeof value.code === "string" && Object.hasOwn(ERRORS, value.code)
+  );
 }

@@ -58,7 +58,10 @@ export type KnownAgentEvent = {
 export type AgentEvent = KnownAgentEvent | { type: string; [member: string]: unknown };
 
 const KNOWN = new Map<string, z.ZodType<AgentEvent>>(
-  Object.entries(EVENT_FIELDS).map(([type, fields]) => [type, z.looseObject({ type: z.literal(type), ...fields }) as z.ZodType<AgentEvent>]),
+  Object.entries(EVENT_FIELDS).map(([type, fields]) => [
+    type,
+    z.looseObject({ type: z.literal(type), ...fields }) as z.ZodType<AgentEvent>,
+  ]),
 );
 const OPEN = json();
 
@@ -68,7 +71,8 @@ const OPEN = json();
  * @returns the copy, or what is wrong with the event, as a sentence that names the member
  */
 export function parseEvent(event: unknown): { ok: true; event: AgentEvent } | { ok: false; problem: string } {
-  if (typeof event !== "object" || event === null) return { ok: false, problem: `an event is an object with a type, not ${event === null ? "null" : typeof event}` };
+  if (typeof event !== "object" || event === null)
+    return { ok: false, problem: `an event is an object with a type, not ${event === null ? "null" : typeof event}` };
   const { type } = event as { type?: unknown };
   if (typeof type !== "string" || type === "") return { ok: false, problem: "an event's type must be a non-empty string" };
   // The text events of every agent, checked by hand: they are nearly all the traffic there is.
@@ -76,7 +80,9 @@ export function parseEvent(event: unknown): { ok: true; event: AgentEvent } | { 
   const fields = KNOWN.get(type)?.safeParse(event);
   if (fields?.success === false) return { ok: false, problem: `event ${type}: ${describeIssue(fields.error)}` };
   const copied = OPEN.safeParse(event);
-  return copied.success ? { ok: true, event: copied.data as AgentEvent } : { ok: false, problem: `event ${type}: ${describeIssue(copied.error)}` };
+  return copied.success
+    ? { ok: true, event: copied.data as AgentEvent }
+    : { ok: false, problem: `event ${type}: ${describeIssue(copied.error)}` };
 }
 
 function isBareDelta(event: object): event is { delta: string } {

@@ -60,7 +60,15 @@ type Ticket = number;
 type RequestId = number;
 
 export type CreateCommand = [op: 1, slot: Slot, generation: Generation, sessionId: SessionId, agent: string, request: WireCreateRequest];
-export type TurnCommand = [op: 2, slot: Slot, generation: Generation, ticket: Ticket, prompt: string, flags: number, extras: TurnExtras | undefined];
+export type TurnCommand = [
+  op: 2,
+  slot: Slot,
+  generation: Generation,
+  ticket: Ticket,
+  prompt: string,
+  flags: number,
+  extras: TurnExtras | undefined,
+];
 export type ExportCommand = [op: 3, slot: Slot, generation: Generation, request: RequestId];
 export type HistoryCommand = [op: 4, slot: Slot, generation: Generation, request: RequestId, offset: number, limit: number | undefined];
 export type ApplyContextCommand = [op: 5, slot: Slot, generation: Generation, request: RequestId, appends: PendingSystemContextAppend[]];
@@ -112,22 +120,36 @@ export type ResultReport = [
   extras: { structuredOutput?: unknown; schemaWarnings?: unknown[]; skillDiagnostics?: unknown } | undefined,
 ];
 /** `lastAssistantText` is undefined when it is unchanged, "" when there is none. */
-export type FailedReport = [op: 4, slot: Slot, generation: Generation, ticket: Ticket, error: WireError, lastAssistantText: string | undefined];
-export type EventReport = [op: 5, slot: Slot, generation: Generation, ticket: Ticket, seq: number, timestampMs: number, payload: AgentEvent];
+export type FailedReport = [
+  op: 4,
+  slot: Slot,
+  generation: Generation,
+  ticket: Ticket,
+  error: WireError,
+  lastAssistantText: string | undefined,
+];
+export type EventReport = [
+  op: 5,
+  slot: Slot,
+  generation: Generation,
+  ticket: Ticket,
+  seq: number,
+  timestampMs: number,
+  payload: AgentEvent,
+];
 export type ReplyReport = [op: 6, request: RequestId, value: unknown];
 export type ReplyErrorReport = [op: 7, request: RequestId, error: WireError];
 /** The agent took the oldest `count` pending appends. */
 export type ContextTakenReport = [op: 8, slot: Slot, generation: Generation, count: number];
 export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
 export type StrayErrorReport = [op: 10, description: string];
-export type LaneReport =
+/** Reports that speak of a session by (slot, generation). */
+export type SessionReport =
   | BuiltReport
   | BuildFailedReport
   | ResultReport
   | FailedReport
   | EventReport
-  | ReplyReport
-  | ReplyErrorReport
   | ContextTakenReport
-  | ForgottenReport
-  | StrayErrorReport;
+  | ForgottenReport;
+export type LaneReport = SessionReport | ReplyReport | ReplyErrorReport | StrayErrorReport;

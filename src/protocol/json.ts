@@ -42,8 +42,13 @@ function clone(value: unknown, path: (string | number)[]): JsonValue {
       if (value === null) return null;
       if (path.length >= JSON_DEPTH_MAX) throw new NotJsonError([...path], `nests deeper than ${JSON_DEPTH_MAX} levels or is cyclic`);
       return Array.isArray(value) ? cloneArray(value, path) : cloneObject(value, path);
-    default:
+    case "undefined":
+    case "function":
+    case "symbol":
+    case "bigint":
       throw new NotJsonError([...path], `must be JSON, not ${typeof value}`);
+    default:
+      throw new NotJsonError([...path], "must be JSON");
   }
 }
 
@@ -81,7 +86,9 @@ export function json(): z.ZodType<JsonValue> {
       return cloneJson(value);
     } catch (error) {
       const { path, reason } =
-        error instanceof NotJsonError ? { path: error.path, reason: error.message } : { path: [], reason: `cannot be read: ${String(error)}` };
+        error instanceof NotJsonError
+          ? { path: error.path, reason: error.message }
+          : { path: [], reason: `cannot be read: ${String(error)}` };
       context.addIssue({ code: "custom", message: reason, path: [...path] });
       return z.NEVER;
     }

@@ -15,13 +15,18 @@ const megabytes = z.number().positive().optional();
 const milliseconds = (standard: number) => z.number().nonnegative().max(2_147_483_647).default(standard);
 
 export const SessionServiceOptionsSchema = z.strictObject({
-  agent: z.union([agentModule, z.record(z.string().min(1), agentModule).refine((agents) => Object.keys(agents).length > 0, "must name an agent")]),
+  agent: z.union([
+    agentModule,
+    z.record(z.string().min(1), agentModule).refine((agents) => Object.keys(agents).length > 0, "must name an agent"),
+  ]),
   maxSessions: z.int().positive().max(16_777_216).default(100_000),
   lanes: z
     .strictObject({
       count: z.union([z.int().positive().max(512), z.literal("auto")]).default("auto"),
       dedicatedMax: z.int().nonnegative().max(512).default(16),
-      resourceLimits: z.strictObject({ maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: megabytes, stackSizeMb: megabytes }).optional(),
+      resourceLimits: z
+        .strictObject({ maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: megabytes, stackSizeMb: megabytes })
+        .optional(),
       env: z.record(z.string(), z.string()).optional(),
       execArgv: z.array(z.string()).optional(),
     })
@@ -32,10 +37,16 @@ export const SessionServiceOptionsSchema = z.strictObject({
   laneStallPolicy: z.enum(["report", "kill"]).default("report"),
   consumerStallMs: milliseconds(30_000),
   archivedViewsMax: z.int().nonnegative().default(10_000),
-  maxPromptBytes: z.int().positive().default(4 * 1024 * 1024),
+  maxPromptBytes: z
+    .int()
+    .positive()
+    .default(4 * 1024 * 1024),
   logger: z
     .custom<Logger>(
-      (value) => typeof value === "object" && value !== null && ["info", "warn", "error"].every((name) => typeof Reflect.get(value, name) === "function"),
+      (value) =>
+        typeof value === "object" &&
+        value !== null &&
+        ["info", "warn", "error"].every((name) => typeof Reflect.get(value, name) === "function"),
       "must have info, warn and error methods",
     )
     .optional(),

@@ -16,7 +16,9 @@ export type SessionBuildOptions = { [key: string]: JsonValue | undefined };
 
 const callback = <T>(): z.ZodType<T> => z.custom<T>((value) => typeof value === "function", "must be a function");
 const positiveMs = z.number().positive().max(2_147_483_647);
-const labels = z.record(z.string().min(1).max(256), z.string().max(4096)).refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries");
+const labels = z
+  .record(z.string().min(1).max(256), z.string().max(4096))
+  .refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries");
 const sessionId = z.string().min(1).max(256);
 const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegative().optional() };
 
@@ -64,7 +66,10 @@ export const AppendSystemContextRequestSchema = z.strictObject({
   idempotencyKey: z.string().min(1).max(1024).optional(),
 });
 export const SystemContextAppends = z.array(PendingAppendSchema);
-export const SubscribeOptionsSchema = z.strictObject({ bufferSize: z.int().positive().max(1_048_576).optional(), after: z.union([z.string(), z.number()]).optional() });
+export const SubscribeOptionsSchema = z.strictObject({
+  bufferSize: z.int().positive().max(1_048_576).optional(),
+  after: z.union([z.string(), z.number()]).optional(),
+});
 export const ShutdownOptionsSchema = z.strictObject({ deadlineMs: z.number().nonnegative().max(2_147_483_647).optional() });
 export const TicketParam = z.int().positive();
 

@@ -45,7 +45,10 @@ const ToolResult = z.object({ toolUseId: z.string(), content: z.string(), isErro
 const AssistantBlock = z.discriminatedUnion("blockType", [
   z.object({ blockType: z.literal("text"), data: z.object({ text: z.string(), meta: json().optional() }) }),
   z.object({ blockType: z.literal("reasoning"), data: z.object({ text: z.string(), meta: json().optional() }) }),
-  z.object({ blockType: z.literal("tool_use"), data: z.object({ id: z.string(), name: z.string(), args: json(), meta: json().optional() }) }),
+  z.object({
+    blockType: z.literal("tool_use"),
+    data: z.object({ id: z.string(), name: z.string(), args: json(), meta: json().optional() }),
+  }),
 ]);
 
 /** One entry of a transcript, told apart by `role`. */

@@ -29,7 +29,9 @@ export function encodeFrame(records: readonly (readonly unknown[])[]): Uint8Arra
  * @param table - COMMANDS or REPORTS
  * @returns a function from a frame's bytes to its records; it throws FrameError
  */
-export function frameReader<R extends readonly unknown[]>(table: Record<string, { op: number; length: number }>): (frame: Uint8Array) => R[] {
+export function frameReader<R extends readonly unknown[]>(
+  table: Record<string, { op: number; length: number }>,
+): (frame: Uint8Array) => R[] {
   const lengths = enumerate(table);
   return (frame) => {
     let records: unknown;
