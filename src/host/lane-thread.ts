@@ -7,6 +7,7 @@ import { Piscina } from "piscina";
 
 import type { LaneControl, LaneTask } from "../lane/run-lane.ts";
 import type { HostOptions } from "../protocol/options.ts";
+import { refuse } from "../protocol/parse.ts";
 import { connectTo } from "../transport/comlink-port.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import type { FrameTransport } from "../transport/transport.ts";
@@ -40,7 +41,11 @@ const ENTRY = fileURLToPath(new URL("../../workers/lane.js", import.meta.url));
 
 export type LaneSettings = Omit<LaneTask, "data" | "control">;
 
-/** Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port. */
+/**
+ * Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port.
+ *
+ * @throws SessionError INVALID_PARAMS when Node refuses the thread's options
+ */
 export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"]): LaneThread {
   const data = new MessageChannel();
   const control = new MessageChannel();
@@ -56,19 +61,29 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
     ...(options.execArgv && { execArgv: options.execArgv }),
     ...(options.resourceLimits && { resourceLimits: options.resourceLimits as Record<string, number> }),
   });
-  pool.on("error", () => {}); // the same error ends the task, and with it the lane
+  let failure: Error | undefined;
+  pool.on("error", (error: Error) => (failure ??= error)); // of a worker that had not begun its task
   const abort = new AbortController();
   const task: LaneTask = { ...settings, data: data.port2, control: control.port2 };
   const closed = new Promise<void>((resolve) => data.port1.once("close", resolve));
-  const running = pool.run(task, { transferList: [data.port2, control.port2] as never, signal: abort.signal });
+  let running: Promise<unknown>;
+  try {
+    running = pool.run(task, { transferList: [data.port2, control.port2] as never, signal: abort.signal });
+  } catch (error) {
+    for (const port of [data.port1, control.port1]) port.close();
+    return refuse("options.lanes", error instanceof Error ? error.message : String(error));
+  }
   const worker = pool.threads[0] as Worker;
   const exited = new Promise<number>((resolve) => worker.once("exit", resolve));
-  let failure: Error | undefined;
   let isStopping = false;
-  running
-    .catch((error: Error) => (failure = error))
-    .finally(() => void pool.destroy())
-    .catch(() => {}); // destroying a pool whose worker is gone already
+  const destroy = (): Promise<void> => pool.destroy().catch(() => {}); // its worker may be gone already
+  void running.catch((error: Error) => (failure ??= error)).then(destroy);
+  void exited.then(() => {
+    // A worker that never began left the task, and the ports in it, with us.
+    data.port2.close();
+    control.port2.close();
+    return destroy();
+  });
   const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;
 
   return {

@@ -125,7 +125,6 @@ export class Lane {
     while (at < commands.length) {
       this.#lookAtDoorbell();
       this.#dispatch(commands[at++] as LaneCommand);
-      if ((at & 7) !== 0) continue;
       const nowMs = performance.now();
       outbox.flushIfOlder(nowMs, OUTPUT_AGE_MAX_MS);
       if (nowMs - startedAt > WORK_SLICE_MS) break;
@@ -216,13 +215,11 @@ export class Lane {
     const [, slot, generation] = command;
     const actor = this.session(slot, generation);
     if (actor === undefined) return;
-    const leave = (): void => {
+    actor.whenIdle(() => {
       this.#sessions.delete(slot);
       this.#dispose(actor);
       this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation]);
-    };
-    if (actor.isRunning) actor.onIdle = leave;
-    else leave();
+    });
   }
 
   #dispose(actor: SessionActor): void {

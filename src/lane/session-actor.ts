@@ -71,6 +71,7 @@ export class SessionActor {
   #run: TurnRun | undefined;
   #mailbox: Mailbox<ActorCommand> | undefined;
   #held: HeldEvents | undefined;
+  #onIdle: (() => void) | undefined;
   /** Set when the agent could not be rebuilt: why every further command fails. */
   #broken: WireError | undefined;
 
@@ -167,10 +168,6 @@ export class SessionActor {
     else if (!(this.#mailbox ??= new Mailbox(MAILBOX_LIMIT)).push(command)) throw new Error(`mailbox of slot ${this.slot} overflows`);
   }
 
-  get isRunning(): boolean {
-    return this.#run !== undefined;
-  }
-
   get currentRun(): TurnRun | undefined {
     return this.#run;
   }
@@ -184,11 +181,17 @@ export class SessionActor {
     this.#run = undefined;
     let next: ActorCommand | undefined;
     while (this.#run === undefined && (next = this.#mailbox?.shift()) !== undefined) this.#execute(next);
-    if (this.#run === undefined) this.onIdle?.();
+    if (this.#run !== undefined) return;
+    const onIdle = this.#onIdle;
+    this.#onIdle = undefined;
+    onIdle?.();
   }
 
-  /** Called once, when the mailbox is empty and no turn runs: how a session that was told to leave learns that it may. */
-  onIdle: (() => void) | undefined;
+  /** Call `then` once, when no turn runs and the mailbox is empty: now, or later. */
+  whenIdle(then: () => void): void {
+    if (this.#run === undefined) then();
+    else this.#onIdle = then;
+  }
 
   #execute(command: ActorCommand): void {
     if (command[0] === COMMANDS.TURN.op) {
