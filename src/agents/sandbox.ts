@@ -1,40 +1,39 @@
 /**
  * A stateful JavaScript sandbox: programs run one after another in one realm, and what they declare lives on.
  *
- * Owns one QuickJS runtime and context, made at the first run; the WebAssembly module under it is loaded once a thread
- * and shared. It knows nothing of sessions or threads: a program goes in, text comes out.
+ * Owns one interpreter (see `sandbox-module.ts`) with one realm. It knows nothing of sessions or threads: a program goes
+ * in, text comes out.
  *
  * Invariants
  *   S1. A program reaches nothing of the host: the realm holds the language, `console`, and no module loader.
  *   S2. A program cannot go on after an interrupt or after too much output: no `catch`, `finally` or promise job of it
- *       runs further than to the next poll, and jobs it left behind are cleared before `run` returns.
- *   S3. After an error the globals live on, with two exceptions that the message names: a full heap, and a failed module.
- *   S4. Stack overflow is an error of the program. A guest frame costs up to 27 times its bytes on the thread's own stack
- *       (measured over calls, callbacks, parser and JSON nesting, unoptimised code), so the guest gets 1/32 of it.
+ *       runs further than to the next poll, and the jobs it left behind are dropped before `run` returns.
+ *   S3. After an error the globals live on, unless the message says that they are lost: then `isLost` is true and
+ *       the owner makes a new sandbox. That is so when the memory stays full, and when the interpreter itself fails.
+ *   S4. Runaway recursion is an error of the program: the guest's stack is small enough for the thread's own to last longer.
  *   S5. Only built-ins that run long without calling back (a search through a sparse array of 2^32 entries, the product of
  *       huge BigInts) are not polled; whoever owns the thread must guard against those.
  */
-import { resourceLimits } from "node:worker_threads";
-import { newQuickJSWASMModuleFromVariant, RELEASE_SYNC } from "quickjs-emscripten";
-import type { QuickJSContext, QuickJSHandle, QuickJSRuntime, QuickJSWASMModule } from "quickjs-emscripten";
+import type { QuickJSContext, QuickJSHandle, QuickJSRuntime } from "quickjs-emscripten";
+import { guestStackBytes } from "./sandbox-module.ts";
+import type { SandboxInstance, SandboxModule } from "./sandbox-module.ts";
 import { CHANNELS, SANDBOX_PRELUDE } from "./sandbox-prelude.ts";
 import type { PreludeFunction } from "./sandbox-prelude.ts";
+
+export { loadSandboxModule } from "./sandbox-module.ts";
+export type { SandboxModule } from "./sandbox-module.ts";
 
 /** Heap bytes of one sandbox. */
 export const MEMORY_LIMIT_BYTES = 32 * 1024 * 1024;
 /** UTF-8 bytes that one run may hand out, console and result together. */
 export const OUTPUT_LIMIT_BYTES = 1024 * 1024;
+/** UTF-16 units of a program. The text is copied into the sandbox's memory, which has room for it (`KEEP_FREE_BYTES`). */
+export const PROGRAM_LIMIT_CHARS = 1024 * 1024;
 
-/** Heap that error reports may use beyond the limit, because a full heap cannot even describe itself. */
-const REPORT_RESERVE_BYTES = 2 * 1024 * 1024;
-/** What must be free after an out-of-memory error for the realm to be worth keeping. */
+/** Beside the heap: the engine's own data and stack, and what must stay free. */
+const ENGINE_BYTES = 10 * 1024 * 1024;
+/** What must be free after a run for the next one to start safely. */
 const KEEP_FREE_BYTES = 4 * 1024 * 1024;
-/** A module whose memory (which never shrinks; 2 GiB at most) has grown to this takes no new sandboxes. */
-const MODULE_FULL_BYTES = 1024 * 1024 * 1024;
-/** V8's default stack of a main thread; worker threads say theirs. */
-const MAIN_STACK_MB = 0.96;
-const STACK_SHARE = 32;
-const STACK_MAX_BYTES = 512 * 1024;
 const MESSAGE_CHARS = 10_000;
 
 /** Where a run's output goes and what stops it. Both are called synchronously, from deep inside the program. */
@@ -61,30 +60,6 @@ export class SandboxError extends Error {
   }
 }
 
-/** The WebAssembly module of a thread. A trap breaks it and with it every sandbox in it. */
-export interface SandboxModule {
-  readonly wasm: QuickJSWASMModule;
-  isBroken: boolean;
-}
-
-let current: Promise<SandboxModule> | undefined;
-
-/** The thread's module: loaded at the first call (about 15 ms), and again when it is broken or full. */
-export async function loadSandboxModule(): Promise<SandboxModule> {
-  const loading = (current ??= load());
-  const module = await loading.catch((error: unknown) => {
-    if (current === loading) current = undefined;
-    throw error;
-  });
-  if (!module.isBroken && module.wasm.getWasmMemory().buffer.byteLength < MODULE_FULL_BYTES) return module;
-  if (current === loading) current = undefined;
-  return loadSandboxModule();
-}
-
-async function load(): Promise<SandboxModule> {
-  return { wasm: await newQuickJSWASMModuleFromVariant(RELEASE_SYNC), isBroken: false };
-}
-
 interface Realm {
   readonly runtime: QuickJSRuntime;
   readonly context: QuickJSContext;
@@ -98,7 +73,7 @@ interface Run {
   readonly texts: Record<Exclude<keyof typeof CHANNELS, "output">, string>;
   outputBytes: number;
   /** Why the program may not go on. */
-  stopped: "interrupted" | "output-limit" | "host-failure" | undefined;
+  stopped: "interrupted" | "output-limit" | "memory-limit" | "host-failure" | undefined;
   hostFailure: unknown;
 }
 
@@ -106,21 +81,35 @@ const CHANNEL_NAMES = Object.keys(CHANNELS) as (keyof typeof CHANNELS)[];
 
 export class Sandbox {
   readonly #module: SandboxModule;
+  readonly #instance: SandboxInstance;
   readonly #stackBytes: number;
-  #realm: Realm | undefined;
+  readonly #realm: Realm;
   #run: Run | undefined;
   #runs = 0;
+  #isLost = false;
   #isDisposed = false;
 
-  /** Costs nothing until the first run. `stackBytes`: guest stack instead of the thread's share (S4). */
-  constructor(module: SandboxModule, options: { stackBytes?: number } = {}) {
+  private constructor(module: SandboxModule, instance: SandboxInstance, stackBytes: number) {
     this.#module = module;
-    this.#stackBytes = options.stackBytes ?? guestStackBytes();
+    this.#instance = instance;
+    this.#stackBytes = stackBytes;
+    this.#realm = this.#open();
   }
 
-  /** True when the module under it is broken: make a new sandbox in a newly loaded module. */
+  /** @param options.stackBytes - guest stack, when it shall not be the thread's share (S4) */
+  static async create(module: SandboxModule, options: { stackBytes?: number } = {}): Promise<Sandbox> {
+    const instance = await module.takeInstance(MEMORY_LIMIT_BYTES + ENGINE_BYTES);
+    return new Sandbox(module, instance, options.stackBytes ?? guestStackBytes());
+  }
+
+  /** True when this sandbox can run no more (S3). */
   get isLost(): boolean {
-    return this.#module.isBroken;
+    return this.#isLost;
+  }
+
+  /** Bytes of the WebAssembly memory now; it never shrinks. */
+  get memoryBytes(): number {
+    return this.#instance.memory.buffer.byteLength;
   }
 
   /**
@@ -130,7 +119,8 @@ export class Sandbox {
    * @throws SandboxError when the program fails, is interrupted or exceeds a limit
    */
   run(program: string, io: SandboxIo): string {
-    if (this.#isDisposed || this.#run !== undefined) throw new Error("the sandbox is disposed of, or runs already");
+    if (this.#isDisposed || this.#isLost || this.#run !== undefined) throw new Error("the sandbox is disposed of, lost, or runs already");
+    if (program.length > PROGRAM_LIMIT_CHARS) throw new SandboxError("program", `a program has at most ${PROGRAM_LIMIT_CHARS} characters`);
     const run: Run = {
       io,
       file: `program-${(this.#runs += 1)}`,
@@ -141,30 +131,40 @@ export class Sandbox {
     };
     this.#run = run;
     try {
-      if (this.#module.isBroken) throw new Error("another sandbox broke the module");
-      const realm = (this.#realm ??= this.#open());
-      this.#evaluate(realm, run, program);
-      if (run.stopped !== undefined) this.#fail(realm, run, undefined);
+      this.#evaluate(run, program);
+      if (run.stopped !== undefined) this.#fail(run, undefined);
+      if (!this.#hasRoom()) this.#failFull();
       return run.texts.result;
     } catch (error) {
       if (error instanceof SandboxError || (run.stopped === "host-failure" && error === run.hostFailure)) throw error;
-      // A trap or a failed assertion: nothing in the module's memory can be trusted, nor freed.
-      this.#module.isBroken = true;
-      this.#realm = undefined;
-      throw new SandboxError("lost", `the interpreter failed and the sandbox's globals are lost: ${String(error)}`);
+      // A trap or a failed assertion: nothing in the memory can be trusted, nor freed.
+      this.#isLost = true;
+      throw new SandboxError("lost", `the interpreter failed, the sandbox's globals are lost: ${String(error)}`);
     } finally {
       this.#run = undefined;
     }
   }
 
-  /** Free the realm. Idempotent. */
+  /** Give everything back. Idempotent. */
   dispose(): void {
+    if (this.#isDisposed) return;
     this.#isDisposed = true;
-    this.#close();
+    // A lost one is left to the garbage collector as it is: the engine asserts that nothing leaked when it is freed.
+    if (this.#isLost) return;
+    const { functions, context, runtime } = this.#realm;
+    try {
+      for (const handle of Object.values(functions)) handle.dispose();
+      context.dispose();
+      runtime.dispose();
+    } catch {
+      // That assertion failed after all. The instance is not handed on (M1), so nobody is harmed.
+      return;
+    }
+    this.#module.returnInstance(this.#instance);
   }
 
   #open(): Realm {
-    const runtime = this.#module.wasm.newRuntime({ memoryLimitBytes: MEMORY_LIMIT_BYTES, maxStackSizeBytes: this.#stackBytes });
+    const runtime = this.#instance.wasm.newRuntime({ memoryLimitBytes: MEMORY_LIMIT_BYTES, maxStackSizeBytes: this.#stackBytes });
     runtime.setInterruptHandler(() => this.#poll());
     const context = runtime.newContext();
     const send = context.newFunction("send", (chunk) => this.#receive(context.getString(chunk)));
@@ -176,20 +176,6 @@ export class Sandbox {
     return realm;
   }
 
-  #close(): void {
-    const realm = this.#realm;
-    this.#realm = undefined;
-    if (realm === undefined || this.#module.isBroken) return;
-    try {
-      for (const handle of Object.values(realm.functions)) handle.dispose();
-      realm.context.dispose();
-      realm.runtime.dispose();
-    } catch {
-      // The engine asserts that nothing leaked; if that fails, its memory is not to be used again.
-      this.#module.isBroken = true;
-    }
-  }
-
   #poll(): boolean {
     const run = this.#run;
     if (run === undefined) return false;
@@ -199,8 +185,10 @@ export class Sandbox {
 
   #receive(chunk: string): void {
     const run = this.#run;
+    if (run === undefined) return;
     const channel = CHANNEL_NAMES[Number(chunk.charAt(0))];
-    if (run === undefined || channel === undefined) return;
+    // P2 says that chunks are never empty: there was no memory to copy it out.
+    if (chunk === "" || channel === undefined) return void (run.stopped ??= "memory-limit");
     const text = chunk.length === 1 ? "\0" : chunk.slice(1);
     if (channel === "output" || channel === "result") {
       run.outputBytes += Buffer.byteLength(text);
@@ -221,78 +209,81 @@ export class Sandbox {
     }
   }
 
-  #evaluate(realm: Realm, run: Run, program: string): void {
-    const evaluated = realm.context.evalCode(program, run.file, { type: "global" });
-    this.#runJobs(realm, run);
-    if (evaluated.error !== undefined) return this.#fail(realm, run, evaluated.error);
+  #evaluate(run: Run, program: string): void {
+    const { context, functions } = this.#realm;
+    const evaluated = context.evalCode(program, run.file, { type: "global" });
+    this.#runJobs(run);
+    if (evaluated.error !== undefined) return this.#fail(run, evaluated.error);
     using value = evaluated.value;
     if (run.stopped !== undefined) return;
-    const state = realm.context.getPromiseState(value);
-    if (state.type === "rejected") return this.#fail(realm, run, state.error);
+    const state = context.getPromiseState(value);
+    if (state.type === "rejected") return this.#fail(run, state.error);
     if (state.type === "pending") throw new SandboxError("program", "the program's promise can never settle: nothing is left to run");
-    const reported = realm.context.callFunction(realm.functions.report, realm.context.undefined, state.value);
+    const reported = context.callFunction(functions.report, context.undefined, state.value);
     if (state.notAPromise !== true) state.value.dispose();
-    if (reported.error !== undefined) return this.#fail(realm, run, reported.error);
+    if (reported.error !== undefined) return this.#fail(run, reported.error);
     reported.value.dispose();
   }
 
-  #runJobs(realm: Realm, run: Run): void {
-    while (run.stopped === undefined && realm.runtime.hasPendingJob()) {
-      const done = realm.runtime.executePendingJobs(16);
-      // A job's own failure belongs to a promise; what ends up here is an interrupt or a full heap.
-      if (done.error !== undefined) done.error.dispose();
+  #runJobs(run: Run): void {
+    const { runtime } = this.#realm;
+    while (run.stopped === undefined && runtime.hasPendingJob()) {
+      // One at a time: an interrupt may reach a job as a rejection of its promise, whose handlers must not run (S2).
+      // A job's own failure belongs to its promise; what comes back here is an interrupt or a full memory.
+      runtime.executePendingJobs(1).dispose();
       this.#poll();
     }
   }
 
-  /** Turn what was thrown, or why the run was stopped, into an error; clear up behind the program (S2, S3). */
-  #fail(realm: Realm, run: Run, thrown: QuickJSHandle | undefined): never {
-    if (run.stopped !== undefined) {
-      thrown?.dispose();
-      this.#clearJobs(realm);
-      if (run.stopped === "host-failure") throw run.hostFailure;
-      if (run.stopped === "interrupted") throw new SandboxError("interrupted", "interrupted");
-      throw new SandboxError("output-limit", `output limit exceeded: a program may print and return ${OUTPUT_LIMIT_BYTES} bytes`);
+  /** Turn what was thrown, or why the run was stopped, into an error, and clear up behind the program (S2). */
+  #fail(run: Run, thrown: QuickJSHandle | undefined): never {
+    const { context, functions } = this.#realm;
+    if (run.stopped === undefined && thrown !== undefined) {
+      const described = context.callFunction(functions.describe, context.undefined, thrown);
+      if (described.error !== undefined && run.texts.errorMessage === "") run.texts.errorMessage = "an error that cannot be described";
+      described.dispose();
     }
-    realm.runtime.setMemoryLimit(MEMORY_LIMIT_BYTES + REPORT_RESERVE_BYTES);
-    const { context, functions } = realm;
-    const isDescribed = thrown !== undefined && succeeds(context.callFunction(functions.describe, context.undefined, thrown));
     thrown?.dispose();
-    realm.runtime.setMemoryLimit(MEMORY_LIMIT_BYTES);
-    if (run.stopped !== undefined) return this.#fail(realm, run, undefined);
+    this.#clearJobs();
     const { errorName, errorMessage, errorStack } = run.texts;
-    if (errorMessage.startsWith("out of memory") || errorMessage === "Uncaught null" || !isDescribed) this.#failFull(realm);
+    if (run.stopped === "host-failure") throw run.hostFailure;
+    if (run.stopped === "interrupted") throw new SandboxError("interrupted", "interrupted");
+    if (run.stopped === "output-limit") throw new SandboxError("output-limit", OUTPUT_LIMIT_MESSAGE);
+    if (run.stopped === "memory-limit" || errorMessage.startsWith("out of memory") || !this.#hasRoom()) this.#failFull();
     const { place, line } = locate(errorStack, run.file);
     const text = errorName === "" ? errorMessage : errorMessage === "" ? errorName : `${errorName}: ${errorMessage}`;
     throw new SandboxError("program", `${text.slice(0, MESSAGE_CHARS)}${place}`, line);
   }
 
-  #failFull(realm: Realm): never {
-    using bytes = realm.context.newNumber(KEEP_FREE_BYTES);
-    const canGoOn = succeeds(realm.context.callFunction(realm.functions.probe, realm.context.undefined, bytes));
-    if (!canGoOn) this.#close();
-    const rest = canGoOn ? "" : "; the sandbox stayed full and starts afresh, its globals are lost";
+  #failFull(): never {
+    this.#isLost = !this.#hasRoom();
+    const rest = this.#isLost ? "; it stayed full and its globals are lost" : "";
     throw new SandboxError("memory-limit", `out of memory: a sandbox has ${MEMORY_LIMIT_BYTES / 1024 / 1024} MiB${rest}`);
   }
 
-  /** Without memory no job can queue another, so even a chain without end runs dry; loops end at the next poll. */
-  #clearJobs(realm: Realm): void {
-    realm.runtime.setMemoryLimit(1);
-    while (realm.runtime.hasPendingJob()) realm.runtime.executePendingJobs(1).dispose();
-    realm.runtime.setMemoryLimit(MEMORY_LIMIT_BYTES);
+  #hasRoom(): boolean {
+    if (this.memoryBytes + KEEP_FREE_BYTES <= MEMORY_LIMIT_BYTES + ENGINE_BYTES) return true;
+    const { context, functions } = this.#realm;
+    using bytes = context.newNumber(KEEP_FREE_BYTES);
+    const probed = context.callFunction(functions.probe, context.undefined, bytes);
+    const hasRoom = probed.error === undefined;
+    probed.dispose();
+    return hasRoom;
+  }
+
+  /** Without stack no handler can begin, and without memory no job can queue another: even a chain without end runs dry. */
+  #clearJobs(): void {
+    const { runtime } = this.#realm;
+    if (!runtime.hasPendingJob()) return;
+    runtime.setMemoryLimit(1);
+    runtime.setMaxStackSize(1);
+    while (runtime.hasPendingJob()) runtime.executePendingJobs(1).dispose();
+    runtime.setMaxStackSize(this.#stackBytes);
+    runtime.setMemoryLimit(MEMORY_LIMIT_BYTES);
   }
 }
 
-function succeeds(result: ReturnType<QuickJSContext["callFunction"]>): boolean {
-  const isSuccess = result.error === undefined;
-  result.dispose();
-  return isSuccess;
-}
-
-function guestStackBytes(): number {
-  const threadMb = resourceLimits.stackSizeMb ?? MAIN_STACK_MB;
-  return Math.min(STACK_MAX_BYTES, Math.floor((threadMb * 1024 * 1024) / STACK_SHARE));
-}
+const OUTPUT_LIMIT_MESSAGE = `output limit exceeded: a program may print and return ${OUTPUT_LIMIT_BYTES} bytes`;
 
 /** Where a stack trace points: its first frame, and the first frame of the program that runs now. */
 function locate(stack: string, file: string): { place: string; line: number | undefined } {

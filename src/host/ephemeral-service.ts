@@ -12,12 +12,11 @@ import { SessionServiceOptionsSchema } from "../protocol/options.ts";
 import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
-import { Session as SessionSchema } from "../protocol/session-model.ts";
 import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
 import { overloaded } from "./overloaded.ts";
 import { RemoteHandle, remoteComms, remoteInjector } from "./remote-handles.ts";
-import { DEFAULT_AGENT } from "./resolve-agents.ts";
-import { channelOf } from "./session-channel.ts";
+import { RequestChecks } from "./request-checks.ts";
+import type { SessionEntry } from "./session-entry.ts";
 import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
 import type { SessionService } from "./session-service.ts";
@@ -25,7 +24,7 @@ import { summaryOf, viewOf } from "./session-views.ts";
 import type { TurnConsumer } from "./turn-consumer.ts";
 import { CallbackConsumer } from "./turn-consumer.ts";
 import type { TurnStream } from "./turn-stream.ts";
-import { TurnEventReader } from "./turn-stream.ts";
+import { streamOf, TurnEventReader } from "./turn-stream.ts";
 import type { TurnStart } from "./turn-table.ts";
 
 /** Milliseconds running turns may take at shutdown unless told otherwise. */
@@ -33,9 +32,11 @@ const SHUTDOWN_DEADLINE_MS = 30_000;
 
 export class EphemeralSessionService implements SessionService, AsyncDisposable {
   readonly #host: SessionHost;
+  readonly #checks: RequestChecks;
 
   private constructor(host: SessionHost) {
     this.#host = host;
+    this.#checks = new RequestChecks(Object.keys(host.agents), host.options.maxPromptBytes);
   }
 
   /**
@@ -50,25 +51,21 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   // ── turns ──
 
   async createSession(request: requests.CreateSessionRequest, options?: requests.CallOptions): Promise<RunResult> {
-    const checked = parseInput(requests.CreateSessionRequestSchema, request, "request") as requests.CreateSessionRequest;
-    const call = this.#callOptions(options);
-    this.#checkPrompt(checked.prompt);
-    const agent = this.#agentNamed(checked.agent);
-    const resume = checked.build?.["resumeSession"];
-    const resumeId = resume === undefined ? undefined : parseInput(SessionSchema, resume, "request.build.resumeSession").id;
-    const { prompt, hostMode, skillReferences, onEvent } = checked;
+    const order = this.#checks.create(request);
+    const call = this.#checks.callOptions(options);
+    const { prompt, hostMode, skillReferences, onEvent, initialTurn } = order.request;
     const firstTurn: TurnStart | undefined =
-      checked.initialTurn === "defer"
+      initialTurn === "defer"
         ? undefined
         : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.#consumer(onEvent), signal: call.signal };
-    return this.#host.creator.create({ request: checked, agent, resumeId, firstTurn, options: call });
+    return this.#host.creator.create({ ...order, firstTurn, options: call });
   }
 
   startTurn(id: SessionId, request: requests.StartTurnRequest, options?: requests.CallOptions): Promise<RunResult> {
     // Not an async function: on the hottest way of all it would cost a promise and three microtasks a turn.
     try {
-      const checked = parseInput(requests.StartTurnRequestSchema, request, "request") as requests.StartTurnRequest;
-      return this.#start(id, checked, this.#callOptions(options), this.#consumer(checked.onEvent));
+      const checked = this.#checks.turn(request);
+      return this.#start(id, checked, this.#checks.callOptions(options), this.#consumer(checked.onEvent));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -76,26 +73,22 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
 
   streamTurn(id: SessionId, request: Omit<requests.StartTurnRequest, "onEvent">, options?: requests.CallOptions): TurnStream {
     const reader = new TurnEventReader(`session:${id}`, this.#host.options.consumerStallMs);
-    let admitted: number | undefined;
-    const start = async (): Promise<RunResult> => {
-      const checked = parseInput(requests.StartTurnRequestSchema.omit({ onEvent: true }), request, "request") as requests.StartTurnRequest;
-      const call = this.#callOptions(options);
-      const onAdmitted = (ticket: number): void => {
-        call.onAdmitted?.(ticket);
-        admitted = ticket;
-      };
-      return this.#start(id, checked, { ...call, onAdmitted }, reader);
-    };
-    const result = start();
-    // Admission is synchronous: by now there is a ticket or there will never be one.
-    const ticket =
-      admitted === undefined ? result.then(({ sessionId }) => Promise.reject<number>(notRunning(sessionId))) : Promise.resolve(admitted);
-    result.catch((error: unknown) => reader.finish(error));
-    ticket.catch(() => {}); // said by `result` already
-    const interrupt = async (): Promise<void> => {
-      if (!(await this.interruptTurn(id, await ticket))) throw notRunning(id);
-    };
-    return { result, ticket, interrupt, [Symbol.asyncIterator]: () => reader };
+    return streamOf(
+      reader,
+      async (onAdmitted) => {
+        const checked = this.#checks.turn(request);
+        if (checked.onEvent !== undefined) refuse("request.onEvent", "a stream is its turn's only consumer");
+        const call = this.#checks.callOptions(options);
+        const tellBoth = (ticket: number): void => {
+          call.onAdmitted?.(ticket);
+          onAdmitted(ticket);
+        };
+        return this.#start(id, checked, { ...call, onAdmitted: tellBoth }, reader);
+      },
+      async (ticket) => {
+        if (!(await this.interruptTurn(id, ticket))) throw notRunning(id);
+      },
+    );
   }
 
   /** Everything from here to the admission is synchronous. */
@@ -105,16 +98,13 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     options: requests.CallOptions,
     consumer: TurnConsumer | undefined,
   ): Promise<RunResult> {
-    const { hostMode, skillReferences, flowToolOverlay: overlay, timeoutMs, onBusy = "reject" } = request;
-    const prompt = withInstructions(request.prompt, request.additionalInstructions);
-    this.#checkPrompt(prompt);
-    if (onBusy !== "reject")
-      throw new SessionError("SESSION_UNSUPPORTED", `unsupported: onBusy "${onBusy}"`, { details: { field: "request.onBusy" } });
+    const { prompt, hostMode, skillReferences, flowToolOverlay: overlay, timeoutMs } = request;
+    const { signal, onAdmitted } = options;
     this.#host.assertOpen();
     const entry = this.#live(id);
-    const ticket = this.#host.turns.admit(entry, options.onAdmitted);
+    const ticket = this.#host.turns.admit(entry, onAdmitted);
     const extras = skillReferences || overlay ? { skillReferences, overlay } : undefined;
-    return this.#host.turns.start(entry, ticket, { prompt, hostMode, extras, consumer, timeoutMs, signal: options.signal });
+    return this.#host.turns.start(entry, ticket, { prompt, hostMode, extras, consumer, timeoutMs, signal });
   }
 
   async interrupt(id: SessionId): Promise<void> {
@@ -133,8 +123,7 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   // ── reading ──
 
   async read(id: SessionId): Promise<SessionView> {
-    parseInput(requests.SessionIdParam, id, "id");
-    const entry = this.#host.registry.find(id);
+    const entry = this.#find(id);
     if (entry !== undefined) return viewOf(this.#host.table, entry);
     const archived = this.#host.registry.archived.get(id);
     if (archived === undefined) throw notFound(id);
@@ -157,9 +146,8 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   }
 
   async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
-    parseInput(requests.SessionIdParam, id, "id");
     const { offset = 0, limit } = parseInput(requests.SessionHistoryQuerySchema, query, "query");
-    if (this.#host.registry.find(id) === undefined && this.#host.registry.archived.has(id)) {
+    if (this.#find(id) === undefined && this.#host.registry.archived.has(id)) {
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "session persistence is disabled", { sessionId: id });
     }
     const entry = this.#live(id);
@@ -190,9 +178,8 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   }
 
   subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
-    parseInput(requests.SessionIdParam, id, "id");
     const { bufferSize, after } = parseInput(requests.SubscribeOptionsSchema, options, "options");
-    const entry = this.#host.registry.find(id);
+    const entry = this.#find(id);
     if (entry === undefined) throw new StreamError("NOT_FOUND", `session ${id}`);
     if (after !== undefined) {
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", {
@@ -200,7 +187,7 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
         details: { field: "options.after" },
       });
     }
-    return channelOf(entry, this.#host.table).subscribe(bufferSize);
+    return this.#host.registry.channelOf(entry).subscribe(bufferSize);
   }
 
   async waitSessionRegistered(): Promise<SessionId> {
@@ -299,22 +286,12 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     return this.shutdown();
   }
 
-  // ── checks ──
-
-  #find(id: SessionId): ReturnType<SessionHost["registry"]["find"]> {
-    return this.#host.registry.find(parseInput(requests.SessionIdParam, id, "id"));
+  #find(id: SessionId): SessionEntry | undefined {
+    return this.#host.registry.find(this.#checks.id(id));
   }
 
-  #live(id: SessionId): ReturnType<SessionHost["live"]> {
-    return this.#host.live(parseInput(requests.SessionIdParam, id, "id"));
-  }
-
-  /** @throws the signal's reason when it has aborted already */
-  #callOptions(options: requests.CallOptions | undefined): requests.CallOptions {
-    if (options === undefined) return {};
-    const checked = parseInput(requests.CallOptionsSchema, options, "options");
-    checked.signal?.throwIfAborted();
-    return checked;
+  #live(id: SessionId): SessionEntry {
+    return this.#host.live(this.#checks.id(id));
   }
 
   #consumer(onEvent: requests.OnEvent | undefined): TurnConsumer | undefined {
@@ -322,28 +299,4 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     const { consumerStallMs, logger } = this.#host.options;
     return new CallbackConsumer(onEvent, consumerStallMs, (reason) => logger?.warn({ error: String(reason) }, "event consumer detached"));
   }
-
-  #checkPrompt(prompt: string): void {
-    const { maxPromptBytes } = this.#host.options;
-    // A UTF-16 unit is at most three bytes, so most prompts need no counting.
-    if (prompt.length * 3 <= maxPromptBytes) return;
-    const bytes = Buffer.byteLength(prompt);
-    if (bytes > maxPromptBytes) refuse("request.prompt", `is ${bytes} bytes, the limit is ${maxPromptBytes}`);
-  }
-
-  #agentNamed(name: string | undefined): string {
-    const names = Object.keys(this.#host.agents);
-    if (name === undefined && names.length > 1 && !names.includes(DEFAULT_AGENT)) {
-      return refuse("request.agent", `is needed: this host has ${names.join(", ")}`);
-    }
-    const wanted = name ?? (names.length === 1 ? (names[0] as string) : DEFAULT_AGENT);
-    if (!Object.hasOwn(this.#host.agents, wanted))
-      refuse("request.agent", `no agent is named ${wanted}: this host has ${names.join(", ")}`);
-    return wanted;
-  }
-}
-
-/** Each instruction as a notice ahead of the prompt; together they are the user message. */
-function withInstructions(prompt: string, instructions: readonly string[] | undefined): string {
-  return instructions === undefined ? prompt : `${instructions.map((text) => `[SYSTEM NOTICE: ${text}]\n\n`).join("")}${prompt}`;
 }

@@ -1,10 +1,8 @@
 /** The events of one session on main: stamped into envelopes once, and fanned out to subscribers and the turn's own consumer. */
-import type { SlotTable } from "../core/slot-table.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { EventReport } from "../protocol/frames.ts";
 import { eventIdOf, eventIdTail } from "../protocol/ids.ts";
 import { RING_SIZE } from "./event-ring.ts";
-import type { SessionEntry } from "./session-entry.ts";
 import { Subscription } from "./session-event-stream.ts";
 
 export class SessionChannel {
@@ -49,11 +47,4 @@ export class SessionChannel {
     for (const subscription of this.#subscriptions) subscription.close();
     this.#subscriptions.clear();
   }
-}
-
-/** @returns the entry's channel, made now if it has none. Subscribers are counted in shared memory, where the lane sees them. */
-export function channelOf(entry: SessionEntry, table: SlotTable): SessionChannel {
-  return (entry.channel ??= new SessionChannel(entry.id, (count) => {
-    if (entry.state !== "gone") table.setSubscribers(entry.slot, count);
-  }));
 }

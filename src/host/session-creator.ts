@@ -14,9 +14,10 @@ import { IdSource } from "../protocol/ids.ts";
 import type { CallOptions, CreateSessionRequest } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
+import type { LanePool } from "./lane-pool.ts";
 import type { SessionEntry } from "./session-entry.ts";
-import type { SessionHost } from "./session-host.ts";
-import type { TurnStart } from "./turn-table.ts";
+import type { SessionRegistry } from "./session-registry.ts";
+import type { TurnStart, TurnTable } from "./turn-table.ts";
 
 interface Build {
   readonly entry: SessionEntry;
@@ -40,13 +41,21 @@ export interface CreateOrder {
   readonly options: CallOptions;
 }
 
+/** The parts of a host that creating needs. */
+export interface CreatorParts {
+  readonly registry: SessionRegistry;
+  readonly turns: TurnTable;
+  readonly pool: LanePool;
+  isOpen(): boolean;
+}
+
 export class SessionCreator {
-  readonly #host: SessionHost;
+  readonly #host: CreatorParts;
   readonly #ids = new IdSource();
   readonly #builds = new Map<SessionEntry, Build>();
   #waiters: { resolve: (id: SessionId) => void; reject: (error: unknown) => void }[] = [];
 
-  constructor(host: SessionHost) {
+  constructor(host: CreatorParts) {
     this.#host = host;
   }
 
@@ -58,7 +67,7 @@ export class SessionCreator {
   /** @throws SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
   create(order: CreateOrder): Promise<RunResult> {
     const { registry, pool } = this.#host;
-    this.#host.assertOpen();
+    if (!this.#host.isOpen()) throw hostClosed();
     const permit = registry.capacity.tryTake();
     if (permit === undefined) throw this.#full();
     let entry: SessionEntry;
@@ -151,7 +160,7 @@ export class SessionCreator {
 
   /** @returns what resolves at the next registration only */
   nextRegistration(): Promise<SessionId> {
-    this.#host.assertOpen();
+    if (!this.#host.isOpen()) return Promise.reject(hostClosed());
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 

@@ -5,9 +5,7 @@ import { SESSION_TRANSITIONS, advance } from "../core/machines.ts";
 import type { SystemContextLedger } from "../core/system-context.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostLane } from "./host-lane.ts";
-import type { RemoteHandle } from "./remote-handles.ts";
 import type { SessionChannel } from "./session-channel.ts";
-import type { Turn } from "./turn.ts";
 
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -25,15 +23,15 @@ export class SessionEntry {
   lastAssistantText: string | undefined;
   /** HANDLE_BITS of what the agent offers. */
   handleBits = 0;
-  /** The turn admitted last, until it settles. */
-  turn: Turn | undefined;
+  /** Ticket word of the turn admitted last, until it settles; then 0. */
+  turnWord = 0;
   /** Exports, history pages and context writes that wait for the lane. */
   queries = 0;
   isArchived = false;
   // Made when first needed: most sessions have none of these.
   ledger: SystemContextLedger | undefined;
   channel: SessionChannel | undefined;
-  remotes: Set<RemoteHandle> | undefined;
+  remotes: Set<{ die(): void }> | undefined;
 
   constructor(place: {
     id: SessionId;

@@ -19,13 +19,13 @@ import type { StartThread } from "./lane-pool.ts";
 import { LanePool } from "./lane-pool.ts";
 import type { LaneEnd } from "./lane-thread.ts";
 import { startLaneThread } from "./lane-thread.ts";
+import { overloaded } from "./overloaded.ts";
 import { resolveAgents } from "./resolve-agents.ts";
 import { SessionCreator } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Supervisor } from "./supervisor.ts";
 import { TurnTable } from "./turn-table.ts";
-import { overloaded } from "./overloaded.ts";
 
 /** Exports, history pages and context writes a session may have waiting. */
 export const QUERIES_MAX = 1024;
@@ -57,6 +57,7 @@ export class SessionHost {
     );
     this.turns = new TurnTable(
       this.table,
+      (entry) => this.registry.channelOf(entry),
       (turn) => this.#supervisor.watch(turn),
       ({ entry }) => this.registry.turnSettled(entry),
     );
@@ -71,7 +72,7 @@ export class SessionHost {
       },
       startThread,
     );
-    this.creator = new SessionCreator(this);
+    this.creator = new SessionCreator({ registry: this.registry, turns: this.turns, pool: this.pool, isOpen: () => this.isOpen });
   }
 
   /**

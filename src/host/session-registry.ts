@@ -15,6 +15,7 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { SessionView } from "../protocol/views.ts";
 import { ArchivedViews } from "./archived-views.ts";
 import type { HostLane } from "./host-lane.ts";
+import { SessionChannel } from "./session-channel.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { viewOf } from "./session-views.ts";
 
@@ -68,6 +69,13 @@ export class SessionRegistry {
   /** Every session of a lane, whatever its state. */
   *inLane(lane: HostLane): Generator<SessionEntry> {
     for (const entry of this.#bySlot) if (entry?.lane === lane) yield entry;
+  }
+
+  /** The session's channel, made now if it has none. Subscribers are counted in shared memory, where the lane sees them. */
+  channelOf(entry: SessionEntry): SessionChannel {
+    return (entry.channel ??= new SessionChannel(entry.id, (count) => {
+      if (entry.state !== "gone") this.#table.setSubscribers(entry.slot, count);
+    }));
   }
 
   /** Give a session to be built a slot in `lane`. Capacity is held from here (S3). */

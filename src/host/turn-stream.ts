@@ -21,6 +21,26 @@ export interface TurnStream extends AsyncIterable<EventEnvelope> {
   interrupt(): Promise<void>;
 }
 
+/**
+ * A turn's stream around its reader.
+ *
+ * @param start - starts the turn; admission is synchronous, so `onAdmitted` is called before it returns, or never
+ * @param interrupt - interrupts the turn of that ticket, or rejects with SESSION_NOT_RUNNING
+ */
+export function streamOf(
+  reader: TurnEventReader,
+  start: (onAdmitted: (ticket: number) => void) => Promise<RunResult>,
+  interrupt: (ticket: number) => Promise<void>,
+): TurnStream {
+  let admitted: number | undefined;
+  const result = start((ticket) => (admitted = ticket));
+  const ticket =
+    admitted === undefined ? result.then(() => Promise.reject<number>(new Error("never admitted"))) : Promise.resolve(admitted);
+  result.catch((error: unknown) => reader.finish(error));
+  ticket.catch(() => {}); // said by `result` already
+  return { result, ticket, interrupt: async () => interrupt(await ticket), [Symbol.asyncIterator]: () => reader };
+}
+
 type Step = IteratorResult<EventEnvelope, undefined>;
 interface Waiting {
   resolve: (step: Step) => void;

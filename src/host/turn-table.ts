@@ -14,7 +14,7 @@ import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { CallOptions } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
-import { channelOf } from "./session-channel.ts";
+import type { SessionChannel } from "./session-channel.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { CancelReason } from "./turn.ts";
 import { Turn } from "./turn.ts";
@@ -33,6 +33,7 @@ export interface TurnStart {
 
 export class TurnTable {
   readonly #table: SlotTable;
+  readonly #channelOf: (entry: SessionEntry) => SessionChannel;
   readonly #onInterrupted: (turn: Turn) => void;
   readonly #onSettled: (turn: Turn) => void;
   readonly #tickets = new TicketSource(Date.now());
@@ -42,11 +43,18 @@ export class TurnTable {
   failed = 0;
 
   /**
+   * @param channelOf - the channel of a session, for its events
    * @param onInterrupted - an interrupt was asked of a turn for the first time
    * @param onSettled - a turn's report was handled, before its caller is answered
    */
-  constructor(table: SlotTable, onInterrupted: (turn: Turn) => void, onSettled: (turn: Turn) => void) {
+  constructor(
+    table: SlotTable,
+    channelOf: (entry: SessionEntry) => SessionChannel,
+    onInterrupted: (turn: Turn) => void,
+    onSettled: (turn: Turn) => void,
+  ) {
     this.#table = table;
+    this.#channelOf = channelOf;
     this.#onInterrupted = onInterrupted;
     this.#onSettled = onSettled;
   }
@@ -90,7 +98,7 @@ export class TurnTable {
   start(entry: SessionEntry, ticket: number, start: TurnStart, sendLater = false): Promise<RunResult> {
     const turn = new Turn(ticket, entry, start.consumer);
     this.#turns.set(turn.word, turn);
-    entry.turn = turn;
+    entry.turnWord = turn.word;
     if (sendLater) setImmediate(() => this.#turns.has(turn.word) && this.#send(turn, start));
     else this.#send(turn, start);
     if (start.timeoutMs !== undefined) {
@@ -121,7 +129,7 @@ export class TurnTable {
    * @returns false when it, or none, is running, or it is past the point of no return
    */
   interrupt(entry: SessionEntry, reason: CancelReason, ticket?: number): boolean {
-    const { turn } = entry;
+    const turn = this.#turns.get(entry.turnWord);
     if (turn === undefined || (ticket !== undefined && turn.ticket !== ticket)) return false;
     return this.#interrupt(turn, reason);
   }
@@ -149,7 +157,7 @@ export class TurnTable {
   // ── reports ──
 
   event(entry: SessionEntry, report: EventReport): void {
-    const channel = channelOf(entry, this.#table);
+    const channel = this.#channelOf(entry);
     const envelope = channel.envelope(report);
     channel.publish(envelope);
     this.#turns.get(ticketWord(report[3]))?.receive(envelope);
@@ -180,7 +188,7 @@ export class TurnTable {
     if (turn === undefined) return undefined;
     this.#turns.delete(word);
     this.settled++;
-    if (turn.entry.turn === turn) turn.entry.turn = undefined;
+    if (turn.entry.turnWord === word) turn.entry.turnWord = 0;
     this.#onSettled(turn);
     return turn;
   }

@@ -31,6 +31,7 @@ import { AgentError, buildFailure, turnFailure } from "./agent-errors.ts";
 import { ContextReplica } from "./context-replica.ts";
 import { HeldEvents } from "./held-events.ts";
 import type { LaneContext } from "./lane-context.ts";
+import type { TurnSeat } from "./turn-run.ts";
 import { TurnRun } from "./turn-run.ts";
 
 /** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */
@@ -56,7 +57,7 @@ const AGENT_METHODS = [
   "systemContextState",
 ] as const satisfies readonly (keyof SessionAgent)[];
 
-export class SessionActor {
+export class SessionActor implements TurnSeat {
   readonly lane: LaneContext;
   readonly slot: number;
   readonly generation: number;

@@ -12,25 +12,42 @@ import { TURN_TRANSITIONS, advance } from "../core/machines.ts";
 import { STATE_IDLE, STATE_RUNNING } from "../core/slot-layout.ts";
 import { ticketWord } from "../core/tickets.ts";
 import { isBoundaryCancelRequested, isInterruptRequested, seal, unlock } from "../core/turn-lock.ts";
-import type { RunContext } from "../protocol/agent.ts";
+import type { RunContext, SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { RunResult } from "../protocol/views.ts";
-import { RunResultSchema } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, turnFailure } from "./agent-errors.ts";
-import type { Interruptible } from "./lane-context.ts";
+import type { Interruptible, LaneContext } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
-import type { SessionActor } from "./session-actor.ts";
 import { TurnEvents } from "./turn-events.ts";
+import type { Outcome } from "./turn-outcome.ts";
+import { asKind, failedReport, outcomeOf, resultReport } from "./turn-outcome.ts";
 
-type Outcome = { ok: true; result: RunResult } | { ok: false; error: WireError };
+/** What a turn needs of the session it runs in. */
+export interface TurnSeat {
+  readonly lane: LaneContext;
+  readonly slot: number;
+  readonly generation: number;
+  readonly agent: SessionAgent;
+  /** Number of the session's next event. */
+  nextSeq(): number;
+  /** Take the events emitted while no turn ran. */
+  takeHeld(): AgentEvent[];
+  /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
+  emitOutside(event: AgentEvent): void | Promise<void>;
+  /** Publish the agent's snapshot in shared memory. */
+  publishSummary(): { ok: true; lastAssistantText: string | undefined } | { ok: false; error: WireError };
+  /** Put a fresh agent in the place of one whose run was given up. Never rejects. */
+  rebuild(): Promise<void>;
+  turnEnded(run: TurnRun): void;
+}
 
 export class TurnRun implements RunContext, Interruptible {
   readonly ticket: number;
-  readonly #actor: SessionActor;
+  readonly #seat: TurnSeat;
   readonly #command: TurnCommand;
   readonly #word: number;
   #state: TurnState = "admitted";
@@ -42,8 +59,8 @@ export class TurnRun implements RunContext, Interruptible {
   #graceTimer: NodeJS.Timeout | undefined;
   #isGivenUp = false;
 
-  constructor(actor: SessionActor, command: TurnCommand) {
-    this.#actor = actor;
+  constructor(seat: TurnSeat, command: TurnCommand) {
+    this.#seat = seat;
     this.#command = command;
     this.ticket = command[3];
     this.#word = ticketWord(this.ticket);
@@ -66,7 +83,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   get shouldStopAtBoundary(): () => boolean {
-    return () => isBoundaryCancelRequested(this.#actor.lane.table, this.#actor.slot, this.#word);
+    return () => isBoundaryCancelRequested(this.#seat.lane.table, this.#seat.slot, this.#word);
   }
 
   get emit(): (event: AgentEvent) => void | Promise<void> {
@@ -74,18 +91,18 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #isInterrupted(): boolean {
-    return isInterruptRequested(this.#actor.lane.table, this.#actor.slot, this.#word);
+    return isInterruptRequested(this.#seat.lane.table, this.#seat.slot, this.#word);
   }
 
   #emit(event: AgentEvent): void | Promise<void> {
     if (this.#state !== "running") return this.#emitLate(event);
-    const { lane, slot } = this.#actor;
+    const { lane, slot } = this.#seat;
     lane.outbox.flushIfOlder(performance.now(), OUTPUT_AGE_MAX_MS);
     if (this.#isInterrupted()) return undefined; // the turn's outcome is Cancelled already
     const parsed = parseEvent(event);
     if (!parsed.ok) throw this.#spoil(new AgentError("invalid_event", parsed.problem));
     if (!this.#hasConsumer && !lane.table.hasSubscribers(slot)) {
-      this.#actor.nextSeq(); // nobody listens: numbered, never sent
+      this.#seat.nextSeq(); // nobody listens: numbered, never sent
       return undefined;
     }
     try {
@@ -98,13 +115,13 @@ export class TurnRun implements RunContext, Interruptible {
   /** Outside the run: the past of a given-up or cancelled run reaches nobody; otherwise the event waits for the next turn. */
   #emitLate(event: AgentEvent): void | Promise<void> {
     if (this.#isGivenUp || this.#state === "cancelled" || this.#isInterrupted()) return undefined;
-    return this.#actor.emitOutside(event);
+    return this.#seat.emitOutside(event);
   }
 
   #openEvents(): TurnEvents {
     return (this.#events ??= new TurnEvents((event, bytes) => {
-      const { lane, slot, generation } = this.#actor;
-      lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.ticket, this.#actor.nextSeq(), lane.now(), event], bytes);
+      const { lane, slot, generation } = this.#seat;
+      lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.ticket, this.#seat.nextSeq(), lane.now(), event], bytes);
     }));
   }
 
@@ -115,9 +132,9 @@ export class TurnRun implements RunContext, Interruptible {
 
   // ── what the lane drives ──
 
-  /** Run the turn; `actor.turnEnded` is called exactly once, now or later. Never throws. */
+  /** Run the turn; `seat.turnEnded` is called exactly once, now or later. Never throws. */
   start(): void {
-    const { lane, slot } = this.#actor;
+    const { lane, slot } = this.#seat;
     if (this.#isInterrupted()) {
       this.#finish({ ok: false, error: CANCELLED });
       return;
@@ -131,7 +148,7 @@ export class TurnRun implements RunContext, Interruptible {
     }
     this.#step("run");
     lane.table.setState(slot, STATE_RUNNING);
-    for (const held of this.#actor.takeHeld()) {
+    for (const held of this.#seat.takeHeld()) {
       try {
         void this.#emit(held);
       } catch (error) {
@@ -149,7 +166,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #stage(): WireError | undefined {
-    const { agent } = this.#actor;
+    const { agent } = this.#seat;
     const extras = this.#command[6];
     try {
       agent.setSkillReferences(extras?.skillReferences);
@@ -161,7 +178,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #runAgent(): void {
-    const { lane, slot, agent } = this.#actor;
+    const { lane, slot, agent } = this.#seat;
     const prompt = this.#command[4];
     lane.words.setRunning(slot);
     let returned: RunResult | Promise<RunResult>;
@@ -172,12 +189,12 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     if (!isThenable(returned)) {
-      this.#settle(checkResult(returned));
+      this.#settle(outcomeOf(returned));
       return;
     }
     lane.running.add(this);
     returned.then(
-      (result) => this.#settle(checkResult(result)),
+      (result) => this.#settle(outcomeOf(result)),
       (error: unknown) => this.#settle({ ok: false, error: turnFailure(error) }),
     );
     if (this.#isInterrupted()) this.noticeInterrupt();
@@ -185,7 +202,7 @@ export class TurnRun implements RunContext, Interruptible {
 
   noticeInterrupt(): void {
     if (this.#graceTimer !== undefined || !this.#isInterrupted()) return;
-    const { lane } = this.#actor;
+    const { lane } = this.#seat;
     this.#graceTimer = setTimeout(() => this.#giveUp(), lane.interruptGraceMs);
     this.#events?.abandon();
     this.#controller?.abort(new TurnInterrupted());
@@ -207,7 +224,7 @@ export class TurnRun implements RunContext, Interruptible {
   /** The agent's run has settled, in whatever way; events that still wait go first. */
   #settle(outcome: Outcome): void {
     if (this.#isGivenUp) return;
-    const { lane } = this.#actor;
+    const { lane } = this.#seat;
     this.#step("settle");
     const waiting = this.#isInterrupted() ? undefined : this.#events?.drained();
     if (waiting === undefined) {
@@ -220,7 +237,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #finish(outcome: Outcome): void {
-    const { lane, slot } = this.#actor;
+    const { lane, slot } = this.#seat;
     lane.running.delete(this);
     clearTimeout(this.#graceTimer);
     const isCancelled = this.#state === "admitted" || seal(lane.table, slot, this.#word) === "interrupted";
@@ -241,24 +258,24 @@ export class TurnRun implements RunContext, Interruptible {
     if (this.#state !== "running") return;
     this.#isGivenUp = true;
     this.#step("settle");
-    this.#actor.lane.running.delete(this);
+    this.#seat.lane.running.delete(this);
     this.#step("interrupt");
     const outcome = this.#cancel();
-    void this.#actor.rebuild().then(() => this.#end(outcome));
+    void this.#seat.rebuild().then(() => this.#end(outcome));
   }
 
   #cancel(): Outcome {
     try {
-      this.#actor.agent.cancel();
+      this.#seat.agent.cancel();
     } catch (error) {
-      this.#actor.lane.reportStray(error);
+      this.#seat.lane.reportStray(error);
     }
     return this.#clearOverlay({ ok: false, error: CANCELLED });
   }
 
   #clearOverlay(outcome: Outcome): Outcome {
     try {
-      this.#actor.agent.setFlowToolOverlay(undefined);
+      this.#seat.agent.setFlowToolOverlay(undefined);
       return outcome;
     } catch (error) {
       // Fails closed: a turn whose restriction may still stand did not succeed.
@@ -268,41 +285,17 @@ export class TurnRun implements RunContext, Interruptible {
 
   /** R1: summary, state, lock, report. */
   #end(outcome: Outcome): void {
-    const { lane, slot, generation } = this.#actor;
-    const published = this.#actor.publishSummary();
+    const { lane, slot, generation } = this.#seat;
+    const published = this.#seat.publishSummary();
     const final: Outcome = published.ok || !outcome.ok ? outcome : { ok: false, error: published.error };
     const lastText = published.ok ? published.lastAssistantText : undefined;
     lane.table.setState(slot, STATE_IDLE);
     unlock(lane.table, slot, this.#word);
-    if (final.ok) {
-      const { text, turns, toolCalls, usage, sessionId: _, ...rest } = final.result;
-      const extras = Object.keys(rest).length === 0 ? undefined : rest;
-      const tokens =
-        usage.cacheCreationTokens === undefined && usage.cacheReadTokens === undefined
-          ? [usage.inputTokens, usage.outputTokens]
-          : [usage.inputTokens, usage.outputTokens, usage.cacheCreationTokens, usage.cacheReadTokens];
-      lane.outbox.append(
-        [
-          REPORTS.RESULT.op,
-          slot,
-          generation,
-          this.ticket,
-          text,
-          turns,
-          toolCalls,
-          tokens,
-          lastText === text ? undefined : (lastText ?? ""),
-          extras,
-        ],
-        text.length,
-      );
-    } else {
-      lane.outbox.append(
-        [REPORTS.FAILED.op, slot, generation, this.ticket, final.error, published.ok ? (lastText ?? "") : undefined],
-        lastText?.length ?? 0,
-      );
-    }
-    this.#actor.turnEnded(this);
+    const { report, bytes } = final.ok
+      ? resultReport(slot, generation, this.ticket, final.result, lastText)
+      : failedReport(slot, generation, this.ticket, final.error, published.ok ? (lastText ?? "") : undefined);
+    lane.outbox.append(report, bytes);
+    this.#seat.turnEnded(this);
   }
 
   #step(event: TurnEvent): void {
@@ -312,18 +305,4 @@ export class TurnRun implements RunContext, Interruptible {
 
 function isThenable(value: unknown): value is Promise<RunResult> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
-function checkResult(result: unknown): Outcome {
-  const parsed = RunResultSchema.safeParse(result);
-  if (parsed.success) return { ok: true, result: parsed.data as RunResult };
-  const issue = parsed.error.issues[0];
-  const problem = `the agent's result is not one: ${issue?.path.map(String).join(".") || "it"}: ${issue?.message ?? "invalid"}`;
-  return { ok: false, error: turnFailure(new AgentError("invalid_result", problem)) };
-}
-
-/** The failure under the kind that says where it happened, unless the agent named a kind itself. */
-function asKind(error: WireError, kind: string): WireError {
-  if (error.agentError === undefined || error.agentError.kind !== "internal_error") return error;
-  return { ...error, agentError: { ...error.agentError, kind } };
 }

@@ -1,0 +1,98 @@
+/**
+ * The interpreter agent: every session is a JavaScript sandbox, every prompt a program.
+ *
+ * A turn evaluates its prompt in the session's sandbox, streams what the program prints as `text_delta` events, and
+ * answers with the program's completion value. Tokens are not reported: there is no model.
+ *
+ * Invariants
+ *   A1. The sandbox is made at the first turn, so that a session that waits costs no realm.
+ *   A2. A program runs without a pause, so nobody can be awaited while it runs: what it prints is gathered, at most
+ *       `LIVE_EVENTS_MAX` events go out meanwhile, none after one that the consumer has no room for; the rest is awaited at the end.
+ *   A3. A failed turn leaves the globals as they were at the failure, unless its error says that they are lost.
+ *   A4. Globals live in memory only: a session that is made live again starts with fresh ones.
+ */
+import { defineAgent } from "../agent.ts";
+import type { TurnContext } from "../agent.ts";
+import { loadSandboxModule, Sandbox, SandboxError } from "./sandbox.ts";
+
+const FLUSH_CHARS = 4 * 1024;
+const FLUSH_AFTER_MS = 50;
+const LIVE_EVENTS_MAX = 256;
+const FINAL_CHUNK_CHARS = 64 * 1024;
+
+interface InterpreterState {
+  sandbox: Sandbox | undefined;
+}
+
+/** Console text on its way to the turn's events (A2). */
+class OutputStream {
+  readonly #turn: TurnContext;
+  #text = "";
+  #gatheredSinceMs = 0;
+  #liveEventsLeft = LIVE_EVENTS_MAX;
+  #blocked: Promise<void> | undefined;
+
+  constructor(turn: TurnContext) {
+    this.#turn = turn;
+  }
+
+  write(text: string): void {
+    if (this.#text === "") this.#gatheredSinceMs = performance.now();
+    this.#text += text;
+    if (this.#text.length >= FLUSH_CHARS) this.#emitLive();
+    else this.tick();
+  }
+
+  /** Emit what has waited long enough; cheap when there is nothing. */
+  tick(): void {
+    if (this.#text !== "" && performance.now() - this.#gatheredSinceMs >= FLUSH_AFTER_MS) this.#emitLive();
+  }
+
+  async end(): Promise<void> {
+    await this.#blocked;
+    const rest = this.#text;
+    this.#text = "";
+    for (let from = 0, to; from < rest.length; from = to) {
+      to = Math.min(rest.length, from + FINAL_CHUNK_CHARS);
+      // A pair of surrogates is one character and must not be cut.
+      if (to < rest.length && (rest.codePointAt(to - 1) ?? 0) > 0xffff) to -= 1;
+      await this.#turn.emit({ type: "text_delta", delta: rest.slice(from, to) });
+    }
+  }
+
+  #emitLive(): void {
+    if (this.#blocked !== undefined || this.#liveEventsLeft === 0) return;
+    this.#liveEventsLeft -= 1;
+    const room = this.#turn.emit({ type: "text_delta", delta: this.#text });
+    this.#text = "";
+    if (room === undefined) return;
+    this.#blocked = room;
+    // It is awaited in end(); until then its failure must not count as unhandled.
+    room.catch(() => undefined);
+  }
+}
+
+export default defineAgent({
+  setup: (): InterpreterState => ({ sandbox: undefined }),
+  async turn(turn) {
+    const state = turn.state as InterpreterState;
+    const sandbox = (state.sandbox ??= await Sandbox.create(await loadSandboxModule()));
+    const output = new OutputStream(turn);
+    const isInterrupted = () => {
+      output.tick();
+      return turn.isInterrupted();
+    };
+    try {
+      return sandbox.run(turn.prompt, { write: (text) => output.write(text), isInterrupted });
+    } catch (error) {
+      if (error instanceof SandboxError && error.kind === "interrupted") turn.throwIfInterrupted();
+      throw error;
+    } finally {
+      if (sandbox.isLost) state.sandbox = undefined;
+      await output.end();
+    }
+  },
+  dispose(state) {
+    (state as InterpreterState).sandbox?.dispose();
+  },
+});

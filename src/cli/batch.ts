@@ -1,0 +1,139 @@
+/**
+ * One run: reads lines, runs their turns, writes and counts what comes out. Owns the order of events from the first byte of the input to
+ * the last settled turn; opening and closing of everything is its caller's.
+ *
+ *   B1. A turn's room in the look-ahead is free again only when its result was taken by the output: whoever reads slowly slows the input.
+ *   B2. Every line read is accounted for: bad, settled, or (after a stop) not run.
+ */
+import { setMaxListeners } from "node:events";
+
+import type { SessionService } from "../host/session-service.ts";
+import { SessionError } from "../protocol/errors.ts";
+import { messageOf } from "./command-io.ts";
+import type { Input } from "./files.ts";
+import type { Line } from "./line-splitter.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import type { ResultWriter } from "./result-writer.ts";
+import type { LineResult } from "./results.ts";
+import { badLine } from "./results.ts";
+import type { RunReport } from "./run-report.ts";
+import type { NumberedTurn } from "./session-runner.ts";
+import { SessionRunner } from "./session-runner.ts";
+import { LINE_BYTES_MAX, parseTurnLine } from "./turn-line.ts";
+import type { LookAhead } from "./turn-scheduler.ts";
+import { TurnScheduler } from "./turn-scheduler.ts";
+
+/** Enough to keep every lane busy and to have many waiting agents at once; small enough to forget. */
+const LOOK_AHEAD: LookAhead = { turns: 1024, bytes: 2 * LINE_BYTES_MAX };
+
+export interface BatchOptions {
+  readonly input: Input;
+  readonly service: SessionService;
+  readonly writer: ResultWriter;
+  readonly report: RunReport;
+  /** Milliseconds, for turns without their own. */
+  readonly timeoutMs: number | undefined;
+  /** Write events too. */
+  readonly hasEvents: boolean;
+}
+
+export class Batch {
+  readonly #input: Input;
+  readonly #writer: ResultWriter;
+  readonly #report: RunReport;
+  readonly #runner: SessionRunner;
+  readonly #scheduler: TurnScheduler<NumberedTurn>;
+  readonly #interrupt = new AbortController();
+  #isStopped = false;
+  #isAtEnd = false;
+
+  constructor({ input, service, writer, report, timeoutMs, hasEvents }: BatchOptions) {
+    this.#input = input;
+    this.#writer = writer;
+    this.#report = report;
+    this.#runner = new SessionRunner({
+      service,
+      timeoutMs,
+      onEvent: hasEvents ? (record) => writer.write(record) : undefined,
+      signal: this.#interrupt.signal,
+    });
+    setMaxListeners(0, this.#interrupt.signal); // every running turn listens
+    this.#scheduler = new TurnScheduler(LOOK_AHEAD, (turn) => this.#run(turn));
+  }
+
+  /** Turns running now. */
+  get running(): number {
+    return this.#scheduler.running;
+  }
+
+  /** Whether everything the input holds was run to its end, as far as signals are concerned. */
+  get isComplete(): boolean {
+    const { read, done, interrupted } = this.#report.counts;
+    return this.#isAtEnd && read === done && interrupted === 0;
+  }
+
+  /**
+   * Run everything.
+   *
+   * @returns what went wrong with the input, when it could not be read to its end; what was read has been run then
+   */
+  async run(): Promise<string | undefined> {
+    const problem = await this.#read();
+    await this.#scheduler.idle();
+    return problem;
+  }
+
+  /** Read no more and start no more; running turns finish. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#scheduler.stop();
+    this.#input.chunks.destroy();
+  }
+
+  /** As stop, and running turns are interrupted. */
+  interrupt(): void {
+    this.stop();
+    this.#interrupt.abort(new SessionError("HOST_CLOSED", "the run was interrupted"));
+  }
+
+  async #read(): Promise<string | undefined> {
+    const splitter = new LineSplitter(LINE_BYTES_MAX);
+    try {
+      for await (const chunk of this.#input.chunks as AsyncIterable<Buffer>) {
+        this.#report.counts.bytes += chunk.length;
+        for (const line of splitter.push(chunk)) if (!(await this.#take(line))) return undefined;
+      }
+      for (const line of splitter.end()) if (!(await this.#take(line))) return undefined;
+      this.#isAtEnd = !this.#isStopped;
+    } catch (error) {
+      // After a stop the stream has been destroyed under the loop, which says so.
+      if (!this.#isStopped) return `cannot read ${this.#input.name}: ${messageOf(error)}`;
+    }
+    return undefined;
+  }
+
+  /** @returns whether to go on reading */
+  async #take(line: Line): Promise<boolean> {
+    if (this.#isStopped) return false;
+    const parsed = "problem" in line ? line : parseTurnLine(line.text);
+    if (parsed === undefined) return true;
+    if ("problem" in parsed) {
+      await this.#settle(badLine(line.number, parsed.problem));
+      return true;
+    }
+    this.#report.counts.read++;
+    return this.#scheduler.add(parsed.turn.session, line.bytes, { line: line.number, turn: parsed.turn });
+  }
+
+  async #run(turn: NumberedTurn): Promise<void> {
+    const result = await this.#runner.run(turn);
+    if (result.status === "bad_line") this.#report.counts.read--; // it was taken for a turn until its session was known
+    await this.#settle(result);
+  }
+
+  async #settle(result: LineResult): Promise<void> {
+    this.#report.add(result);
+    this.#report.counts.sessions = this.#runner.sessions;
+    await this.#writer.write(result.record); // B1
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The command line: which commands and options there are, and what a wrong one is told. Nothing is run before every option is
+ * understood.
+ */
+import { existsSync, readFileSync } from "node:fs";
+
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+
+import type { CommandIo } from "./command-io.ts";
+import { EXIT, UsageError } from "./command-io.ts";
+import type { RunOptions } from "./run-command.ts";
+import { runCommand } from "./run-command.ts";
+
+/** Bounds of options, as the host has them. */
+const LANES_MAX = 512;
+const SESSIONS_MAX = 16_777_216;
+const TIMEOUT_MS_MAX = 2_147_483_647;
+
+const RUN_NOTES = `
+Input: JSON Lines, one turn a line. Turns of a session run in the order of their lines, different sessions at the same time.
+  {"session": "a", "prompt": "…", "labels": {"k": "v"}, "timeoutMs": 5000, "expect": {"text": "…"} or {"error": "CODE"}}
+  Only session and prompt are needed. A session is created by its first line, which alone may set its labels.
+Output: JSON Lines, one result a line, in order of completion. A bad line is reported by its number, and the rest still runs.
+Signals: the first ends reading and lets running turns finish, the second interrupts them, the third ends the process at once.
+Exit code: 0 every turn succeeded, 1 something failed, 2 called wrongly, 130 cut short by a signal.`;
+
+/** Runs one command; tests put their own. */
+export type RunCommand = (file: string, options: RunOptions, io: CommandIo) => Promise<number>;
+
+/**
+ * Understand the arguments and run what they ask for.
+ *
+ * @param args - without the program's own name
+ * @returns the exit code; rejects for bugs only
+ */
+export async function runProgram(args: readonly string[], io: CommandIo, run: RunCommand = runCommand): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = new Command("warren")
+    .description("A multi-core session host for agents.")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .showHelpAfterError("(--help shows what there is)")
+    .exitOverride();
+  program
+    .command("run")
+    .description("run the turns of a file through an agent and print what comes out")
+    .argument("<file>", "turns as JSON Lines; - is standard input")
+    .option("--agent <agent>", "echo, interpreter, or the path or name of a module that exports an agent", "interpreter")
+    .option("--lanes <n>", `worker threads, 1 to ${LANES_MAX}, or auto: one a core`, lanes, "auto")
+    .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails", integer(SESSIONS_MAX))
+    .option("--timeout-ms <n>", "milliseconds a turn may take that has no timeoutMs of its own", integer(TIMEOUT_MS_MAX))
+    .option("--events", "print the turns' events too, each turn's ahead of its result", false)
+    .option("--output <file>", "write results there instead of to standard output")
+    .option("--quiet", "no progress, no table at the end", false)
+    .addHelpText("after", RUN_NOTES)
+    .action(async (file: string, options: RunOptions) => {
+      exitCode = await run(file, options, io);
+    });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage; // it has said why itself
+    if (!(error instanceof UsageError)) throw error;
+    io.stderr.write(`error: ${error.message}\n`);
+    return EXIT.usage;
+  }
+}
+
+function integer(max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < 1 || value > max) throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`);
+    return value;
+  };
+}
+
+function lanes(text: string): number | "auto" {
+  if (text === "auto") return text;
+  try {
+    return integer(LANES_MAX)(text);
+  } catch {
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${LANES_MAX}, or auto.`);
+  }
+}
+
+/** Of the package this file is part of, built or not. */
+function packageVersion(): string {
+  const file = ["../../../package.json", "../../package.json"].map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
+  return file === undefined ? "unknown" : (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

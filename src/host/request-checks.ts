@@ -1,0 +1,72 @@
+/**
+ * Checks of what callers hand to a service, beyond what a schema can say: sizes, names of agents, sessions to resume. They come before
+ * anything is changed, and throw SessionError INVALID_PARAMS that names the field.
+ */
+import { SessionError } from "../protocol/errors.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import { parseInput, refuse } from "../protocol/parse.ts";
+import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../protocol/requests.ts";
+import { CallOptionsSchema, CreateSessionRequestSchema, SessionIdParam, StartTurnRequestSchema } from "../protocol/requests.ts";
+import { Session } from "../protocol/session-model.ts";
+import { DEFAULT_AGENT } from "./resolve-agents.ts";
+
+export class RequestChecks {
+  readonly #agents: readonly string[];
+  readonly #maxPromptBytes: number;
+
+  /** @param maxPromptBytes - of UTF-8 */
+  constructor(agents: readonly string[], maxPromptBytes: number) {
+    this.#agents = agents;
+    this.#maxPromptBytes = maxPromptBytes;
+  }
+
+  id(id: unknown): SessionId {
+    return parseInput(SessionIdParam, id, "id");
+  }
+
+  /** @throws also the signal's reason when it has aborted already */
+  callOptions(options: CallOptions | undefined): CallOptions {
+    if (options === undefined) return {};
+    const checked = parseInput(CallOptionsSchema, options, "options");
+    checked.signal?.throwIfAborted();
+    return checked;
+  }
+
+  /** @returns the request, the agent that shall serve it, and the id it keeps if it resumes a session */
+  create(request: unknown): { request: CreateSessionRequest; agent: string; resumeId: SessionId | undefined } {
+    const checked = parseInput(CreateSessionRequestSchema, request, "request") as CreateSessionRequest;
+    this.#prompt(checked.prompt);
+    const resume = checked.build?.["resumeSession"];
+    const resumeId = resume === undefined ? undefined : parseInput(Session, resume, "request.build.resumeSession").id;
+    return { request: checked, agent: this.#agentNamed(checked.agent), resumeId };
+  }
+
+  /** @returns the request with its additional instructions as notices ahead of the prompt: together they are the user message */
+  turn(request: unknown): StartTurnRequest {
+    const checked = parseInput(StartTurnRequestSchema, request, "request") as StartTurnRequest;
+    const { additionalInstructions, onBusy = "reject" } = checked;
+    if (additionalInstructions !== undefined) {
+      checked.prompt = `${additionalInstructions.map((text) => `[SYSTEM NOTICE: ${text}]\n\n`).join("")}${checked.prompt}`;
+    }
+    this.#prompt(checked.prompt);
+    if (onBusy === "reject") return checked;
+    throw new SessionError("SESSION_UNSUPPORTED", `unsupported: onBusy "${onBusy}"`, { details: { field: "request.onBusy" } });
+  }
+
+  #prompt(prompt: string): void {
+    // A UTF-16 unit is at most three bytes, so most prompts need no counting.
+    if (prompt.length * 3 <= this.#maxPromptBytes) return;
+    const bytes = Buffer.byteLength(prompt);
+    if (bytes > this.#maxPromptBytes) refuse("request.prompt", `is ${bytes} bytes, the limit is ${this.#maxPromptBytes}`);
+  }
+
+  #agentNamed(name: string | undefined): string {
+    const all = this.#agents.join(", ");
+    const wanted = name ?? (this.#agents.length === 1 ? this.#agents[0] : DEFAULT_AGENT);
+    if (wanted !== undefined && this.#agents.includes(wanted)) return wanted;
+    return refuse(
+      "request.agent",
+      name === undefined ? `is needed: this host has ${all}` : `no agent is named ${name}: this host has ${all}`,
+    );
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * Renders the documents that are generated from the source: errors, state machines, shared memory. `vitest run -u` writes them,
+ * test/unit/docs-in-sync.test.ts checks them.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+import { LANE_TRANSITIONS, MACHINES, SESSION_TRANSITIONS, TURN_TRANSITIONS } from "../../src/core/machines.ts";
+import * as layout from "../../src/core/slot-layout.ts";
+import type { Disposition } from "../../src/protocol/errors.ts";
+import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
+
+const generatedFrom = (source: string): string =>
+  `<!-- Generated from ${source}: do not edit here. To update: npx vitest run --config test/vitest.config.ts --project unit -u docs-in-sync -->`;
+
+const sourceOf = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), "utf8");
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+const code = (text: string): string => `\`${text}\``;
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+
+// ── errors ──
+
+type ErrorTable = Readonly<Record<string, { readonly disposition: Disposition; readonly summary: string }>>;
+
+const errorRows = (errors: ErrorTable): string[][] =>
+  Object.entries(errors).map(([name, { disposition, summary }]) => [code(name), name === "AGENT_ERROR" ? "by kind" : disposition, sentence(summary)]);
+
+/** @returns docs/errors.md */
+export function renderErrors(): string {
+  return `${generatedFrom("src/protocol/errors.ts")}
+
+# Errors
+
+Every operation fails with a \`SessionError\`. Four members say what happened, and they are what a program should test:
+
+- \`code\` says which of the cases below it is. It is stable; the message is for people and may change.
+- \`disposition\` says what a caller may do next: \`retry\` (later, or after what the code names has ended), \`give-up\` (the same call will fail
+  again), \`bug\` (something is wrong with the program or the agent: report it, do not retry). With \`retry\`, \`details.retryAfterMs\` may say
+  when.
+- \`agentError\` is there for \`AGENT_ERROR\` only: \`kind\` tells the cases apart, \`message\` is the agent's own, \`details\` is what the agent
+  said beyond it.
+- \`details\` holds what is known beyond the code, as plain data: \`details.field\` names the wrong argument of \`INVALID_PARAMS\`,
+  \`details.reason\` says which limit was met or who asked for an interrupt.
+
+\`sessionId\` is there when the error is about one session. Compare \`code\`, do not use \`instanceof\`: a program may hold two copies of the library.
+
+\`\`\`ts
+import type { SessionError } from "warren";
+
+try {
+  await service.startTurn(id, { prompt });
+} catch (error) {
+  const { code, agentError, disposition, details } = error as SessionError;
+  if (code === "AGENT_ERROR" && agentError?.kind === "cancelled") console.log("somebody interrupted the turn");
+  else if (disposition === "retry") retryLater(details?.retryAfterMs);
+  else throw error;
+}
+\`\`\`
+
+## Codes
+
+${table(["code", "disposition", "meaning"], errorRows(ERRORS))}
+
+## Kinds of \`AGENT_ERROR\`
+
+These are the kinds Warren makes itself. An agent may throw an \`AgentError\` with a kind and details of its own (\`llm\`, \`budget\`, …); such
+a kind counts as \`give-up\`.
+
+${table(["kind", "disposition", "meaning"], errorRows(AGENT_ERROR_KINDS))}
+
+## Event streams
+
+\`subscribeSessionEvents\` throws a \`StreamError\` when there is nothing to subscribe to. It has a \`code\` only: \`NOT_FOUND\` (the session is
+unknown or archived), \`CLOSED\` (the stream has ended), \`INTERNAL\`.
+`;
+}
+
+// ── state machines ──
+
+type Transitions = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const CONSTANTS: Readonly<Record<keyof typeof MACHINES, { name: string; transitions: Transitions }>> = {
+  turn: { name: "TURN_TRANSITIONS", transitions: TURN_TRANSITIONS },
+  session: { name: "SESSION_TRANSITIONS", transitions: SESSION_TRANSITIONS },
+  lane: { name: "LANE_TRANSITIONS", transitions: LANE_TRANSITIONS },
+};
+
+/** @returns the doc comment in front of an exported constant, without its stars, line by line */
+function commentOf(source: string, constant: string): string[] {
+  const at = source.indexOf(`export const ${constant} =`);
+  const start = source.lastIndexOf("/**", at);
+  const comment = source.slice(start + 3, source.indexOf("*/", start));
+  if (at < 0 || start < 0 || start + comment.length > at) throw new Error(`${constant} has no doc comment`);
+  return comment.split("\n").map((line) => line.replace(/^\s*\* ?/, "").trimEnd());
+}
+
+/** @returns what stands before the numbered lines, and those lines by number, each as one line of text */
+function readInvariants(lines: readonly string[]): { intro: string; invariants: [number: string, text: string][] } {
+  const intro: string[] = [];
+  const invariants: [string, string][] = [];
+  let open: [string, string] | undefined;
+  for (const line of lines) {
+    const [, number, text] = /^\s+([A-Z]\d+)\. (.*)$/.exec(line) ?? [];
+    if (number !== undefined && text !== undefined) invariants.push((open = [number, text]));
+    else if (line.trim() === "") open = undefined;
+    else if (open !== undefined) open[1] += ` ${line.trim()}`;
+    else if (invariants.length === 0) intro.push(line.trim());
+  }
+  return { intro: intro.join(" "), invariants };
+}
+
+function diagram(transitions: Transitions): string {
+  const [first = ""] = Object.keys(transitions);
+  const lines = [`    [*] --> ${first}`];
+  for (const [state, row] of Object.entries(transitions)) {
+    // Events with the same end share an arrow.
+    const byTarget = new Map<string, string[]>();
+    for (const [event, next] of Object.entries(row)) byTarget.set(next, [...(byTarget.get(next) ?? []), event]);
+    for (const [next, events] of byTarget) lines.push(`    ${state} --> ${next}: ${events.join(", ")}`);
+    if (Object.keys(row).length === 0) lines.push(`    ${state} --> [*]`);
+  }
+  return ["```mermaid", "stateDiagram-v2", ...lines, "```"].join("\n");
+}
+
+function renderMachine(machine: keyof typeof MACHINES, source: string): string {
+  const { name, transitions } = CONSTANTS[machine];
+  const { intro, invariants } = readInvariants(commentOf(source, name));
+  const rows = Object.entries(transitions).flatMap(([state, row]) => Object.entries(row).map(([event, next]) => [state, event, next].map(code)));
+  const ends = Object.keys(transitions).filter((state) => Object.keys(transitions[state] ?? {}).length === 0);
+  return `## ${sentence(machine).slice(0, -1)}
+
+${intro}
+
+${diagram(transitions)}
+
+${table(["in", "event", "leads to"], rows)}
+
+Ends: ${ends.map(code).join(", ")}. Every other pair of state and event is a bug, and is thrown as one.
+
+${invariants.map(([number, text]) => `- **${number}** ${text}`).join("\n")}
+`;
+}
+
+/** @returns docs/state-machines.md */
+export function renderStateMachines(): string {
+  const source = sourceOf("src/core/machines.ts");
+  const machines = (Object.keys(MACHINES) as (keyof typeof MACHINES)[]).map((machine) => renderMachine(machine, source));
+  return `${generatedFrom("src/core/machines.ts")}
+
+# State machines
+
+The life of a turn, of a session and of a lane. Each is one table in the source, which the code steps through; what is shown here is that
+table. The numbered rules hold in every state; the tests that protect a rule begin with its number.
+
+${machines.join("\n")}`;
+}
+
+// ── shared memory ──
+
+export interface LayoutRow {
+  /** First and last word, from the start of the slot or lane. */
+  readonly words: readonly [number, number];
+  readonly name: string;
+  readonly cells: readonly string[];
+}
+
+/** @returns the table in the doc comment in front of a constant */
+export function layoutTable(constant: "LOCK" | "HEARTBEAT"): LayoutRow[] {
+  const lines = commentOf(sourceOf("src/core/slot-layout.ts"), constant).filter((line) => line.startsWith("|"));
+  return lines.slice(2).map((line) => {
+    const cells = line.split("|").slice(1, -1).map((cell) => cell.trim());
+    const [words = "", name = ""] = cells;
+    const [first, last = first] = words.split("-").map(Number);
+    return { words: [first as number, last as number], name, cells };
+  });
+}
+
+const layoutHead = ["word", "name", "written by", "meaning"];
+const layoutCells = (rows: readonly LayoutRow[]): string[][] =>
+  rows.map(({ cells: [words = "", name = "", writer = "", meaning = ""] }) => [
+    words,
+    name.startsWith("(") ? name : code(name),
+    writer,
+    meaning.replace("see SUMMARY_WORDS", "see below"),
+  ]);
+
+/** @returns the paragraph of the slot's comment that begins with "Memory order:" */
+function memoryOrder(): string {
+  const lines = commentOf(sourceOf("src/core/slot-layout.ts"), "LOCK");
+  return lines.slice(lines.findIndex((line) => line.startsWith("Memory order:"))).join(" ").trim();
+}
+
+/** @returns docs/shared-memory.md */
+export function renderSharedMemory(): string {
+  const { SLOT_INTS, SEGMENT_SLOTS, SEGMENT_BYTES, SLOTS_MAX, SUMMARY_WORDS, LANE_INTS } = layout;
+  const bytes = Int32Array.BYTES_PER_ELEMENT;
+  const offsets = Object.entries(SUMMARY_WORDS);
+  const summary = offsets.map(([name, at], index) => {
+    const next = offsets[index + 1]?.[1] ?? layout.SUMMARY_INTS;
+    return [next - at === 1 ? String(at) : `${at}-${next - 1}`, code(name)];
+  });
+  return `${generatedFrom("src/core/slot-layout.ts")}
+
+# Shared memory
+
+Main and the lanes share two kinds of memory. Admission, interrupts, views and health are read and written there, so none of them waits for
+a thread. Only files of \`src/core\` touch these words.
+
+## Session slots
+
+Every live session has a slot of ${SLOT_INTS} words of 32 bits (${SLOT_INTS * bytes} bytes). Slots stand in segments of ${SEGMENT_SLOTS.toLocaleString("en")} (${SEGMENT_BYTES / 1024} KiB); the table grows by whole
+segments, so what is there never moves. A host can have ${SLOTS_MAX.toLocaleString("en")} slots at most.
+
+${table(layoutHead, layoutCells(layoutTable("LOCK")))}
+
+${memoryOrder()}
+
+A *ticket word* is a turn's ticket, folded to 1 … 2^31 − 1 and compared for equality only. What LOCK, VERDICT and BOUNDARY_CANCEL promise together:
+
+${readInvariants(headerOf("src/core/turn-lock.ts"))
+  .invariants.map(([number, text]) => `- **${number}** ${text}`)
+  .join("\n")}
+
+### Summary
+
+There are two copies of ${layout.SUMMARY_INTS} words. A lane fills the one that does not count, then adds 1 to VERSION, whose low bit says which one counts: a lane that
+is killed half-way leaves the last good summary in place.
+
+${table(["word of the copy", "value"], summary)}
+
+Values of two words are high × 2^31 + low; an absent count is −1 in its high word.
+
+## Lane words
+
+Every lane has ${LANE_INTS} words of its own.
+
+${table(layoutHead, layoutCells(layoutTable("HEARTBEAT")))}
+`;
+}
+
+/** @returns the first doc comment of a file, line by line */
+function headerOf(path: string): string[] {
+  const source = sourceOf(path);
+  return source.slice(source.indexOf("/**") + 3, source.indexOf("*/")).split("\n").map((line) => line.replace(/^\s*\* ?/, "").trimEnd());
+}
