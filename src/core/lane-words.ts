@@ -20,7 +20,9 @@ export class LaneWords {
   /** @returns milliseconds since the last beat, undefined before the first. @param nowMs - epoch milliseconds */
   beatAge(nowMs: number): number | undefined {
     const beat = Atomics.load(this.#words, HEARTBEAT);
-    return beat === 0 ? undefined : (nowMs - beat + BEAT_RANGE) % BEAT_RANGE;
+    if (beat === 0) return undefined;
+    const age = ((nowMs % BEAT_RANGE) - beat + BEAT_RANGE) % BEAT_RANGE;
+    return age > BEAT_RANGE / 2 ? 0 : age; // it beat after the caller read its clock
   }
 
   /** Lane: agent code of this slot is entered; undefined: left. */

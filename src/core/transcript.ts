@@ -68,7 +68,12 @@ export class Transcript {
     this.#isOpen = false;
   }
 
-  /** Undo the last run, completed or not (B1). Once. */
+  /** The last run stands: it can no longer be taken back. Not while a run goes on. */
+  keep(): void {
+    if (!this.#isOpen) this.#mark = undefined;
+  }
+
+  /** Undo the last run, completed or not, unless it was kept (B1). Once. */
   rollBack(): void {
     const mark = this.#mark;
     if (mark === undefined) return;

@@ -57,8 +57,8 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     const firstTurn: TurnStart | undefined =
       initialTurn === "defer"
         ? undefined
-        : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.#consumer(onEvent), signal: call.signal };
-    return this.#host.creator.create({ ...order, firstTurn, options: call });
+        : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.#consumer(onEvent), ...call };
+    return this.#host.creator.create({ ...order, firstTurn, signal: call.signal });
   }
 
   startTurn(id: SessionId, request: requests.StartTurnRequest, options?: requests.CallOptions): Promise<RunResult> {
@@ -72,7 +72,7 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   }
 
   streamTurn(id: SessionId, request: Omit<requests.StartTurnRequest, "onEvent">, options?: requests.CallOptions): TurnStream {
-    const reader = new TurnEventReader(`session:${id}`, this.#host.options.consumerStallMs);
+    const reader = new TurnEventReader(`session:${String(id)}`, this.#host.options.consumerStallMs);
     return streamOf(
       reader,
       async (onAdmitted) => {
@@ -80,8 +80,8 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
         if (checked.onEvent !== undefined) refuse("request.onEvent", "a stream is its turn's only consumer");
         const call = this.#checks.callOptions(options);
         const tellBoth = (ticket: number): void => {
-          call.onAdmitted?.(ticket);
           onAdmitted(ticket);
+          call.onAdmitted?.(ticket);
         };
         return this.#start(id, checked, { ...call, onAdmitted: tellBoth }, reader);
       },
@@ -102,9 +102,9 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     const { signal, onAdmitted } = options;
     this.#host.assertOpen();
     const entry = this.#live(id);
-    const ticket = this.#host.turns.admit(entry, onAdmitted);
+    const ticket = this.#host.turns.admit(entry);
     const extras = skillReferences || overlay ? { skillReferences, overlay } : undefined;
-    return this.#host.turns.start(entry, ticket, { prompt, hostMode, extras, consumer, timeoutMs, signal });
+    return this.#host.turns.start(entry, ticket, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted });
   }
 
   async interrupt(id: SessionId): Promise<void> {
@@ -266,11 +266,11 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
   // ── ends ──
 
   async archive(id: SessionId): Promise<void> {
-    this.#host.registry.leave(this.#live(id), "archive");
+    this.#host.leave(this.#live(id), "archive");
   }
 
   async discardLiveSession(id: SessionId): Promise<void> {
-    this.#host.registry.leave(this.#live(id), "discard");
+    this.#host.leave(this.#live(id), "discard");
   }
 
   async releaseQuarantine(id: SessionId): Promise<void> {

@@ -21,8 +21,9 @@ import type {
   RemoteInteractionSubscription,
   RemoteSubscribableInjector,
 } from "../protocol/handles.ts";
-import { HANDLE_BITS } from "../protocol/handles.ts";
+import { CommsCommandParam, HANDLE_BITS, InjectSourceParam, PeerParam, TextParam } from "../protocol/handles.ts";
 import type { JsonValue } from "../protocol/json.ts";
+import { parseInput } from "../protocol/parse.ts";
 import { connectTo, handOver } from "../transport/comlink-port.ts";
 import type { SessionEntry } from "./session-entry.ts";
 
@@ -104,17 +105,28 @@ export class RemoteHandle {
 /** The wrapper of an injector; `injectWithSubscription` answers SESSION_UNSUPPORTED unless the agent's is subscribable. */
 export function remoteInjector(handle: RemoteHandle): RemoteSubscribableInjector {
   return {
-    inject: async (body: string, source: InjectSource) => ((await handle.call("inject", body, source)) ?? "ok") as InjectOutcome,
-    injectWithSubscription: (body: string, source: InjectSource) => handle.subscribe(body, source),
+    inject: async (body: string, source: InjectSource) => {
+      checkInjection(body, source);
+      return ((await handle.call("inject", body, source)) ?? "ok") as InjectOutcome;
+    },
+    injectWithSubscription: async (body: string, source: InjectSource) => {
+      checkInjection(body, source);
+      return handle.subscribe(body, source);
+    },
   };
+}
+
+function checkInjection(body: unknown, source: unknown): void {
+  parseInput(TextParam, body, "body");
+  parseInput(InjectSourceParam, source, "source");
 }
 
 export function remoteComms(handle: RemoteHandle): RemoteCommsRuntime {
   return {
     publicKey: async () => (await handle.call("publicKey")) as string | undefined,
-    addTrustedPeer: async (peer: PeerDescription) => void (await handle.call("addTrustedPeer", peer)),
-    removeTrustedPeer: async (name: string) => (await handle.call("removeTrustedPeer", name)) === true,
-    send: async (command: CommsCommand) => (await handle.call("send", command)) as CommsReceipt,
+    addTrustedPeer: async (peer: PeerDescription) => void (await handle.call("addTrustedPeer", parseInput(PeerParam, peer, "peer"))),
+    removeTrustedPeer: async (name: string) => (await handle.call("removeTrustedPeer", parseInput(TextParam, name, "name"))) === true,
+    send: async (command: CommsCommand) => (await handle.call("send", parseInput(CommsCommandParam, command, "command"))) as CommsReceipt,
     peers: async () => ((await handle.call("peers")) ?? []) as unknown as PeerDescription[],
     peerCount: async () => Number(await handle.call("peerCount")),
     drainMessages: async () => ((await handle.call("drainMessages")) ?? []) as JsonValue[],

@@ -11,7 +11,7 @@ import type { BuiltReport } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
-import type { CallOptions, CreateSessionRequest } from "../protocol/requests.ts";
+import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
@@ -23,7 +23,6 @@ interface Build {
   readonly entry: SessionEntry;
   /** Undefined: deferred, no turn. */
   readonly firstTurn: TurnStart | undefined;
-  readonly options: CallOptions;
   readonly resolve: (result: RunResult | Promise<RunResult>) => void;
   readonly reject: (error: unknown) => void;
   /** The caller has been answered already. */
@@ -38,7 +37,7 @@ export interface CreateOrder {
   /** Id of the session to resume, which keeps it. */
   readonly resumeId: SessionId | undefined;
   readonly firstTurn: TurnStart | undefined;
-  readonly options: CallOptions;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** The parts of a host that creating needs. */
@@ -84,14 +83,13 @@ export class SessionCreator {
       const build: Build = {
         entry,
         firstTurn: order.firstTurn,
-        options: order.options,
         resolve,
         reject,
         isAbandoned: false,
         cleanup: () => {},
       };
       this.#builds.set(entry, build);
-      const { signal } = order.options;
+      const { signal } = order;
       if (signal === undefined) return;
       const onAbort = (): void => {
         build.isAbandoned = true;
@@ -126,7 +124,7 @@ export class SessionCreator {
     this.#register(entry, build);
   }
 
-  #register(entry: SessionEntry, { firstTurn, options, resolve, reject }: Build): void {
+  #register(entry: SessionEntry, { firstTurn, resolve }: Build): void {
     const { registry, turns } = this.#host;
     if (firstTurn === undefined) {
       registry.register(entry);
@@ -134,17 +132,24 @@ export class SessionCreator {
       resolve({ text: "", sessionId: entry.id, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } });
       return;
     }
-    let ticket: number;
-    try {
-      ticket = turns.admit(entry, options.onAdmitted); // K2
-    } catch (error) {
-      registry.leave(entry, "refuse");
-      reject(error);
-      return;
-    }
+    const ticket = turns.admit(entry); // K2: nobody knows the slot yet, so it is free
     registry.register(entry);
     const wasAwaited = this.#announce(entry.id);
-    resolve(turns.start(entry, ticket, firstTurn, wasAwaited));
+    const onAdmitted = firstTurn.onAdmitted && this.#orDiscard(entry, firstTurn.onAdmitted);
+    resolve(turns.start(entry, ticket, { ...firstTurn, onAdmitted }, wasAwaited));
+  }
+
+  /** K3, for a caller whose own code failed: it will never learn the session's id. */
+  #orDiscard(entry: SessionEntry, onAdmitted: (ticket: number) => void): (ticket: number) => void {
+    return (ticket) => {
+      try {
+        onAdmitted(ticket);
+      } catch (error) {
+        this.#host.turns.sendNow(entry);
+        this.#host.registry.leave(entry, "discard");
+        throw error;
+      }
+    };
   }
 
   /** The lane could not build the session. */

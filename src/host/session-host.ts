@@ -25,6 +25,7 @@ import { SessionCreator } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Supervisor } from "./supervisor.ts";
+import { within } from "../transport/within.ts";
 import { TurnTable } from "./turn-table.ts";
 
 /** Exports, history pages and context writes a session may have waiting. */
@@ -108,6 +109,12 @@ export class SessionHost {
     return entry;
   }
 
+  /** Take a session out of service, behind everything asked of it so far. Never waits. */
+  leave(entry: SessionEntry, how: "archive" | "discard"): void {
+    this.turns.sendNow(entry);
+    this.registry.leave(entry, how);
+  }
+
   /** Ask a session's lane, behind what is queued for the session. Waits for a running turn. */
   async query<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
     if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
@@ -131,32 +138,28 @@ export class SessionHost {
     if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
     else if (report[0] === REPORTS.REPLY_ERROR.op) this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
     else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
-    else {
+    else if (report[0] === REPORTS.EVENT.op) this.turns.event(report);
+    else if (report[0] === REPORTS.RESULT.op) {
+      lane.settledTurns++;
+      this.turns.result(report);
+    } else if (report[0] === REPORTS.FAILED.op) {
+      lane.settledTurns++;
+      lane.failedTurns++;
+      this.turns.failure(report);
+    } else {
       const entry = this.registry.at(report[1], report[2]);
       // Filters what a slot's former owner left in the port (GENERATION).
-      if (entry?.lane === lane) this.#onSessionReport(lane, entry, report);
+      if (entry?.lane === lane) this.#onSessionReport(entry, report);
     }
   }
 
-  #onSessionReport(lane: HostLane, entry: SessionEntry, report: SessionReport): void {
+  #onSessionReport(entry: SessionEntry, report: SessionReport): void {
     switch (report[0]) {
       case REPORTS.BUILT.op:
         this.creator.built(entry, report);
         return;
       case REPORTS.BUILD_FAILED.op:
         this.creator.failed(entry, fromWire(report[3]));
-        return;
-      case REPORTS.RESULT.op:
-        lane.settledTurns++;
-        this.turns.result(entry, report);
-        return;
-      case REPORTS.FAILED.op:
-        lane.settledTurns++;
-        lane.failedTurns++;
-        this.turns.failure(entry, report);
-        return;
-      case REPORTS.EVENT.op:
-        this.turns.event(entry, report);
         return;
       case REPORTS.CONTEXT_TAKEN.op:
         entry.ledger?.taken(report[3]);
@@ -215,6 +218,7 @@ export class SessionHost {
       this.turns.interruptAll("shutdown");
       await this.turns.drained(this.options.interruptGraceMs + SHUTDOWN_SLACK_MS);
     }
+    await within(this.#requests.settled(), SHUTDOWN_SLACK_MS);
     await this.pool.close();
     this.#state = "closed";
   }

@@ -52,7 +52,10 @@ export class CallbackConsumer implements TurnConsumer {
   }
 
   push(envelope: EventEnvelope): void {
-    if (this.#isDetached) return;
+    if (this.#isDetached) {
+      this.#flow?.taken(); // it came for subscribers, who are never waited for
+      return;
+    }
     this.#queue.push(envelope);
     if (!this.#isAwaiting) this.#pump();
   }

@@ -70,7 +70,10 @@ export class TurnEventReader implements TurnConsumer, AsyncIterableIterator<Even
   }
 
   push(envelope: EventEnvelope): void {
-    if (this.#mode === "left") return;
+    if (this.#mode === "left") {
+      this.#flow?.taken(); // it came for subscribers, who are never waited for
+      return;
+    }
     const reader = this.#readers.shift();
     if (reader) {
       reader.resolve({ done: false, value: envelope });

@@ -6,7 +6,7 @@
  */
 import type { SlotTable } from "../core/slot-table.ts";
 import { ticketWord, TicketSource } from "../core/tickets.ts";
-import { requestBoundaryCancel, requestInterrupt, tryLock, unlock } from "../core/turn-lock.ts";
+import { requestBoundaryCancel, requestInterrupt, tryLock } from "../core/turn-lock.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
 import type { EventReport, FailedReport, ResultReport, TurnExtras } from "../protocol/frames.ts";
@@ -19,6 +19,7 @@ import type { SessionEntry } from "./session-entry.ts";
 import type { CancelReason } from "./turn.ts";
 import { Turn } from "./turn.ts";
 import type { TurnConsumer } from "./turn-consumer.ts";
+import { within } from "../transport/within.ts";
 
 /** A turn as it goes to its lane. */
 export interface TurnStart {
@@ -29,6 +30,7 @@ export interface TurnStart {
   /** Milliseconds. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onAdmitted?: CallOptions["onAdmitted"];
 }
 
 export class TurnTable {
@@ -39,6 +41,7 @@ export class TurnTable {
   readonly #tickets = new TicketSource(Date.now());
   /** By ticket word: unique among so few, and a small integer, which a ticket is not. */
   readonly #turns = new Map<number, Turn>();
+  readonly #unsent = new Map<SessionEntry, () => void>();
   settled = 0;
   failed = 0;
 
@@ -71,26 +74,20 @@ export class TurnTable {
   }
 
   /**
-   * Take the session's turn lock and tell `onAdmitted`.
+   * Take the session's turn lock.
    *
    * @returns the ticket
-   * @throws SessionError SESSION_BUSY; what `onAdmitted` throws, with the lock free again
+   * @throws SessionError SESSION_BUSY
    */
-  admit(entry: SessionEntry, onAdmitted: CallOptions["onAdmitted"]): number {
+  admit(entry: SessionEntry): number {
     const ticket = this.#tickets.next();
-    const word = ticketWord(ticket);
-    if (!tryLock(this.#table, entry.slot, word)) throw busy(entry.id);
-    try {
-      onAdmitted?.(ticket);
-    } catch (error) {
-      unlock(this.#table, entry.slot, word);
-      throw error;
-    }
+    if (!tryLock(this.#table, entry.slot, ticketWord(ticket))) throw busy(entry.id);
     return ticket;
   }
 
   /**
-   * Start an admitted turn.
+   * Start an admitted turn, and tell `onAdmitted`: from within it the turn can be interrupted like any other. If it throws, the turn is
+   * interrupted, and its caller gets what was thrown.
    *
    * @param sendLater - leave the current macrotask first, so that whoever waits for the registration can still subscribe
    * @returns what settles with the turn
@@ -99,7 +96,7 @@ export class TurnTable {
     const turn = new Turn(ticket, entry, start.consumer);
     this.#turns.set(turn.word, turn);
     entry.turnWord = turn.word;
-    if (sendLater) setImmediate(() => this.#turns.has(turn.word) && this.#send(turn, start));
+    if (sendLater) this.#sendLater(turn, start);
     else this.#send(turn, start);
     if (start.timeoutMs !== undefined) {
       const timer = setTimeout(() => this.#interrupt(turn, "timeout"), start.timeoutMs);
@@ -114,7 +111,33 @@ export class TurnTable {
         turn.onSettled(() => signal.removeEventListener("abort", onAbort));
       }
     }
-    return turn.outcome;
+    return start.onAdmitted === undefined ? turn.outcome : this.#announce(turn, start.onAdmitted);
+  }
+
+  #announce(turn: Turn, onAdmitted: (ticket: number) => void): Promise<RunResult> {
+    try {
+      onAdmitted(turn.ticket);
+      return turn.outcome;
+    } catch (thrown) {
+      this.#interrupt(turn, "interrupt");
+      const rethrow = (): never => {
+        throw thrown;
+      };
+      return turn.outcome.then(rethrow, rethrow);
+    }
+  }
+
+  #sendLater(turn: Turn, start: TurnStart): void {
+    const send = (): void => {
+      if (this.#unsent.delete(turn.entry) && this.#turns.has(turn.word)) this.#send(turn, start);
+    };
+    this.#unsent.set(turn.entry, send);
+    setImmediate(send);
+  }
+
+  /** The session is about to leave: a first turn that has not been sent goes ahead of that. */
+  sendNow(entry: SessionEntry): void {
+    this.#unsent.get(entry)?.();
   }
 
   #send({ entry, ticket }: Turn, { prompt, hostMode, consumer, extras }: TurnStart): void {
@@ -156,49 +179,52 @@ export class TurnTable {
 
   // ── reports ──
 
-  event(entry: SessionEntry, report: EventReport): void {
-    const channel = this.#channelOf(entry);
+  event(report: EventReport): void {
+    const turn = this.#turns.get(ticketWord(report[3]));
+    if (turn === undefined) return;
+    const channel = this.#channelOf(turn.entry);
     const envelope = channel.envelope(report);
     channel.publish(envelope);
-    this.#turns.get(ticketWord(report[3]))?.receive(envelope);
+    turn.receive(envelope);
   }
 
-  result(entry: SessionEntry, report: ResultReport): void {
-    entry.lastAssistantText = (report[8] ?? report[4]) || undefined;
-    this.#take(ticketWord(report[3]))?.complete(report);
+  result(report: ResultReport): void {
+    const turn = this.#turns.get(ticketWord(report[3]));
+    if (turn === undefined) return;
+    turn.entry.lastAssistantText = (report[8] ?? report[4]) || undefined;
+    this.#take(turn);
+    turn.complete(report);
   }
 
-  failure(entry: SessionEntry, report: FailedReport): void {
-    if (report[5] !== undefined) entry.lastAssistantText = report[5] || undefined;
+  failure(report: FailedReport): void {
+    const turn = this.#turns.get(ticketWord(report[3]));
+    if (turn === undefined) return;
+    if (report[5] !== undefined) turn.entry.lastAssistantText = report[5] || undefined;
+    this.#take(turn);
     this.failed++;
-    this.#take(ticketWord(report[3]))?.fail(report);
+    turn.fail(report);
   }
 
   /** The lane is gone: every turn it owes fails with what `error` says. */
   laneLost(lane: HostLane, error: (turn: Turn) => SessionError): void {
     for (const turn of this.#turns.values()) {
       if (turn.entry.lane !== lane) continue;
+      this.#take(turn);
       this.failed++;
-      this.#take(turn.word)?.failWith(error(turn));
+      turn.failWith(error(turn));
     }
   }
 
-  #take(word: number): Turn | undefined {
-    const turn = this.#turns.get(word);
-    if (turn === undefined) return undefined;
-    this.#turns.delete(word);
+  #take(turn: Turn): void {
+    this.#turns.delete(turn.word);
     this.settled++;
-    if (turn.entry.turnWord === word) turn.entry.turnWord = 0;
+    if (turn.entry.turnWord === turn.word) turn.entry.turnWord = 0;
     this.#onSettled(turn);
-    return turn;
   }
 
   /** Resolves when no turn is left, or after `deadlineMs`. @returns whether none is left */
   async drained(deadlineMs: number): Promise<boolean> {
-    const outcomes = [...this.#turns.values()].map((turn) => turn.outcome.catch(() => {}));
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([Promise.all(outcomes), new Promise((resolve) => (timer = setTimeout(resolve, deadlineMs)))]);
-    clearTimeout(timer);
+    await within(Promise.allSettled([...this.#turns.values()].map(({ outcome }) => outcome)), deadlineMs);
     return this.#turns.size === 0;
   }
 }

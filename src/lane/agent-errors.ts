@@ -71,7 +71,10 @@ function describeThrown(thrown: unknown): Thrown {
     if (typeof thrown !== "object" || thrown === null) return { message: String(thrown).slice(0, MESSAGE_MAX) };
     const { name, message, kind, details } = thrown as Record<string, unknown>;
     return {
-      message: (typeof message === "string" && message !== "" ? message : inspect(thrown)).slice(0, MESSAGE_MAX),
+      message: (typeof message === "string" && message !== "" ? message : typeof name === "string" ? name : inspect(thrown)).slice(
+        0,
+        MESSAGE_MAX,
+      ),
       ...(typeof name === "string" && { name }),
       ...(typeof kind === "string" && { kind }),
       ...plainDetails(details),

@@ -9,8 +9,10 @@ export class ContextReplica implements SystemContextState {
   readonly #onTaken: (count: number) => void;
   #pending: readonly PendingSystemContextAppend[] = NONE;
 
-  constructor(onTaken: (count: number) => void) {
+  /** @param pending - what an agent before this one left */
+  constructor(onTaken: (count: number) => void, pending: readonly PendingSystemContextAppend[] = NONE) {
     this.#onTaken = onTaken;
+    this.#pending = pending;
   }
 
   get pending(): readonly PendingSystemContextAppend[] {
@@ -20,6 +22,13 @@ export class ContextReplica implements SystemContextState {
   /** From the host. */
   feed(append: PendingSystemContextAppend): void {
     this.#pending = [...this.#pending, append];
+  }
+
+  /** The agent that holds this replica is given up: it gets nothing more. @returns a replica for the next agent */
+  succeed(): ContextReplica {
+    const pending = this.#pending;
+    this.#pending = NONE;
+    return new ContextReplica(this.#onTaken, pending);
   }
 
   takePending(): PendingSystemContextAppend[] {

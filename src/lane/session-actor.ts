@@ -27,6 +27,7 @@ import { HANDLE_BITS } from "../protocol/handles.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message, PendingSystemContextAppend } from "../protocol/session-model.ts";
 import { Session, SessionSnapshot } from "../protocol/session-model.ts";
+import { within } from "../transport/within.ts";
 import { AgentError, buildFailure, turnFailure } from "./agent-errors.ts";
 import { ContextReplica } from "./context-replica.ts";
 import { HeldEvents } from "./held-events.ts";
@@ -36,6 +37,8 @@ import { TurnRun } from "./turn-run.ts";
 
 /** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */
 const MAILBOX_LIMIT = 4096;
+/** Milliseconds the builder has to replace an agent whose run was given up; its caller waits meanwhile. */
+const REBUILD_MAX_MS = 5000;
 
 export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand;
 export type Handles = { eventInjector?: EventInjector; interactionEventInjector?: SubscribableInjector; commsRuntime?: CommsRuntime };
@@ -67,7 +70,7 @@ export class SessionActor implements TurnSeat {
   readonly #builder: SessionAgentBuilder;
   readonly #agentName: string;
   #request: WireCreateRequest;
-  readonly #context: ContextReplica;
+  #context: ContextReplica;
   #seq = 0;
   #run: TurnRun | undefined;
   #mailbox: Mailbox<ActorCommand> | undefined;
@@ -95,6 +98,7 @@ export class SessionActor implements TurnSeat {
     if (builder === undefined)
       return { ok: false, error: toWire(agentFailure("internal_error", `no agent named ${command[4]} in this lane`)) };
     const actor = new SessionActor(lane, command, builder);
+    let isBuilt = false;
     try {
       const { resumeSession } = actor.#request.build ?? {};
       await actor.#adopt(resumeSession === undefined ? undefined : Session.parse(resumeSession), command[3]);
@@ -108,13 +112,17 @@ export class SessionActor implements TurnSeat {
       // Kept for a rebuild, without what only the first build and turn needed.
       const { resumeSession: _resume, ...build } = actor.#request.build ?? {};
       actor.#request = { ...actor.#request, prompt: "", ...(actor.#request.build && { build }) };
+      isBuilt = true;
       return { ok: true, actor, createdAt: published.createdAt, lastAssistantText: published.lastAssistantText };
     } catch (error) {
       return { ok: false, error: buildFailure(error) };
+    } finally {
+      if (!isBuilt) void actor.#disposeAgent(actor.agent);
     }
   }
 
-  async #adopt(resume: Session | undefined, sessionId: SessionId): Promise<void> {
+  /** @param isWanted - asked when the agent is there: false disposes it */
+  async #adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
     const agent = (await this.#builder.buildAgent(this.#request, {
       sessionId,
       agentName: this.#agentName,
@@ -125,10 +133,14 @@ export class SessionActor implements TurnSeat {
     const missing = AGENT_METHODS.find((method) => typeof agent?.[method] !== "function");
     if (missing !== undefined || agent === undefined || agent === null)
       throw new AgentError("internal_error", `buildAgent must give an agent with ${missing}()`);
+    if (!isWanted()) {
+      await this.#disposeAgent(agent);
+      return;
+    }
+    this.agent = agent; // from here on it is ours to dispose
     if (agent.systemContextState() !== this.#context) {
       throw new AgentError("internal_error", "systemContextState() must give the systemContext of the build context");
     }
-    this.agent = agent;
   }
 
   #takeHandles(): Handles | undefined {
@@ -153,13 +165,24 @@ export class SessionActor implements TurnSeat {
   /** After a run was given up: a fresh agent from the boundary the old one went back to. Never throws. */
   async rebuild(): Promise<void> {
     const abandoned = this.agent;
-    try {
-      await this.#adopt(Session.parse(abandoned.sessionClone()), this.id);
-      this.handles = this.#takeHandles();
-    } catch (error) {
-      this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${buildFailure(error).message}`));
+    this.#context = this.#context.succeed();
+    let isLate = false;
+    const rebuilding = (async () => {
+      await this.#adopt(Session.parse(abandoned.sessionClone()), this.id, () => !isLate);
+      if (!isLate) this.handles = this.#takeHandles();
+    })();
+    if (await within(rebuilding, REBUILD_MAX_MS)) {
+      await rebuilding.catch((error: unknown) => this.#break(buildFailure(error).message));
+    } else {
+      isLate = true;
+      rebuilding.catch((error: unknown) => this.lane.reportStray(error));
+      this.#break(`its builder took longer than ${REBUILD_MAX_MS} ms`);
     }
     void this.#disposeAgent(abandoned);
+  }
+
+  #break(reason: string): void {
+    this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${reason}`));
   }
 
   // ── commands ──
@@ -269,9 +292,9 @@ export class SessionActor implements TurnSeat {
     await this.#disposeAgent(this.agent);
   }
 
-  async #disposeAgent(agent: SessionAgent): Promise<void> {
+  async #disposeAgent(agent: SessionAgent | undefined): Promise<void> {
     try {
-      await agent.dispose?.();
+      await agent?.dispose?.();
     } catch (error) {
       this.lane.reportStray(error);
     }

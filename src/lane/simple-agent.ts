@@ -2,11 +2,13 @@
  * The adapter behind `defineAgent`: a full SessionAgent around one function per turn. It keeps the transcript, usage, staged context
  * and tool overlay, so that the function need not.
  */
+import * as z from "zod";
+
 import { applyOverlay } from "../core/tool-overlay.ts";
 import { Transcript } from "../core/transcript.ts";
 import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnContext, TurnOutput } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import { cloneJson } from "../protocol/json.ts";
+import { json } from "../protocol/json.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay } from "../protocol/session-model.ts";
 import { Message, Usage, addUsage } from "../protocol/session-model.ts";
@@ -18,6 +20,12 @@ const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_SKILLS: readonly SkillKey[] = Object.freeze([]);
 const NO_TOOLS: readonly string[] = Object.freeze([]);
 const UsageDelta = Usage.partial();
+const TurnOutputSchema = z.object({
+  text: z.string(),
+  usage: UsageDelta.optional(),
+  toolCalls: z.int().nonnegative().optional(),
+  structuredOutput: json().optional(),
+});
 
 export class SimpleAgent implements SessionAgent {
   readonly transcript: Transcript;
@@ -50,28 +58,40 @@ export class SimpleAgent implements SessionAgent {
     this.transcript.push({ role: "user", content: prompt });
     this.turnCount++;
     const turn = new SimpleTurn(this, prompt, run, hostMode);
+    let output: TurnOutput | Promise<TurnOutput>;
     try {
-      const output = this.definition.turn(turn);
-      if (!isPromise(output)) return this.#complete(turn, output);
-      return output.then(
-        (settled) => this.#complete(turn, settled),
-        (error: unknown) => this.#fail(turn, error),
-      );
+      output = this.definition.turn(turn);
     } catch (error) {
       return this.#fail(turn, error);
     }
+    if (!isPromise(output)) return this.#complete(turn, output);
+    return output.then(
+      (settled) => this.#complete(turn, settled),
+      (error: unknown) => this.#fail(turn, error),
+    );
   }
 
   #complete(turn: SimpleTurn, output: TurnOutput): RunResult {
-    const { text, usage, toolCalls, structuredOutput } = readOutput(output);
+    let result: Omit<RunResult, "sessionId" | "turns" | "usage"> & { usage?: Partial<Usage> };
+    try {
+      result = readOutput(output);
+    } catch (error) {
+      return this.#fail(turn, error);
+    }
     turn.close();
-    if (usage !== undefined) turn.addUsage(usage);
-    this.transcript.push({ role: "assistant", content: text, toolCalls: [], stopReason: "end_turn", usage: turn.usage });
-    this.transcript.addUsage(turn.usage);
+    const { text, toolCalls, usage: added, structuredOutput } = result;
+    const usage = added === undefined ? turn.usage : addUsage(turn.usage, added);
+    this.transcript.push({ role: "assistant", content: text, toolCalls: [], stopReason: "end_turn", usage });
+    this.transcript.addUsage(usage);
     this.transcript.complete(Date.now());
-    const result: RunResult = { text, sessionId: this.build.sessionId, turns: 1, toolCalls, usage: turn.usage };
-    if (structuredOutput !== undefined) result.structuredOutput = structuredOutput;
-    return result;
+    return {
+      text,
+      sessionId: this.build.sessionId,
+      turns: 1,
+      toolCalls,
+      usage,
+      ...(structuredOutput !== undefined && { structuredOutput }),
+    };
   }
 
   #fail(turn: SimpleTurn, error: unknown): never {
@@ -88,6 +108,7 @@ export class SimpleAgent implements SessionAgent {
     const applied = applyOverlay(this.definition.tools ?? NO_TOOLS, overlay);
     if (!applied.ok) throw new AgentError("tool_overlay", `the overlay names a tool the agent does not have: ${applied.unknown}`);
     this.visibleTools = applied.visible;
+    this.transcript.keep(); // called before and after every turn: the one before can no longer be cancelled
   }
 
   cancel(): void {
@@ -217,21 +238,22 @@ class SimpleTurn implements TurnContext {
   }
 }
 
-function isPromise(value: TurnOutput | Promise<TurnOutput>): value is Promise<TurnOutput> {
-  return typeof value === "object" && value !== null && "then" in value;
+function isPromise(value: unknown): value is Promise<TurnOutput> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
-function readOutput(output: TurnOutput): { text: string; usage?: Partial<Usage>; toolCalls: number; structuredOutput?: unknown } {
+/** @throws AgentError invalid_result naming the member */
+function readOutput(output: unknown): { text: string; toolCalls: number; usage?: Partial<Usage>; structuredOutput?: unknown } {
   if (typeof output === "string") return { text: output, toolCalls: 0 };
-  if (typeof output !== "object" || output === null || typeof output.text !== "string") {
-    throw new AgentError("invalid_result", "a turn must return a string or an object with a text");
+  const parsed = TurnOutputSchema.safeParse(output);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue?.path.map(String).join(".");
+    throw new AgentError(
+      "invalid_result",
+      `a turn must return a string or an object with a text: ${where ? `${where}: ` : ""}${issue?.message ?? "it is neither"}`,
+    );
   }
-  const { text, usage, toolCalls = 0, structuredOutput } = output;
-  if (!Number.isSafeInteger(toolCalls) || toolCalls < 0) throw new AgentError("invalid_result", "toolCalls must be a non-negative integer");
-  return {
-    text,
-    toolCalls,
-    ...(usage !== undefined && { usage }),
-    ...(structuredOutput !== undefined && { structuredOutput: cloneJson(structuredOutput) }),
-  };
+  const { text, toolCalls = 0, usage, structuredOutput } = parsed.data;
+  return { text, toolCalls, ...(usage && { usage: usage as Partial<Usage> }), ...(structuredOutput !== undefined && { structuredOutput }) };
 }

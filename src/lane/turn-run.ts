@@ -248,9 +248,16 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("seal");
-    const final = this.#clearOverlay(this.#spoiled ? { ok: false, error: this.#spoiled } : outcome);
+    const final = this.#clearOverlay(this.#judge(outcome));
     this.#step(final.ok ? "complete" : "fail");
     this.#end(final);
+  }
+
+  /** A run that was spoiled fails even if the agent went on as if nothing had been, and is taken back. */
+  #judge(outcome: Outcome): Outcome {
+    if (this.#spoiled === undefined) return outcome;
+    if (outcome.ok) this.#takeBack();
+    return { ok: false, error: this.#spoiled };
   }
 
   /** The grace is over and the agent still runs. */
@@ -265,12 +272,16 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #cancel(): Outcome {
+    this.#takeBack();
+    return this.#clearOverlay({ ok: false, error: CANCELLED });
+  }
+
+  #takeBack(): void {
     try {
       this.#seat.agent.cancel();
     } catch (error) {
       this.#seat.lane.reportStray(error);
     }
-    return this.#clearOverlay({ ok: false, error: CANCELLED });
   }
 
   #clearOverlay(outcome: Outcome): Outcome {

@@ -122,7 +122,7 @@ export interface SessionAgent {
   setSkillReferences(references: SkillKey[] | undefined): void;
   /** Called before every turn and, with undefined, after it. Throwing before the run refuses the turn; after it, fails it. */
   setFlowToolOverlay(overlay: ToolOverlay | undefined): void;
-  /** Called once after an interrupted run has ended: put the agent back to the boundary before it. */
+  /** Called once after a run that was interrupted, or whose success cannot stand, has ended: put the agent back to the boundary before it. */
   cancel(): void;
   sessionId(): SessionId;
   snapshot(): SessionSnapshot;

@@ -6,8 +6,7 @@
  */
 import * as z from "zod";
 
-import type { JsonValue } from "./json.ts";
-import { json } from "./json.ts";
+import { NotJsonError, cloneJson, json } from "./json.ts";
 import { StopReason, Usage } from "./session-model.ts";
 
 const text = z.string();
@@ -63,32 +62,43 @@ const KNOWN = new Map<string, z.ZodType<AgentEvent>>(
     z.looseObject({ type: z.literal(type), ...fields }) as z.ZodType<AgentEvent>,
   ]),
 );
-const OPEN = json();
 
 /**
- * Check an event and copy it, so that what is stamped cannot change any more.
+ * Check an event and copy it, so that what is stamped is what was checked and cannot change any more.
  *
  * @returns the copy, or what is wrong with the event, as a sentence that names the member
  */
 export function parseEvent(event: unknown): { ok: true; event: AgentEvent } | { ok: false; problem: string } {
-  if (typeof event !== "object" || event === null)
+  if (typeof event !== "object" || event === null) {
     return { ok: false, problem: `an event is an object with a type, not ${event === null ? "null" : typeof event}` };
-  const { type } = event as { type?: unknown };
-  if (typeof type !== "string" || type === "") return { ok: false, problem: "an event's type must be a non-empty string" };
-  // The text events of every agent, checked by hand: they are nearly all the traffic there is.
-  if (type === "text_delta" && isBareDelta(event)) return { ok: true, event: { type, delta: event.delta } };
-  const fields = KNOWN.get(type)?.safeParse(event);
-  if (fields?.success === false) return { ok: false, problem: `event ${type}: ${describeIssue(fields.error)}` };
-  const copied = OPEN.safeParse(event);
-  return copied.success
-    ? { ok: true, event: copied.data as AgentEvent }
-    : { ok: false, problem: `event ${type}: ${describeIssue(copied.error)}` };
+  }
+  let copy: AgentEvent;
+  try {
+    // The text event of every agent, copied by hand: it is nearly all the traffic there is.
+    const delta = bareDelta(event);
+    if (delta !== undefined) return { ok: true, event: { type: "text_delta", delta } };
+    copy = cloneJson(event) as AgentEvent;
+  } catch (error) {
+    return { ok: false, problem: describeUnreadable(event, error) };
+  }
+  if (typeof copy.type !== "string" || copy.type === "") return { ok: false, problem: "an event's type must be a non-empty string" };
+  const known = KNOWN.get(copy.type)?.safeParse(copy);
+  return known?.success === false ? { ok: false, problem: `event ${copy.type}: ${describeIssue(known.error)}` } : { ok: true, event: copy };
 }
 
-function isBareDelta(event: object): event is { delta: string } {
+function describeUnreadable(event: object, error: unknown): string {
+  if (!(error instanceof NotJsonError)) return "the event cannot be read";
+  const { type } = event as { type?: unknown };
+  return `event ${typeof type === "string" ? type : "of no type"}: ${error.path.join(".") || "it"}: ${error.message}`;
+}
+
+/** @returns the delta of `{ type: "text_delta", delta }` with nothing else in it; each member is read once */
+function bareDelta(event: object): string | undefined {
+  if (Object.getPrototypeOf(event) !== Object.prototype) return undefined;
   let members = 0;
-  for (const _ in event) if (++members > 2) return false;
-  return typeof (event as { delta?: unknown }).delta === "string" && Object.getPrototypeOf(event) === Object.prototype;
+  for (const _ in event) if (++members > 2) return undefined;
+  const { type, delta } = event as { type?: unknown; delta?: unknown };
+  return type === "text_delta" && typeof delta === "string" && members === 2 ? delta : undefined;
 }
 
 function describeIssue(error: z.ZodError): string {
@@ -123,5 +133,3 @@ export function compareEnvelopes(a: EventEnvelope, b: EventEnvelope): number {
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
-
-export type { JsonValue };

@@ -143,13 +143,8 @@ export type ReplyErrorReport = [op: 7, request: RequestId, error: WireError];
 export type ContextTakenReport = [op: 8, slot: Slot, generation: Generation, count: number];
 export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
 export type StrayErrorReport = [op: 10, description: string];
-/** Reports that speak of a session by (slot, generation). */
-export type SessionReport =
-  | BuiltReport
-  | BuildFailedReport
-  | ResultReport
-  | FailedReport
-  | EventReport
-  | ContextTakenReport
-  | ForgottenReport;
-export type LaneReport = SessionReport | ReplyReport | ReplyErrorReport | StrayErrorReport;
+/** Reports that speak of a session as such. */
+export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport;
+/** Reports that speak of a turn; its ticket names it. */
+export type TurnReport = EventReport | ResultReport | FailedReport;
+export type LaneReport = SessionReport | TurnReport | ReplyReport | ReplyErrorReport | StrayErrorReport;

@@ -2,11 +2,19 @@
  * Handles an agent hands out while it lives in a lane, and their remote forms on the main thread.
  * A remote form is an async wrapper; it dies with a typed error when the session leaves its lane.
  */
+import * as z from "zod";
+
 import type { EventEnvelope } from "./events.ts";
 import type { JsonValue } from "./json.ts";
+import { json } from "./json.ts";
 
+export const InjectSourceParam = z.enum(["tcp", "uds", "stdin", "webhook", "rpc"]);
 /** Where an injected body comes from. */
-export type InjectSource = "tcp" | "uds" | "stdin" | "webhook" | "rpc";
+export type InjectSource = z.infer<typeof InjectSourceParam>;
+export const TextParam = z.string();
+/** A peer or a command: an object with one member that must be text, and any JSON beside it. */
+export const PeerParam = z.object({ name: z.string() }).catchall(json());
+export const CommsCommandParam = z.object({ kind: z.string() }).catchall(json());
 /** Why an inject was refused, as a value: both are ordinary outcomes. */
 export type InjectOutcome = "ok" | "full" | "closed";
 

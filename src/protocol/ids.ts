@@ -33,7 +33,7 @@ function timePrefix(timestampMs: number): string {
 export class IdSource {
   readonly #random = new Uint8Array(512);
   #used = this.#random.length;
-  #lastMs = 0;
+  #lastMs = -1;
   #counter = 0;
   #prefix = "";
 

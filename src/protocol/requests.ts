@@ -16,9 +16,17 @@ export type SessionBuildOptions = { [key: string]: JsonValue | undefined };
 
 const callback = <T>(): z.ZodType<T> => z.custom<T>((value) => typeof value === "function", "must be a function");
 const positiveMs = z.number().positive().max(2_147_483_647);
-const labels = z
-  .record(z.string().min(1).max(256), z.string().max(4096))
-  .refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries");
+/** A record schema that refuses the key `__proto__`, which zod would leave out in silence. */
+const withoutProto = <S extends z.ZodType>(record: S): z.ZodPipe<z.ZodType<unknown>, S> =>
+  z
+    .custom<unknown>(
+      (value) => typeof value !== "object" || value === null || !Object.hasOwn(value, "__proto__"),
+      "must not have a key __proto__",
+    )
+    .pipe(record as never);
+const labels = withoutProto(
+  z.record(z.string().min(1).max(256), z.string().max(4096)).refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries"),
+);
 const sessionId = z.string().min(1).max(256);
 const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegative().optional() };
 
@@ -41,7 +49,7 @@ export const CreateSessionRequestSchema = z.strictObject({
   initialTurn: z.enum(["run_immediately", "defer"]).optional(),
   labels: labels.optional(),
   isolation: z.enum(["shared", "dedicated"]).optional(),
-  build: z.record(z.string(), json().optional()).optional(),
+  build: withoutProto(z.record(z.string(), json().optional())).optional(),
 });
 
 export const StartTurnRequestSchema = z.strictObject({

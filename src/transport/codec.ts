@@ -43,7 +43,9 @@ export function frameReader<R extends readonly unknown[]>(
     if (!Array.isArray(records)) throw new FrameError("a frame is an array of records");
     for (const record of records as unknown[]) {
       if (!Array.isArray(record) || lengths.get(record[0] as number) !== record.length) {
-        throw new FrameError(`no such record: opcode ${Array.isArray(record) ? String(record[0]) : typeof record}`);
+        throw new FrameError(
+          `no such record: opcode ${Array.isArray(record) && typeof record[0] === "number" ? record[0] : typeof record}`,
+        );
       }
     }
     return records as R[];

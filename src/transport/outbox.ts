@@ -89,14 +89,28 @@ export class Outbox<R extends readonly unknown[]> {
     this.#closed = true;
   }
 
+  /** @throws what `onUnsendable` threw first, when every record that can be sent has been */
   #sendSingly(records: readonly R[]): void {
+    const failures: unknown[] = [];
     for (const record of records) {
       try {
-        this.#send(encodeFrame([record]), 1);
+        this.#sendOne(record);
       } catch (error) {
-        const instead = this.#onUnsendable(record, error);
-        if (instead !== undefined) this.#send(encodeFrame([instead]), 1);
+        failures.push(error);
       }
     }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  #sendOne(record: R): void {
+    let frame: Uint8Array;
+    try {
+      frame = encodeFrame([record]);
+    } catch (error) {
+      const instead = this.#onUnsendable(record, error);
+      if (instead === undefined) return;
+      frame = encodeFrame([instead]);
+    }
+    this.#send(frame, 1);
   }
 }

@@ -6,6 +6,7 @@
 
 interface Waiting<Owner> {
   readonly owner: Owner;
+  readonly reply: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -24,8 +25,14 @@ export class RequestTable<Owner> {
    */
   open<T>(owner: Owner): { id: number; reply: Promise<T> } {
     const id = ++this.#last;
-    const reply = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { owner, resolve, reject })) as Promise<T>;
-    return { id, reply };
+    let resolve!: (value: unknown) => void;
+    let reject!: (error: unknown) => void;
+    const reply = new Promise<unknown>((onResolve, onReject) => {
+      resolve = onResolve;
+      reject = onReject;
+    });
+    this.#waiting.set(id, { owner, reply, resolve, reject });
+    return { id, reply: reply as Promise<T> };
   }
 
   resolve(id: number, value: unknown): void {
@@ -35,6 +42,11 @@ export class RequestTable<Owner> {
   reject(id: number, error: (owner: Owner) => unknown): void {
     const waiting = this.#take(id);
     waiting?.reject(error(waiting.owner));
+  }
+
+  /** Resolves when every request that waits now has settled. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#waiting.values()].map(({ reply }) => reply));
   }
 
   /** The owner is gone: everything it owed is rejected. */

@@ -1,9 +1,13 @@
 /** After a file's hosts are shut down nothing of them is left: no threads, no ports, no timers. */
+import type { Worker } from "node:worker_threads";
+
 import { afterAll, beforeAll, expect } from "vitest";
 
 /** Long enough for ports to close on a busy machine; it catches leaks, it does not measure. */
 const SETTLE_MAX_MS = 8000;
-/** What a host uses. The test runner's own pipes and sockets come and go, and are none of a host's. */
+/** The runner has timers of its own when a file starts; they are gone after this. */
+const RUNNER_SETTLE_MS = 150;
+/** What a host uses and Node counts. The test runner's own pipes and sockets come and go, and are none of a host's. */
 const OURS = new Set(["Worker", "MessagePort", "Timeout", "Immediate"]);
 
 function activeResources(): Record<string, number> {
@@ -15,17 +19,26 @@ function activeResources(): Record<string, number> {
 /** Call once at the top of a file, before any hook that opens a host: hooks behind it run inside it. */
 export function expectNoLeaks(): void {
   let before: Record<string, number> = {};
-  beforeAll(() => {
+  // Node does not count threads that are unreferenced, so they are counted as they come and go.
+  const threads = new Set<Worker>();
+  const watch = (worker: Worker): void => {
+    threads.add(worker);
+    worker.once("exit", () => threads.delete(worker));
+  };
+  const left = (): Record<string, number> => {
+    const grown = Object.entries(activeResources()).map(([kind, count]) => [kind, count - (before[kind] ?? 0)] as const);
+    return Object.fromEntries([["threads", threads.size] as const, ...grown].filter(([, count]) => count > 0));
+  };
+  beforeAll(async () => {
+    await new Promise((resolve) => setTimeout(resolve, RUNNER_SETTLE_MS));
     before = activeResources();
+    process.on("worker", watch);
   });
   afterAll(async () => {
-    const grown = (): Record<string, number> => {
-      const now = activeResources();
-      return Object.fromEntries(Object.keys(now).flatMap((kind) => ((now[kind] ?? 0) > (before[kind] ?? 0) ? [[kind, (now[kind] ?? 0) - (before[kind] ?? 0)]] : [])));
-    };
-    for (const until = Date.now() + SETTLE_MAX_MS; Object.keys(grown()).length > 0 && Date.now() < until; ) {
+    for (const until = Date.now() + SETTLE_MAX_MS; Object.keys(left()).length > 0 && Date.now() < until;) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    expect(grown()).toEqual({});
+    process.off("worker", watch);
+    expect(left()).toEqual({});
   });
 }

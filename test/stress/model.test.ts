@@ -69,6 +69,8 @@ async function expectNothingLeaks(service: EphemeralSessionService): Promise<voi
   await expect.poll(() => service.inspect().slots.allocated, { timeout: 10_000 }).toBe(0);
   expect(service.inspect()).toMatchObject({ sessions: { live: 0, building: 0 }, turns: { running: 0 } });
   expect(service.inspect().lanes.map(({ sessions }) => sessions)).toEqual(service.inspect().lanes.map(() => 0));
-  const refilled = await Promise.all(Array.from({ length: MAX_SESSIONS }, () => service.createSession({ prompt: "", initialTurn: "defer" })));
+  const refilled = await Promise.all(
+    Array.from({ length: MAX_SESSIONS }, () => service.createSession({ prompt: "", initialTurn: "defer" })),
+  );
   expect(refilled).toHaveLength(MAX_SESSIONS);
 }

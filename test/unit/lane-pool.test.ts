@@ -1,0 +1,175 @@
+/** What a host does when lanes start, stop and are lost, over lanes in this thread whose ends the test decides. */
+import { afterEach, describe, expect, test, vi } from "vitest";
+
+import { EphemeralSessionService } from "../../src/host/ephemeral-service.ts";
+import { defineAgent } from "../../src/lane/define-agent.ts";
+import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
+import type { SessionServiceOptions } from "../../src/protocol/options.ts";
+import type { CreateSessionRequest } from "../../src/protocol/requests.ts";
+import { agent, threads } from "./support/in-thread-lanes.ts";
+
+vi.mock("../../src/host/lane-thread.ts", async () => ({ startLaneThread: (await import("./support/in-thread-lanes.ts")).startFakeThread }));
+
+const open: EphemeralSessionService[] = [];
+async function newHost(builder: SessionAgentBuilder, options?: Partial<SessionServiceOptions>): Promise<EphemeralSessionService> {
+  agent.builder = builder;
+  threads.length = 0;
+  const service = await EphemeralSessionService.open({ agent: "in-thread", lanes: { count: 1 }, ...options });
+  open.push(service);
+  return service;
+}
+afterEach(() => Promise.all(open.splice(0).map((service) => service.shutdown({ deadlineMs: 0 }))));
+
+const deferred = async (service: EphemeralSessionService, request: Partial<CreateSessionRequest> = {}): Promise<string> =>
+  (await service.createSession({ prompt: "", initialTurn: "defer", ...request })).sessionId;
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+};
+const kindOf = (error: unknown): unknown => {
+  const { agentError, code } = error as { agentError?: { kind: string }; code?: string };
+  return agentError?.kind ?? code;
+};
+
+const echo = defineAgent(({ prompt }) => prompt);
+let entered = 0;
+const forever = defineAgent(({ signal }) => {
+  entered++;
+  return new Promise<string>((resolve) => signal.addEventListener("abort", () => resolve(""), { once: true }));
+});
+
+describe("machines: lane", () => {
+  test("N1: a host whose lanes were told to stop takes no new session", async () => {
+    const service = await newHost(echo);
+    const stopped = service.shutdown({ deadlineMs: 0 });
+    await expect(deferred(service)).rejects.toMatchObject({ code: "HOST_CLOSED" });
+    await stopped;
+    expect(threads.map(({ told }) => told)).toEqual(["stop"]);
+  });
+
+  test("N2: nothing is settled or freed while the end of the thread is not certain", async () => {
+    const service = await newHost(forever);
+    const id = await deferred(service);
+    entered = 0;
+    const outcome = service.startTurn(id, { prompt: "q" }).catch(kindOf);
+    await until(() => entered === 1);
+    await threads[0]?.closePort();
+    for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(service.inspect()).toMatchObject({ turns: { running: 1 }, sessions: { live: 1 }, slots: { allocated: 1 }, lanes: [{ state: "ready" }] });
+    await threads[0]?.crash();
+    expect(await outcome).toBe("lane_lost");
+    expect(service.inspect()).toMatchObject({ turns: { running: 0 }, sessions: { live: 0 }, slots: { allocated: 0 }, lanesLost: 1 });
+  });
+});
+
+describe("lane-pool", () => {
+  test("P1: a shared lane that was lost is replaced under its number, and new sessions find a home", async () => {
+    const service = await newHost(echo);
+    const id = await deferred(service);
+    await threads[0]?.crash();
+    await until(() => service.inspect().lanes.length === 1);
+    expect([threads.length, service.inspect().lanes[0]?.lane]).toEqual([2, 0]);
+    await expect(service.read(id)).rejects.toMatchObject({ code: "SESSION_NOT_FOUND" });
+    expect(await service.createSession({ prompt: "here" })).toMatchObject({ text: "here" });
+  });
+
+  test("P1: beyond the restart budget lanes are not started for ever: new sessions are refused", async () => {
+    const service = await newHost(echo);
+    for (let i = 0; i < 11; i++) {
+      await threads.at(-1)?.crash();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(threads).toHaveLength(11);
+    await expect(deferred(service)).rejects.toMatchObject({ code: "HOST_OVERLOADED", disposition: "retry" });
+  });
+
+  test("P1: a lane that ended because it was told to is not replaced", async () => {
+    const service = await newHost(echo);
+    await service.shutdown({ deadlineMs: 0 });
+    expect(threads.map(({ told }) => told)).toEqual(["stop"]);
+  });
+
+  test("P2: a dedicated lane lives for one session and ends with it", async () => {
+    const service = await newHost(echo);
+    const id = await deferred(service, { isolation: "dedicated" });
+    await deferred(service);
+    expect(service.inspect().lanes).toMatchObject([
+      { lane: 0, kind: "shared", sessions: 1 },
+      { lane: 1, kind: "dedicated", sessions: 1 },
+    ]);
+    await service.discardLiveSession(id);
+    await until(() => service.inspect().lanes.length === 1);
+    expect([threads[1]?.told, service.inspect().lanesLost]).toEqual(["stop", 0]);
+  });
+
+  test("P2: a dedicated lane that was lost is not replaced; of too many the next is refused and holds nothing", async () => {
+    const service = await newHost(echo, { lanes: { count: 1, dedicatedMax: 1 }, maxSessions: 2 });
+    await deferred(service, { isolation: "dedicated" });
+    await expect(deferred(service, { isolation: "dedicated" })).rejects.toMatchObject({ code: "HOST_OVERLOADED" });
+    await threads[1]?.crash();
+    await until(() => service.inspect().lanes.length === 1);
+    await Promise.all([deferred(service, { isolation: "dedicated" }), deferred(service)]);
+  });
+});
+
+describe("session-host", () => {
+  test("G2: when a lane ends, what it owed is settled, turns, builds, queries and streams, and it is replaced", async () => {
+    let isSlow = false;
+    const service = await newHost({ buildAgent: (request, context) => (isSlow ? new Promise(() => {}) : forever.buildAgent(request, context)) });
+    const id = await deferred(service);
+    const stream = service.subscribeSessionEvents(id);
+    entered = 0;
+    const owed = [service.startTurn(id, { prompt: "q" }), service.exportSession(id)];
+    isSlow = true;
+    owed.push(service.createSession({ prompt: "" }));
+    const outcomes = owed.map((promise) => promise.then(() => "settled well", kindOf));
+    await until(() => entered === 1);
+    await threads[0]?.crash();
+    expect(await Promise.all(outcomes)).toEqual(["lane_lost", "lane_lost", "lane_lost"]);
+    expect(stream.closed).toBe(true);
+    expect([service.inspect().slots.allocated, threads.length]).toEqual([0, 2]);
+  });
+
+  test("G1: reading, listing and interrupting do not wait for a lane that says nothing", async () => {
+    const service = await newHost(forever);
+    const id = await deferred(service);
+    const outcome = service.startTurn(id, { prompt: "q" }).catch(kindOf);
+    // Only microtasks run between here and the interrupt: the lane has had no chance to do anything.
+    expect((await service.read(id)).state.isActive).toBe(true);
+    expect(await service.list()).toHaveLength(1);
+    await service.interrupt(id);
+    expect(service.inspect().turns).toMatchObject({ running: 1, settled: 0 });
+    expect(await outcome).toBe("cancelled");
+  });
+});
+
+describe("remote-handles", () => {
+  const offering: SessionAgentBuilder = {
+    buildAgent: async (request, context) =>
+      Object.assign(await echo.buildAgent(request, context), {
+        eventInjector: () => ({ inject: (body: string) => (body === "full" ? ("full" as const) : ("ok" as const)) }),
+        commsRuntime: () => ({ send: () => new Promise<never>(() => {}) }),
+      }),
+  };
+
+  test("H1: a call settles by the agent's answer", async () => {
+    const service = await newHost(offering);
+    const injector = await service.eventInjector(await deferred(service));
+    expect([await injector?.inject("x", "rpc"), await injector?.inject("full", "rpc")]).toEqual(["ok", "full"]);
+  });
+
+  test("H1, H2: when the session leaves, a call that waits and every later one are told", async () => {
+    const service = await newHost(offering);
+    const id = await deferred(service);
+    const comms = await service.commsRuntime(id);
+    const waiting = comms?.send({ kind: "input" }).catch(kindOf);
+    await service.discardLiveSession(id);
+    expect(await waiting).toBe("SESSION_NOT_FOUND");
+    expect(await comms?.send({ kind: "input" }).catch(kindOf)).toBe("SESSION_NOT_FOUND");
+  });
+
+  test("H1: a handle that the agent does not offer, or of a session that is not there, is none", async () => {
+    const service = await newHost(offering);
+    expect(await service.interactionEventInjector(await deferred(service))).toBeUndefined();
+    expect(await service.eventInjector("nobody")).toBeUndefined();
+  });
+});

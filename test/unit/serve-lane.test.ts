@@ -1,0 +1,93 @@
+/** A lane of this thread at work: W1–W2. */
+import { afterEach, describe, expect, test } from "vitest";
+
+import { STATE, STATE_RUNNING } from "../../src/core/slot-layout.ts";
+import { requestInterrupt } from "../../src/core/turn-lock.ts";
+import type { SimpleAgentDefinition, TurnFunction } from "../../src/protocol/agent.ts";
+import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { OneLane } from "./support/one-lane.ts";
+
+const lanes: OneLane[] = [];
+function newLane(agent: SimpleAgentDefinition | TurnFunction): OneLane {
+  const lane = new OneLane(agent);
+  lanes.push(lane);
+  return lane;
+}
+afterEach(() => Promise.all(lanes.splice(0).map((lane) => lane.close())));
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const stateOf = ({ table }: OneLane, slot: number): number => Atomics.load(table.words(slot), table.base(slot) + STATE);
+
+describe("serve-lane", () => {
+  test("W1: a long frame of commands does not keep the event loop waiting", async () => {
+    const turns = 40;
+    let ran = 0;
+    let ranWhenTheLoopTurned: number | undefined;
+    const lane = newLane(() => {
+      if (ran++ === 0) setImmediate(() => (ranWhenTheLoopTurned = ran));
+      const until = performance.now() + 1;
+      while (performance.now() <= until); // a millisecond of synchronous work
+      return "";
+    });
+    const slots: number[] = [];
+    for (let i = 0; i < turns; i++) slots.push(await lane.create());
+    const admitted = slots.map((slot) => lane.admit(slot));
+    lane.send(...admitted.map(({ command }) => command));
+    for (const { ticket } of admitted) await lane.outcome(ticket);
+    expect(ran).toBe(turns);
+    expect(ranWhenTheLoopTurned).toBeLessThan(turns / 2);
+  });
+
+  test("W2: a bell that rings during one command is heard before the next", async () => {
+    const log: string[] = [];
+    const lane = newLane((turn) => {
+      if (turn.prompt === "waits") {
+        return new Promise((resolve) => turn.signal.addEventListener("abort", () => (log.push("heard"), resolve("")), { once: true }));
+      }
+      log.push(turn.prompt);
+      if (turn.prompt === "rings") {
+        requestInterrupt(lane.table, waiting);
+        lane.words.ring();
+      }
+      return "";
+    });
+    const [waiting, ringing, last] = [await lane.create(), await lane.create(), await lane.create()];
+    const ticket = lane.start(waiting, "waits");
+    await lane.until(() => stateOf(lane, waiting) === STATE_RUNNING);
+    lane.send(lane.admit(ringing, "rings").command, lane.admit(last, "last").command);
+    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(log).toEqual(["rings", "heard", "last"]);
+  });
+
+  test("a frame that is none is reported, and the lane goes on", async () => {
+    const lane = newLane(() => "a");
+    const slot = await lane.create();
+    lane.send([99] as never);
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.STRAY_ERROR.op));
+    expect(await lane.outcome(lane.start(slot))).toBe("a");
+  });
+
+  test("a command for a session that is not there answers its caller", async () => {
+    const lane = newLane(() => "a");
+    const { ticket, command } = lane.admit(9);
+    lane.send(command, [COMMANDS.EXPORT.op, 9, 1, 5]);
+    expect(await lane.outcome(ticket)).toBe("SESSION_NOT_FOUND");
+    expect(lane.reports.at(-1)).toMatchObject([REPORTS.REPLY_ERROR.op, 5, { code: "SESSION_NOT_FOUND" }]);
+  });
+
+  test("a session is forgotten behind the turn that runs", async () => {
+    const disposed: string[] = [];
+    let finish: ((text: string) => void) | undefined;
+    const lane = newLane({ turn: () => new Promise((resolve) => (finish = resolve)), dispose: () => void disposed.push("disposed") });
+    const slot = await lane.create();
+    const ticket = lane.start(slot);
+    lane.send([COMMANDS.FORGET.op, slot, 1]);
+    await lane.until(() => finish !== undefined);
+    await nextTurn();
+    expect(disposed).toEqual([]);
+    finish?.("a");
+    expect(await lane.outcome(ticket)).toBe("a");
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
+    expect(disposed).toEqual(["disposed"]);
+  });
+});

@@ -1,0 +1,267 @@
+/** A session and its turns in a lane of this thread: A1–A3, R1–R3. */
+import { afterEach, describe, expect, test } from "vitest";
+
+import { STATE, STATE_IDLE, STATE_RUNNING } from "../../src/core/slot-layout.ts";
+import { readSummary } from "../../src/core/slot-summary.ts";
+import { lockHolder, requestInterrupt } from "../../src/core/turn-lock.ts";
+import { AgentError } from "../../src/lane/agent-errors.ts";
+import { defineAgent } from "../../src/lane/define-agent.ts";
+import type { SessionAgent, SessionAgentBuilder, SimpleAgentDefinition, TurnContext, TurnFunction } from "../../src/protocol/agent.ts";
+import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { EVENT_WINDOW } from "../../src/transport/credits.ts";
+import { OneLane } from "./support/one-lane.ts";
+
+const lanes: OneLane[] = [];
+function newLane(agent: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction, interruptGraceMs?: number): OneLane {
+  const lane = new OneLane(agent, interruptGraceMs);
+  lanes.push(lane);
+  return lane;
+}
+afterEach(() => Promise.all(lanes.splice(0).map((lane) => lane.close())));
+
+/** A simple agent with some members replaced. */
+function altered(turn: TurnFunction, changes: (agent: SessionAgent) => Partial<SessionAgent>): SessionAgentBuilder {
+  const builder = defineAgent(turn);
+  return { buildAgent: async (request, context) => {
+    const agent = await builder.buildAgent(request, context);
+    return Object.assign(agent, changes(agent));
+  } };
+}
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const stateOf = ({ table }: OneLane, slot: number): number => Atomics.load(table.words(slot), table.base(slot) + STATE);
+
+describe("session-actor", () => {
+  test("A1, T1: turns, exports and context writes that come at once run one after the other, in order", async () => {
+    const log: string[] = [];
+    let entered = 0;
+    const enter = (what: string): void => {
+      expect(++entered).toBe(1);
+      log.push(what);
+    };
+    const lane = newLane(
+      altered(
+        async ({ prompt }) => {
+          enter(prompt);
+          await nextTurn();
+          entered--;
+          return "";
+        },
+        (agent) => {
+          const clone = agent.sessionClone.bind(agent);
+          return {
+            sessionClone: () => {
+              enter("clone");
+              entered--;
+              return clone();
+            },
+          };
+        },
+      ),
+    );
+    const slot = await lane.create();
+    const first = lane.admit(slot, "one");
+    lane.send(first.command, [COMMANDS.EXPORT.op, slot, 1, 1], [COMMANDS.HISTORY.op, slot, 1, 2, 0, undefined]);
+    await lane.outcome(first.ticket);
+    const second = lane.admit(slot, "two");
+    lane.send(second.command, [COMMANDS.EXPORT.op, slot, 1, 3]);
+    await lane.until(() => lane.reports.filter(([op]) => op === REPORTS.REPLY.op).length === 3);
+    expect(log).toEqual(["one", "clone", "clone", "two", "clone"]);
+  });
+
+  test("A2: handles are taken once, before the first command", async () => {
+    const log: string[] = [];
+    const lane = newLane(
+      altered(
+        () => (log.push("turn"), ""),
+        () => ({ eventInjector: () => (log.push("taken"), { inject: () => "ok" as const }) }),
+      ),
+    );
+    const slot = await lane.create();
+    await lane.outcome(lane.start(slot));
+    await lane.outcome(lane.start(slot));
+    expect(log).toEqual(["taken", "turn", "turn"]);
+  });
+
+  test.each<[string, string, TurnFunction]>([
+    ["throws", "internal_error", () => { throw new Error("boom"); }],
+    ["rejects with a kind of its own", "budget", () => Promise.reject(new AgentError("budget", "spent"))],
+    ["gives rubbish", "invalid_result", () => 42 as never],
+    ["emits rubbish", "invalid_event", ({ emit }) => { void emit({ type: "" }); return ""; }],
+    ["emits rubbish and swallows the exception", "invalid_event", ({ emit }) => {
+      try {
+        void emit({ type: "text_delta" });
+      } catch {
+        // an agent that knows better
+      }
+      return "fine";
+    }],
+  ])("A3: an agent that %s fails its own turn, and the next one runs", async (_, kind, turn) => {
+    let isGood = false;
+    const lane = newLane((context) => (isGood ? "good" : turn(context)));
+    const slot = await lane.create();
+    expect(await lane.outcome(lane.start(slot))).toBe(kind);
+    expect(readSummary(lane.table, slot).messageCount).toBe(0);
+    isGood = true;
+    expect(await lane.outcome(lane.start(slot))).toBe("good");
+  });
+
+  test("A3: an export that fails answers its caller with the error, and harms nobody else", async () => {
+    let isBroken = true;
+    const lane = newLane(
+      altered(
+        () => "a",
+        (agent) => {
+          const clone = agent.sessionClone.bind(agent);
+          return {
+            sessionClone: () => {
+              if (isBroken) throw new Error("boom");
+              return clone();
+            },
+          };
+        },
+      ),
+    );
+    const slot = await lane.create();
+    lane.send([COMMANDS.EXPORT.op, slot, 1, 1]);
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.REPLY_ERROR.op));
+    isBroken = false;
+    lane.send([COMMANDS.EXPORT.op, slot, 1, 2]);
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.REPLY.op));
+  });
+});
+
+describe("turn-run", () => {
+  test("R1: when the report is read, summary, state and lock say that the turn is over; its events came before", async () => {
+    const lane = newLane(async ({ emit }) => {
+      await emit({ type: "x", n: 1 });
+      await nextTurn();
+      expect([stateOf(lane, slot), lockHolder(lane.table, slot) > 0]).toEqual([STATE_RUNNING, true]);
+      void emit({ type: "x", n: 2 });
+      return { text: "a", usage: { inputTokens: 3 } };
+    });
+    const slot = await lane.create();
+    const seen: unknown[] = [];
+    lane.onReport = ([op]) => {
+      if (op !== REPORTS.RESULT.op) return;
+      seen.push(lockHolder(lane.table, slot), stateOf(lane, slot), readSummary(lane.table, slot).messageCount);
+    };
+    const ticket = lane.start(slot);
+    expect(await lane.outcome(ticket)).toBe("a");
+    expect(seen).toEqual([0, STATE_IDLE, 2]);
+    expect(lane.said(ticket)).toEqual([REPORTS.EVENT.op, REPORTS.EVENT.op, REPORTS.RESULT.op]);
+  });
+
+  test("R1: events that wait for credit when the run ends go before the report", async () => {
+    const count = EVENT_WINDOW + 20;
+    const lane = newLane(({ emit }) => {
+      for (let n = 0; n < count; n++) void emit({ type: "x", n });
+      return "a";
+    });
+    const slot = await lane.create();
+    const ticket = lane.start(slot);
+    await lane.until(() => lane.events(ticket).length === EVENT_WINDOW);
+    expect(lockHolder(lane.table, slot)).toBeGreaterThan(0);
+    lane.send([COMMANDS.CREDIT.op, slot, 1, ticket, 20]);
+    expect(await lane.outcome(ticket)).toBe("a");
+    expect(lane.events(ticket).map(([seq]) => seq)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+    expect(lane.said(ticket).at(-1)).toBe(REPORTS.RESULT.op);
+  });
+
+  test("R2: interrupted before it started, the agent is not called", async () => {
+    let calls = 0;
+    const lane = newLane(() => String(++calls));
+    const slot = await lane.create();
+    const { ticket, command } = lane.admit(slot);
+    expect(requestInterrupt(lane.table, slot)).toBe("asked");
+    lane.send(command);
+    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(calls).toBe(0);
+    expect(lockHolder(lane.table, slot)).toBe(0);
+  });
+
+  test("R2: interrupted while it runs, the signal aborts, the poll is true, and the transcript is taken back", async () => {
+    const lane = newLane(
+      ({ signal, isInterrupted }) =>
+        new Promise((resolve) => signal.addEventListener("abort", () => resolve(`${isInterrupted()}`), { once: true })),
+    );
+    const slot = await lane.create();
+    const ticket = lane.start(slot);
+    await lane.until(() => stateOf(lane, slot) === STATE_RUNNING);
+    expect(lane.interrupt(slot)).toBe("asked");
+    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(readSummary(lane.table, slot).messageCount).toBe(0);
+  });
+
+  test("R2: a synchronous loop sees it by polling, and finishing after it still means cancelled", async () => {
+    const lane = newLane(({ isInterrupted }) => {
+      requestInterrupt(lane.table, slot);
+      return isInterrupted() ? "saw it" : "missed it";
+    });
+    const slot = await lane.create();
+    expect(await lane.outcome(lane.start(slot))).toBe("cancelled");
+  });
+
+  test("R2: interrupted while an emit waits for the consumer, the emit rejects and what did not leave is dropped", async () => {
+    let thrown: unknown;
+    const lane = newLane(async ({ emit }) => {
+      try {
+        for (let n = 0; ; n++) await emit({ type: "x", n });
+      } catch (error) {
+        thrown = error;
+        throw error;
+      }
+    });
+    const slot = await lane.create();
+    const ticket = lane.start(slot);
+    await lane.until(() => lane.events(ticket).length === EVENT_WINDOW);
+    lane.interrupt(slot);
+    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(thrown).toMatchObject({ name: "TurnInterrupted" });
+    expect(lane.events(ticket)).toHaveLength(EVENT_WINDOW);
+  });
+
+  test("R2: interrupted while the events of a finished run wait, the turn is cancelled", async () => {
+    const lane = newLane(({ emit }) => {
+      for (let n = 0; n < EVENT_WINDOW + 1; n++) void emit({ type: "x", n });
+      return "a";
+    });
+    const slot = await lane.create();
+    const ticket = lane.start(slot);
+    await lane.until(() => lane.events(ticket).length === EVENT_WINDOW);
+    lane.interrupt(slot);
+    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(readSummary(lane.table, slot).messageCount).toBe(0);
+  });
+
+  test("R2: after the report an interrupt finds nothing, and the next turn does not see it", async () => {
+    const lane = newLane(({ isInterrupted }) => String(isInterrupted()));
+    const slot = await lane.create();
+    expect(await lane.outcome(lane.start(slot))).toBe("false");
+    expect(lane.interrupt(slot)).toBe("not_running");
+    expect(await lane.outcome(lane.start(slot))).toBe("false");
+  });
+
+  test("R3: a run that ignores its interrupt for the grace is given up; what it does later reaches nobody", async () => {
+    let past: TurnContext | undefined;
+    let finish: ((text: string) => void) | undefined;
+    const lane = newLane((turn) => {
+      if (turn.prompt !== "stubborn") return "next";
+      past = turn;
+      return new Promise<string>((resolve) => (finish = resolve));
+    }, 1);
+    const slot = await lane.create();
+    const ticket = lane.start(slot, "stubborn");
+    await lane.until(() => past !== undefined);
+    lane.interrupt(slot);
+    expect(await lane.outcome(ticket)).toBe("cancelled");
+    past?.append({ role: "user", content: "late" });
+    void past?.emit({ type: "late" });
+    finish?.("late");
+    await nextTurn();
+    const next = lane.start(slot, "go on");
+    expect(await lane.outcome(next)).toBe("next");
+    expect(lane.said(ticket)).toEqual([REPORTS.FAILED.op]);
+    expect(lane.events(next)).toEqual([]);
+    expect(readSummary(lane.table, slot).messageCount).toBe(2);
+  });
+});
