@@ -49,7 +49,6 @@ export class SessionHost {
   private constructor(options: HostOptions, startThread: StartThread) {
     this.options = options;
     this.agents = resolveAgents(options.agent);
-    this.#supervisor = new Supervisor(this.table, options.interruptGraceMs, options.logger);
     this.registry = new SessionRegistry(
       this.table,
       options,
@@ -73,6 +72,7 @@ export class SessionHost {
       },
       startThread,
     );
+    this.#supervisor = new Supervisor(this.table, options, this.pool);
     this.creator = new SessionCreator({ registry: this.registry, turns: this.turns, pool: this.pool, isOpen: () => this.isOpen });
   }
 
@@ -88,6 +88,7 @@ export class SessionHost {
       await host.pool.open();
       return host;
     } catch (error) {
+      host.#supervisor.close();
       await host.pool.close();
       throw error;
     }
@@ -219,6 +220,7 @@ export class SessionHost {
       await this.turns.drained(this.options.interruptGraceMs + SHUTDOWN_SLACK_MS);
     }
     await within(this.#requests.settled(), SHUTDOWN_SLACK_MS);
+    this.#supervisor.close();
     await this.pool.close();
     this.#state = "closed";
   }

@@ -1,49 +1,87 @@
 /**
- * Watches over lanes that do not answer: an interrupted turn whose lane is blocked brings the lane down. What follows the end of a
- * lane (typed errors, freed locks and capacity, replacement) is in the host's `laneEnded`.
+ * Watches over lanes that do not answer. Two reasons to look: a turn was interrupted and nothing comes of it, and a lane's heart stands
+ * still although nobody interrupts. What follows the end of a lane (typed errors, freed locks and capacity, replacement) is in the
+ * host's `#laneEnded`.
  *
- *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still since the interrupt,
- *       seen twice, so that a stall of main's own clock is not taken for one of the lane.
+ *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still since the interrupt.
+ *   V2. A lane without an interrupt is killed only where the operator asked for it (`laneStallPolicy: "kill"`); it is always reported.
+ *   V3. Nothing is killed for what was seen once: a stall of main's own clock looks like one of every lane.
  */
 import type { SlotTable } from "../core/slot-table.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import type { Logger } from "../protocol/options.ts";
+import type { HostOptions } from "../protocol/options.ts";
+import type { HostLane } from "./host-lane.ts";
 import type { Turn } from "./turn.ts";
 
-/** Added to the grace before the first look, and the pause before the second. */
+/** Added to the grace before the first look at an interrupted turn, and the pause before the next. */
 const LOOK_DELAY_MS = 50;
 /** Milliseconds without a heartbeat below which a lane is never taken for blocked: five beats. */
 const STALE_MIN_MS = 500;
+/** Milliseconds between two looks at all lanes. */
+const ROUND_MS = 250;
 
 export class Supervisor {
   readonly #table: SlotTable;
-  readonly #graceMs: number;
-  readonly #logger: Logger | undefined;
+  readonly #options: HostOptions;
+  readonly #lanes: Iterable<HostLane>;
+  readonly #round: NodeJS.Timeout;
+  /** Lanes that stood still at the last round. */
+  #stalled = new Set<HostLane>();
+  #reported = new WeakSet<HostLane>();
 
-  constructor(table: SlotTable, interruptGraceMs: number, logger: Logger | undefined) {
+  constructor(table: SlotTable, options: HostOptions, lanes: Iterable<HostLane>) {
     this.#table = table;
-    this.#graceMs = interruptGraceMs;
-    this.#logger = logger;
+    this.#options = options;
+    this.#lanes = lanes;
+    this.#round = setInterval(() => this.#lookAtLanes(), ROUND_MS);
   }
 
-  /** An interrupt was asked of the turn: see that something comes of it. */
-  watch(turn: Turn): void {
-    let timer = setTimeout(() => look(0), this.#graceMs + LOOK_DELAY_MS);
-    turn.onSettled(() => clearTimeout(timer));
-    const look = (seenStale: number): void => {
-      const { lane, slot } = turn.entry;
-      if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
-      const ageMs = lane.words.beatAge(Date.now());
-      const isStale = ageMs !== undefined && ageMs >= Math.max(this.#graceMs, STALE_MIN_MS);
-      if (isStale && seenStale > 0) {
-        this.#logger?.error(
-          { lane: lane.number, session: turn.entry.id, ticket: turn.ticket, heartbeatAgeMs: ageMs },
-          "lane killed: blocked by an interrupted turn",
-        );
-        lane.thread.kill();
-        return;
-      }
-      timer = setTimeout(() => look(isStale ? seenStale + 1 : 0), LOOK_DELAY_MS);
-    };
+  /** Look no more at lanes; interrupted turns are watched to their end. */
+  close(): void {
+    clearInterval(this.#round);
   }
+
+  /** An interrupt was asked of the turn: see that something comes of it (V1). */
+  watch(turn: Turn): void {
+    const graceMs = this.#options.interruptGraceMs;
+    const { lane, slot } = turn.entry;
+    const look = (seenStale: boolean): void => {
+      if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
+      const isStale = standsStill(lane, graceMs);
+      if (isStale && seenStale) this.#kill(lane, "blocked by an interrupted turn", { session: turn.entry.id, ticket: turn.ticket });
+      else timer = setTimeout(() => look(isStale), LOOK_DELAY_MS);
+    };
+    let timer = setTimeout(() => look(false), graceMs + LOOK_DELAY_MS);
+    turn.onSettled(() => clearTimeout(timer));
+  }
+
+  #lookAtLanes(): void {
+    const { laneStallMs, laneStallPolicy, logger } = this.#options;
+    const stalled = new Set<HostLane>();
+    for (const lane of this.#lanes) {
+      if (lane.state !== "ready" || !standsStill(lane, laneStallMs)) {
+        this.#reported.delete(lane);
+        continue;
+      }
+      stalled.add(lane);
+      if (!this.#stalled.has(lane)) continue; // V3
+      if (laneStallPolicy === "kill") this.#kill(lane, "its event loop stands still", {});
+      else if (!this.#reported.has(lane)) {
+        this.#reported.add(lane);
+        logger?.warn({ lane: lane.number, heartbeatAgeMs: lane.words.beatAge(Date.now()) }, "lane stalled: its event loop stands still");
+      }
+    }
+    this.#stalled = stalled;
+  }
+
+  #kill(lane: HostLane, why: string, fields: Record<string, unknown>): void {
+    this.#options.logger?.error({ lane: lane.number, heartbeatAgeMs: lane.words.beatAge(Date.now()), ...fields }, `lane killed: ${why}`);
+    lane.thread.kill();
+  }
+}
+
+/** @param forMs - milliseconds the lane's heart must have stood still */
+function standsStill(lane: HostLane, forMs: number): boolean {
+  const ageMs = lane.words.beatAge(Date.now());
+  return ageMs !== undefined && ageMs >= Math.max(forMs, STALE_MIN_MS);
 }

@@ -72,6 +72,7 @@ describe("serve-lane", () => {
     const { ticket, command } = lane.admit(9);
     lane.send(command, [COMMANDS.EXPORT.op, 9, 1, 5]);
     expect(await lane.outcome(ticket)).toBe("SESSION_NOT_FOUND");
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.REPLY_ERROR.op));
     expect(lane.reports.at(-1)).toMatchObject([REPORTS.REPLY_ERROR.op, 5, { code: "SESSION_NOT_FOUND" }]);
   });
 
