@@ -2,7 +2,7 @@
 export { builtinAgents } from "./agents/index.ts";
 export { EphemeralSessionService } from "./host/ephemeral-service.ts";
 export { AGENT_ERROR_KINDS, ERRORS, SessionError, StreamError } from "./protocol/errors.ts";
-export { compareEnvelopes } from "./protocol/events.ts";
+export { compareEnvelopes, isEventOf } from "./protocol/events.ts";
 export type { SessionEventStream } from "./host/session-event-stream.ts";
 export type { SessionService } from "./host/session-service.ts";
 export type { TurnStream } from "./host/turn-stream.ts";

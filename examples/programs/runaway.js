@@ -11,7 +11,8 @@ const chain = (n) => {
 chain(27).length;
 // --- turn
 let record = { start: 1, length: 1 },
-  checked = 0;
+  checked = 0,
+  rounds = 0;
 for (let start = 1; start < PARAM.below; start += 1) {
   const { length } = chain(start);
   if (length > record.length) record = { start, length };
@@ -21,7 +22,6 @@ record;
 // --- turn
 // timeoutMs: 300
 // expect-error: AGENT_ERROR
-let rounds = 0;
 console.log("looking for a chain that never comes down");
 for (let n = 1; ; n = n % 2 ? 3 * n + 1 : n / 2) {
   try {
@@ -34,7 +34,9 @@ for (let n = 1; ; n = n % 2 ? 3 * n + 1 : n / 2) {
   }
 }
 // --- turn
-`${rounds > 0 ? "it went round and round" : "it never began"}; record still ${record.start} with ${record.length}, ${checked} checked`;
+// How far it came depends on how busy the machine is; that it came no further does not.
+const stoppedAt = rounds;
+`${rounds === stoppedAt ? "it has stopped" : "it goes on"}; record still ${record.start} with ${record.length}, ${checked} checked`;
 // --- turn
 const peak = Math.max(...chain(record.start));
 console.log("peak", peak);

@@ -56,7 +56,7 @@ export const SLOTS_MAX = 1 << 26;
  *
  * | word | name         | written by | meaning                                                                 |
  * | ---- | ------------ | ---------- | ----------------------------------------------------------------------- |
- * | 0    | HEARTBEAT    | lane       | milliseconds of the process clock, modulo 2^31; 0 before the first beat |
+ * | 0    | HEARTBEAT    | lane       | epoch milliseconds, modulo 2^31; 0 before the first beat          |
  * | 1    | RUNNING_SLOT | lane       | 1 + slot of the session whose agent code was entered last; 0 none       |
  * | 2    | DOORBELL     | main       | grows with every interrupt or boundary cancel asked of this lane        |
  */

@@ -1,15 +1,17 @@
 /**
  * Tickets: host-wide numbers of turns, never reused, also not over restarts, because they are seeded from the clock and grow
- * slower than it (at most 2^20 a millisecond would have to be spent to catch up with it).
+ * slower than it: a host would have to spend 2,048 a millisecond, all its life, to catch up with it.
  */
+
+const TICKETS_PER_MS = 2048;
 
 /** A source of tickets for one host. */
 export class TicketSource {
   #last: number;
 
-  /** @param nowMs - epoch milliseconds; tickets start at 1,000 × that and stay safe integers until the year 2255 */
+  /** @param nowMs - epoch milliseconds; tickets start at 2,048 × that and stay safe integers until the year 2109 */
   constructor(nowMs: number) {
-    this.#last = nowMs * 1000;
+    this.#last = nowMs * TICKETS_PER_MS;
   }
 
   next(): number {

@@ -27,7 +27,8 @@ export class Supervisor {
   readonly #round: NodeJS.Timeout;
   /** Lanes that stood still at the last round. */
   #stalled = new Set<HostLane>();
-  #reported = new WeakSet<HostLane>();
+  readonly #reported = new WeakSet<HostLane>();
+  readonly #killed = new WeakSet<HostLane>();
 
   constructor(table: SlotTable, options: HostOptions, lanes: Iterable<HostLane>) {
     this.#table = table;
@@ -75,6 +76,8 @@ export class Supervisor {
   }
 
   #kill(lane: HostLane, why: string, fields: Record<string, unknown>): void {
+    if (this.#killed.has(lane)) return; // its end takes a moment
+    this.#killed.add(lane);
     this.#options.logger?.error({ lane: lane.number, heartbeatAgeMs: lane.words.beatAge(Date.now()), ...fields }, `lane killed: ${why}`);
     lane.thread.kill();
   }

@@ -128,7 +128,7 @@ export class SimpleAgent implements SessionAgent {
   }
 
   messagesFrom(index: number): readonly Message[] {
-    return this.transcript.messages.slice(index);
+    return this.transcript.messages.slice(index, this.transcript.snapshot().messageCount);
   }
 
   applyRuntimeSystemContext(appends: PendingSystemContextAppend[]): void {

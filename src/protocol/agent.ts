@@ -9,7 +9,6 @@ import type {
   Session,
   SessionSnapshot,
   SkillKey,
-  SystemContextSnapshot,
   ToolOverlay,
   Usage,
 } from "./session-model.ts";
@@ -136,5 +135,3 @@ export interface SessionAgent {
   commsRuntime?(): CommsRuntime | undefined;
   dispose?(): void | Promise<void>;
 }
-
-export type { SystemContextSnapshot };

@@ -56,6 +56,11 @@ export type KnownAgentEvent = {
 /** Any event: a known one with its fields, or one of a type of your own with any JSON members. */
 export type AgentEvent = KnownAgentEvent | { type: string; [member: string]: unknown };
 
+/** @returns whether the event is of this type; narrows it to its fields, which comparing `type` cannot, as the set of types is open */
+export function isEventOf<T extends KnownEventType>(event: AgentEvent, type: T): event is Extract<KnownAgentEvent, { type: T }> {
+  return event.type === type;
+}
+
 const KNOWN = new Map<string, z.ZodType<AgentEvent>>(
   Object.entries(EVENT_FIELDS).map(([type, fields]) => [
     type,

@@ -5,7 +5,7 @@ import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
 import type { JsonValue } from "./json.ts";
 import { json } from "./json.ts";
-import type { PendingSystemContextAppend, SkillKey } from "./session-model.ts";
+import type { SkillKey } from "./session-model.ts";
 import { PendingSystemContextAppend as PendingAppendSchema, SkillKey as SkillKeySchema, ToolOverlay } from "./session-model.ts";
 
 /** A consumer of a turn's events. A promise it returns is awaited and holds the agent back; what it throws detaches it. */
@@ -148,5 +148,3 @@ export interface SubscribeOptions {
   /** Needs an event log. */
   after?: EventCursor | undefined;
 }
-
-export type { PendingSystemContextAppend };

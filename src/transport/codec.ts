@@ -1,7 +1,7 @@
 /**
  * Frames as bytes: a msgpack array of records, checked for shape when it is read. The only file that names msgpackr.
  *
- * Decoding never builds prototypes and never runs code of the sender. A frame that is not what the table says is a bug of ours, or
+ * Decoding never sets a prototype (`__proto__` is a key like any other, under another name) and never runs code of the sender. A frame that is not what the table says is a bug of ours, or
  * somebody wrote to the port: FrameError, and the frame as a whole is dropped by whoever reads.
  */
 import { Packr } from "msgpackr";

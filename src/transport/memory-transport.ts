@@ -8,6 +8,7 @@ class MemoryEnd implements FrameTransport {
   #queue: Item[] = [];
   #scheduled = false;
   #closed = false;
+  #isPeerGone = false;
   #frameListeners: ((frame: Uint8Array) => void)[] = [];
   #shareListeners: ((segment: SharedArrayBuffer) => void)[] = [];
   #closeListeners: (() => void)[] = [];
@@ -57,19 +58,21 @@ class MemoryEnd implements FrameTransport {
   #deliver(): void {
     this.#scheduled = false;
     const item = this.#queue.shift();
-    this.#schedule();
     if (item === undefined) return;
     if ("frame" in item) for (const listener of this.#frameListeners) listener(item.frame);
     else for (const listener of this.#shareListeners) listener(item.segment);
+    this.#schedule();
+    this.#endIfDrained();
   }
 
-  /** The other side is gone: what has arrived is delivered, then the close. */
+  /** The other side is gone: what has arrived is delivered, as soon as somebody listens, then the close. */
   #peerClosed(): void {
-    if (this.#closed) return;
-    if (this.#queue.length > 0 && this.#frameListeners.length > 0) {
-      setImmediate(() => this.#peerClosed());
-      return;
-    }
+    this.#isPeerGone = true;
+    this.#endIfDrained();
+  }
+
+  #endIfDrained(): void {
+    if (this.#closed || !this.#isPeerGone || this.#queue.length > 0) return;
     this.#closed = true;
     setImmediate(() => this.#notifyClosed());
   }

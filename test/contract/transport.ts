@@ -74,7 +74,10 @@ export function testFrameTransport(name: string, newPipe: () => [FrameTransport,
       a.send(buffer);
       await until(() => arrived.length === 2);
       buffer.fill(3);
-      expect(arrived).toEqual([[1, 1], [2, 2]]);
+      expect(arrived).toEqual([
+        [1, 1],
+        [2, 2],
+      ]);
     });
 
     test("nothing is delivered within send", () => {

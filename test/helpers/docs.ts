@@ -28,7 +28,11 @@ const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${tex
 type ErrorTable = Readonly<Record<string, { readonly disposition: Disposition; readonly summary: string }>>;
 
 const errorRows = (errors: ErrorTable): string[][] =>
-  Object.entries(errors).map(([name, { disposition, summary }]) => [code(name), name === "AGENT_ERROR" ? "by kind" : disposition, sentence(summary)]);
+  Object.entries(errors).map(([name, { disposition, summary }]) => [
+    code(name),
+    name === "AGENT_ERROR" ? "by kind" : disposition,
+    sentence(summary),
+  ]);
 
 /** @returns docs/errors.md */
 export function renderErrors(): string {
@@ -130,7 +134,9 @@ function diagram(transitions: Transitions): string {
 function renderMachine(machine: keyof typeof MACHINES, source: string): string {
   const { name, transitions } = CONSTANTS[machine];
   const { intro, invariants } = readInvariants(commentOf(source, name));
-  const rows = Object.entries(transitions).flatMap(([state, row]) => Object.entries(row).map(([event, next]) => [state, event, next].map(code)));
+  const rows = Object.entries(transitions).flatMap(([state, row]) =>
+    Object.entries(row).map(([event, next]) => [state, event, next].map(code)),
+  );
   const ends = Object.keys(transitions).filter((state) => Object.keys(transitions[state] ?? {}).length === 0);
   return `## ${sentence(machine).slice(0, -1)}
 
@@ -173,7 +179,10 @@ export interface LayoutRow {
 export function layoutTable(constant: "LOCK" | "HEARTBEAT"): LayoutRow[] {
   const lines = commentOf(sourceOf("src/core/slot-layout.ts"), constant).filter((line) => line.startsWith("|"));
   return lines.slice(2).map((line) => {
-    const cells = line.split("|").slice(1, -1).map((cell) => cell.trim());
+    const cells = line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim());
     const [words = "", name = ""] = cells;
     const [first, last = first] = words.split("-").map(Number);
     return { words: [first as number, last as number], name, cells };
@@ -192,7 +201,10 @@ const layoutCells = (rows: readonly LayoutRow[]): string[][] =>
 /** @returns the paragraph of the slot's comment that begins with "Memory order:" */
 function memoryOrder(): string {
   const lines = commentOf(sourceOf("src/core/slot-layout.ts"), "LOCK");
-  return lines.slice(lines.findIndex((line) => line.startsWith("Memory order:"))).join(" ").trim();
+  return lines
+    .slice(lines.findIndex((line) => line.startsWith("Memory order:")))
+    .join(" ")
+    .trim();
 }
 
 /** @returns docs/shared-memory.md */
@@ -246,5 +258,8 @@ ${table(layoutHead, layoutCells(layoutTable("HEARTBEAT")))}
 /** @returns the first doc comment of a file, line by line */
 function headerOf(path: string): string[] {
   const source = sourceOf(path);
-  return source.slice(source.indexOf("/**") + 3, source.indexOf("*/")).split("\n").map((line) => line.replace(/^\s*\* ?/, "").trimEnd());
+  return source
+    .slice(source.indexOf("/**") + 3, source.indexOf("*/"))
+    .split("\n")
+    .map((line) => line.replace(/^\s*\* ?/, "").trimEnd());
 }

@@ -6,5 +6,15 @@ if (version === undefined || !/^\d+(\.\d+){0,2}$/.test(version)) {
   process.stderr.write("usage: npm run test:node -- VERSION [vitest arguments]\n");
   process.exit(2);
 }
-const args = ["--yes", "-p", `node@${version}`, "node", "node_modules/vitest/vitest.mjs", "run", "--config", "test/vitest.config.ts", ...rest];
+const args = [
+  "--yes",
+  "-p",
+  `node@${version}`,
+  "node",
+  "node_modules/vitest/vitest.mjs",
+  "run",
+  "--config",
+  "test/vitest.config.ts",
+  ...rest,
+];
 process.exit(spawnSync("npx", args, { stdio: "inherit" }).status ?? 1);

@@ -185,7 +185,7 @@ export class HostModel {
   }
 
   #event(session: ModelSession, envelope: EventEnvelope, nth: number): void {
-    expect(envelope.payload["n"], "events of a turn in order").toBe(nth);
+    expect((envelope.payload as { n?: number }).n, "events of a turn in order").toBe(nth);
     expect(envelope.seq, "seq has no gap").toBe(session.lastSeq + 1);
     session.lastSeq = envelope.seq;
   }

@@ -7,10 +7,12 @@ import type * as agent from "../../src/agent.ts";
 describe("defineAgent", () => {
   test("takes a function per turn, waiting or not", () => {
     expectTypeOf(defineAgent((turn) => turn.prompt)).toEqualTypeOf<agent.SessionAgentBuilder>();
-    expectTypeOf(defineAgent(async ({ emit, prompt }) => {
-      await emit({ type: "text_delta", delta: prompt });
-      return { text: prompt, usage: { inputTokens: 1 }, toolCalls: 0, structuredOutput: { any: [1] } };
-    })).toEqualTypeOf<agent.SessionAgentBuilder>();
+    expectTypeOf(
+      defineAgent(async ({ emit, prompt }) => {
+        await emit({ type: "text_delta", delta: prompt });
+        return { text: prompt, usage: { inputTokens: 1 }, toolCalls: 0, structuredOutput: { any: [1] } };
+      }),
+    ).toEqualTypeOf<agent.SessionAgentBuilder>();
   });
 
   test("takes a definition around one", () => {
@@ -111,7 +113,9 @@ describe("SessionAgent", () => {
 
   test("its run is told this much", () => {
     expectTypeOf<keyof agent.RunContext>().toEqualTypeOf<"ticket" | "signal" | "isInterrupted" | "shouldStopAtBoundary" | "emit">();
-    expectTypeOf<keyof agent.AgentBuildContext>().toEqualTypeOf<"sessionId" | "agentName" | "emit" | "checkpointer" | "systemContext" | "resume">();
+    expectTypeOf<keyof agent.AgentBuildContext>().toEqualTypeOf<
+      "sessionId" | "agentName" | "emit" | "checkpointer" | "systemContext" | "resume"
+    >();
     expectTypeOf<keyof agent.SystemContextState>().toEqualTypeOf<"pending" | "takePending" | "render">();
   });
 

@@ -1,7 +1,7 @@
 /** The names and shapes of the library's front door: programs are written against them. */
 import { describe, expectTypeOf, test } from "vitest";
 
-import { AGENT_ERROR_KINDS, ERRORS, EphemeralSessionService, SessionError, StreamError, builtinAgents } from "../../src/index.ts";
+import { EphemeralSessionService, SessionError, builtinAgents } from "../../src/index.ts";
 import type * as warren from "../../src/index.ts";
 
 type Code =
@@ -23,8 +23,8 @@ describe("errors", () => {
   test("codes are exactly these", () => {
     expectTypeOf<SessionError["code"]>().toEqualTypeOf<Code>();
     expectTypeOf<warren.ErrorCode>().toEqualTypeOf<Code>();
-    expectTypeOf<keyof typeof ERRORS>().toEqualTypeOf<Code>();
-    expectTypeOf<StreamError["code"]>().toEqualTypeOf<"NOT_FOUND" | "CLOSED" | "INTERNAL">();
+    expectTypeOf<keyof typeof warren.ERRORS>().toEqualTypeOf<Code>();
+    expectTypeOf<warren.StreamError["code"]>().toEqualTypeOf<"NOT_FOUND" | "CLOSED" | "INTERNAL">();
   });
 
   test("an error says what a caller may do, and optionally of which session and agent it speaks", () => {
@@ -33,8 +33,8 @@ describe("errors", () => {
     expectTypeOf<SessionError["details"]>().toEqualTypeOf<Record<string, unknown> | undefined>();
     expectTypeOf<NonNullable<SessionError["agentError"]>>().toExtend<{ kind: string; message: string; details?: unknown }>();
     expectTypeOf<SessionError>().toExtend<Error>();
-    expectTypeOf<StreamError>().toExtend<Error>();
-    expectTypeOf<keyof typeof AGENT_ERROR_KINDS>().toExtend<string>();
+    expectTypeOf<warren.StreamError>().toExtend<Error>();
+    expectTypeOf<keyof typeof warren.AGENT_ERROR_KINDS>().toExtend<string>();
   });
 
   test("its members cannot be changed", () => {
@@ -47,12 +47,11 @@ describe("errors", () => {
 });
 
 describe("the service", () => {
-  const service = null as unknown as EphemeralSessionService;
   type Id = warren.SessionId;
 
   test("it is opened with options and disposed asynchronously", () => {
-    expectTypeOf(EphemeralSessionService.open).parameters.toEqualTypeOf<[warren.SessionServiceOptions]>();
-    expectTypeOf(EphemeralSessionService.open).returns.resolves.toEqualTypeOf<EphemeralSessionService>();
+    expectTypeOf<(typeof EphemeralSessionService)["open"]>().parameters.toEqualTypeOf<[warren.SessionServiceOptions]>();
+    expectTypeOf<(typeof EphemeralSessionService)["open"]>().returns.resolves.toEqualTypeOf<EphemeralSessionService>();
     expectTypeOf<EphemeralSessionService>().toExtend<warren.SessionService>();
     expectTypeOf<EphemeralSessionService>().toExtend<AsyncDisposable>();
     // @ts-expect-error made by open() only
@@ -60,33 +59,43 @@ describe("the service", () => {
   });
 
   test("its operations and what they give", () => {
-    expectTypeOf(service.createSession).toBeCallableWith({ prompt: "p" });
-    expectTypeOf(service.createSession).returns.resolves.toEqualTypeOf<warren.RunResult>();
-    expectTypeOf(service.startTurn).toBeCallableWith("id", { prompt: "p" }, { signal: new AbortController().signal, onAdmitted: (_ticket: number) => {} });
-    expectTypeOf(service.startTurn).returns.resolves.toEqualTypeOf<warren.RunResult>();
-    expectTypeOf(service.streamTurn).returns.toEqualTypeOf<warren.TurnStream>();
-    expectTypeOf<Parameters<typeof service.streamTurn>[1]>().not.toHaveProperty("onEvent");
+    expectTypeOf<EphemeralSessionService["createSession"]>().toBeCallableWith({ prompt: "p" });
+    expectTypeOf<EphemeralSessionService["createSession"]>().returns.resolves.toEqualTypeOf<warren.RunResult>();
+    expectTypeOf<EphemeralSessionService["startTurn"]>().toBeCallableWith(
+      "id",
+      { prompt: "p" },
+      { signal: new AbortController().signal, onAdmitted: (_ticket: number) => {} },
+    );
+    expectTypeOf<EphemeralSessionService["startTurn"]>().returns.resolves.toEqualTypeOf<warren.RunResult>();
+    expectTypeOf<EphemeralSessionService["streamTurn"]>().returns.toEqualTypeOf<warren.TurnStream>();
+    expectTypeOf<Parameters<EphemeralSessionService["streamTurn"]>[1]>().not.toHaveProperty("onEvent");
     expectTypeOf<warren.SessionService["interrupt"]>().toEqualTypeOf<(id: Id) => Promise<void>>();
     expectTypeOf<warren.SessionService["interruptTurn"]>().toEqualTypeOf<(id: Id, ticket: number) => Promise<boolean>>();
     expectTypeOf<warren.SessionService["cancelAfterBoundary"]>().toEqualTypeOf<(id: Id) => Promise<void>>();
     expectTypeOf<warren.SessionService["read"]>().toEqualTypeOf<(id: Id) => Promise<warren.SessionView>>();
-    expectTypeOf(service.list).toBeCallableWith();
-    expectTypeOf(service.list).returns.resolves.toEqualTypeOf<warren.SessionSummary[]>();
-    expectTypeOf(service.readHistory).returns.resolves.toEqualTypeOf<warren.SessionHistoryPage>();
-    expectTypeOf(service.exportSession).returns.resolves.toEqualTypeOf<warren.Session>();
-    expectTypeOf(service.archive).returns.resolves.toBeVoid();
-    expectTypeOf(service.discardLiveSession).returns.resolves.toBeVoid();
-    expectTypeOf(service.appendSystemContext).returns.resolves.toEqualTypeOf<{ status: "applied" | "staged" | "duplicate" }>();
-    expectTypeOf(service.applyRuntimeSystemContext).parameter(1).toEqualTypeOf<warren.PendingSystemContextAppend[]>();
-    expectTypeOf(service.subscribeSessionEvents).returns.toEqualTypeOf<warren.SessionEventStream>();
-    expectTypeOf(service.eventInjector).returns.resolves.toEqualTypeOf<warren.RemoteEventInjector | undefined>();
-    expectTypeOf(service.interactionEventInjector).returns.resolves.toEqualTypeOf<warren.RemoteSubscribableInjector | undefined>();
-    expectTypeOf(service.commsRuntime).returns.resolves.toEqualTypeOf<warren.RemoteCommsRuntime | undefined>();
-    expectTypeOf(service.systemContextState).returns.resolves.toEqualTypeOf<warren.SystemContextSnapshot | undefined>();
-    expectTypeOf(service.releaseQuarantine).returns.resolves.toBeVoid();
-    expectTypeOf(service.waitSessionRegistered).returns.resolves.toEqualTypeOf<Id>();
-    expectTypeOf(service.shutdown).toBeCallableWith({ deadlineMs: 1 });
-    expectTypeOf(service.inspect).returns.toEqualTypeOf<warren.HostSnapshot>();
+    expectTypeOf<EphemeralSessionService["list"]>().toBeCallableWith();
+    expectTypeOf<EphemeralSessionService["list"]>().returns.resolves.toEqualTypeOf<warren.SessionSummary[]>();
+    expectTypeOf<EphemeralSessionService["readHistory"]>().returns.resolves.toEqualTypeOf<warren.SessionHistoryPage>();
+    expectTypeOf<EphemeralSessionService["exportSession"]>().returns.resolves.toEqualTypeOf<warren.Session>();
+    expectTypeOf<EphemeralSessionService["archive"]>().returns.resolves.toBeVoid();
+    expectTypeOf<EphemeralSessionService["discardLiveSession"]>().returns.resolves.toBeVoid();
+    expectTypeOf<EphemeralSessionService["appendSystemContext"]>().returns.resolves.toEqualTypeOf<{
+      status: "applied" | "staged" | "duplicate";
+    }>();
+    expectTypeOf<EphemeralSessionService["applyRuntimeSystemContext"]>().parameter(1).toEqualTypeOf<warren.PendingSystemContextAppend[]>();
+    expectTypeOf<EphemeralSessionService["subscribeSessionEvents"]>().returns.toEqualTypeOf<warren.SessionEventStream>();
+    expectTypeOf<EphemeralSessionService["eventInjector"]>().returns.resolves.toEqualTypeOf<warren.RemoteEventInjector | undefined>();
+    expectTypeOf<EphemeralSessionService["interactionEventInjector"]>().returns.resolves.toEqualTypeOf<
+      warren.RemoteSubscribableInjector | undefined
+    >();
+    expectTypeOf<EphemeralSessionService["commsRuntime"]>().returns.resolves.toEqualTypeOf<warren.RemoteCommsRuntime | undefined>();
+    expectTypeOf<EphemeralSessionService["systemContextState"]>().returns.resolves.toEqualTypeOf<
+      warren.SystemContextSnapshot | undefined
+    >();
+    expectTypeOf<EphemeralSessionService["releaseQuarantine"]>().returns.resolves.toBeVoid();
+    expectTypeOf<EphemeralSessionService["waitSessionRegistered"]>().returns.resolves.toEqualTypeOf<Id>();
+    expectTypeOf<EphemeralSessionService["shutdown"]>().toBeCallableWith({ deadlineMs: 1 });
+    expectTypeOf<EphemeralSessionService["inspect"]>().returns.toEqualTypeOf<warren.HostSnapshot>();
   });
 });
 
@@ -162,7 +171,11 @@ describe("what is asked", () => {
     expectTypeOf<keyof warren.SessionQuery>().toEqualTypeOf<"labels" | "after" | "offset" | "limit">();
     expectTypeOf<keyof warren.SessionHistoryQuery>().toEqualTypeOf<"offset" | "limit">();
     expectTypeOf<warren.EventCursor>().toEqualTypeOf<string | number>();
-    expectTypeOf<warren.AppendSystemContextRequest>().toEqualTypeOf<{ text: string; source?: string | undefined; idempotencyKey?: string | undefined }>();
+    expectTypeOf<warren.AppendSystemContextRequest>().toEqualTypeOf<{
+      text: string;
+      source?: string | undefined;
+      idempotencyKey?: string | undefined;
+    }>();
   });
 
   test("a consumer may wait or not", () => {

@@ -54,7 +54,9 @@ describe("results and views", () => {
     }>();
     expectTypeOf<keyof warren.Session>().toEqualTypeOf<"version" | "id" | "messages" | "createdAt" | "updatedAt" | "metadata" | "usage">();
     expectTypeOf<warren.Message["role"]>().toEqualTypeOf<"system" | "user" | "assistant" | "block_assistant" | "tool_results">();
-    expectTypeOf<warren.StopReason>().toEqualTypeOf<"end_turn" | "tool_use" | "max_tokens" | "stop_sequence" | "content_filter" | "cancelled">();
+    expectTypeOf<warren.StopReason>().toEqualTypeOf<
+      "end_turn" | "tool_use" | "max_tokens" | "stop_sequence" | "content_filter" | "cancelled"
+    >();
   });
 
   test("HostSnapshot", () => {
@@ -108,7 +110,9 @@ describe("events", () => {
 
 describe("handles", () => {
   test("remote forms are asynchronous", () => {
-    expectTypeOf<warren.RemoteEventInjector["inject"]>().toEqualTypeOf<(body: string, source: warren.InjectSource) => Promise<warren.InjectOutcome>>();
+    expectTypeOf<warren.RemoteEventInjector["inject"]>().toEqualTypeOf<
+      (body: string, source: warren.InjectSource) => Promise<warren.InjectOutcome>
+    >();
     expectTypeOf<warren.InjectOutcome>().toEqualTypeOf<"ok" | "full" | "closed">();
     expectTypeOf<warren.InjectSource>().toEqualTypeOf<"tcp" | "uds" | "stdin" | "webhook" | "rpc">();
     expectTypeOf<warren.RemoteSubscribableInjector>().toExtend<warren.RemoteEventInjector>();

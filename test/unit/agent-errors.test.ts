@@ -5,10 +5,37 @@ import { SessionError, agentFailure } from "../../src/protocol/errors.ts";
 
 /** Values an agent may throw that fight back when they are looked at. */
 const HOSTILE: [string, unknown][] = [
-  ["a getter that throws", Object.defineProperty({}, "message", { get: () => { throw new Error("no"); } })],
-  ["a proxy that throws", new Proxy({}, { get: () => { throw new Error("no"); }, has: () => { throw new Error("no"); } })],
+  [
+    "a getter that throws",
+    Object.defineProperty({}, "message", {
+      get: () => {
+        throw new Error("no");
+      },
+    }),
+  ],
+  [
+    "a proxy that throws",
+    new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error("no");
+        },
+        has: () => {
+          throw new Error("no");
+        },
+      },
+    ),
+  ],
   ["an object without a text", Object.create(null)],
-  ["a code behind a getter that throws", Object.defineProperty({}, "code", { get: () => { throw new Error("no"); } })],
+  [
+    "a code behind a getter that throws",
+    Object.defineProperty({}, "code", {
+      get: () => {
+        throw new Error("no");
+      },
+    }),
+  ],
   ["a symbol", Symbol("s")],
   ["undefined", undefined],
   ["null", null],

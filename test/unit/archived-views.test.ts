@@ -39,7 +39,9 @@ describe("ArchivedViews", () => {
   });
 
   test("over any puts, refreshes and drops it holds what an array would", () => {
-    const steps = fc.array(fc.tuple(fc.constantFrom("put", "put", "refresh", "drop"), fc.constantFrom("a", "b", "c", "d")), { maxLength: 60 });
+    const steps = fc.array(fc.tuple(fc.constantFrom("put", "put", "refresh", "drop"), fc.constantFrom("a", "b", "c", "d")), {
+      maxLength: 60,
+    });
     fc.assert(
       fc.property(fc.nat(3), steps, (max, sequence) => {
         const views = new ArchivedViews(max);

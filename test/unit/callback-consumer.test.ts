@@ -5,13 +5,19 @@ import type { EventEnvelope } from "../../src/protocol/events.ts";
 import type { OnEvent } from "../../src/protocol/requests.ts";
 
 const STALL_MS = 1000;
-const envelope = (seq: number): EventEnvelope => ({ eventId: `e${seq}`, sourceId: "session:s", seq, timestampMs: 1, payload: { type: "x" } });
+const envelope = (seq: number): EventEnvelope => ({
+  eventId: `e${seq}`,
+  sourceId: "session:s",
+  seq,
+  timestampMs: 1,
+  payload: { type: "x" },
+});
 
 interface Bench {
   consumer: CallbackConsumer;
   /** What happened, in order: `event n`, `taken`, `detach`, `told <why>`. */
   log: string[];
-  push(from: number, to?: number): void;
+  push: (from: number, to?: number) => void;
 }
 
 function newBench(onEvent: OnEvent): Bench {
@@ -72,7 +78,7 @@ describe("CallbackConsumer", () => {
     expect(log).toEqual(["event 1", "taken", "event 2"]);
     await gate.open();
     expect(log.at(-1)).toBe("taken");
-    consumer.finish(undefined, false);
+    expect(consumer.finish(undefined, false)).toBeUndefined();
   });
 
   test("the caller is answered after the last call has settled", async () => {
@@ -88,7 +94,12 @@ describe("CallbackConsumer", () => {
   });
 
   test.each<[string, OnEvent]>([
-    ["throws", () => { throw new Error("mine"); }],
+    [
+      "throws",
+      () => {
+        throw new Error("mine");
+      },
+    ],
     ["rejects", () => Promise.reject(new Error("mine"))],
   ])("one that %s is detached: told why once, never called again, waited for by nobody", async (_, onEvent) => {
     const { consumer, log, push } = newBench(onEvent);
@@ -113,7 +124,7 @@ describe("CallbackConsumer", () => {
     push(1, 2);
     const through = consumer.finish(undefined, false);
     await gate.fail(new Error("mine"));
-    await through;
+    expect(await through).toBeUndefined();
   });
 
   test("without progress for the stall limit it is detached, and what it does later counts for nothing", async () => {

@@ -77,6 +77,15 @@ describe("line splitter", () => {
     );
   });
 
+  test("L1: a line of many chunks, longer than the first buffer", () => {
+    const text = Array.from({ length: 60_000 }, (_, n) => n).join(" ");
+    const cuts = Array.from({ length: 50 }, (_, n) => n * 7919);
+    expect(split(`${text}\nshort`, 1_000_000, cuts)).toEqual([
+      { number: 1, bytes: text.length, text },
+      { number: 2, bytes: 5, text: "short" },
+    ]);
+  });
+
   test("its lines are those of a plain split", () => {
     fc.assert(
       fc.property(

@@ -10,7 +10,12 @@ const read = frameReader(TABLE);
 const loosePackr = new Packr({ useRecords: false, moreTypes: true });
 
 const values = fc.jsonValue().filter((value) => !JSON.stringify(value).includes("__proto__") && !Object.is(value, -0));
-const frames = fc.array(fc.oneof(values.map((value) => [1, value]), fc.constant([9])));
+const frames = fc.array(
+  fc.oneof(
+    values.map((value) => [1, value]),
+    fc.constant([9]),
+  ),
+);
 
 /** @returns the frame's records, or undefined when it was refused with a FrameError; anything else thrown fails the test */
 function tryRead(frame: Uint8Array): unknown[] | undefined {
@@ -110,7 +115,11 @@ describe("garbage", () => {
     const good = encodeFrame([[1, { a: [1, "x"] }]]);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-        for (const record of tryRead(bytes) ?? []) expect([[1, 2], [9, 1]]).toContainEqual([(record as number[])[0], (record as number[]).length]);
+        for (const record of tryRead(bytes) ?? [])
+          expect([
+            [1, 2],
+            [9, 1],
+          ]).toContainEqual([(record as number[])[0], (record as number[]).length]);
         expect(read(good)).toEqual([[1, { a: [1, "x"] }]]);
         expect(Object.keys(Object.prototype)).toEqual([]);
       }),

@@ -55,7 +55,13 @@ describe("defineAgent", () => {
     const request = { prompt: "p", model: "m" };
     const agent = await builder.buildAgent(request, newContext(RESUMED));
     expect(seen).toEqual([{ request, sessionId: "s1", messages: RESUMED.messages, agentName: "mine" }]);
-    const run = { ticket: 1, signal: new AbortController().signal, isInterrupted: () => false, shouldStopAtBoundary: () => false, emit: () => {} };
+    const run = {
+      ticket: 1,
+      signal: new AbortController().signal,
+      isInterrupted: () => false,
+      shouldStopAtBoundary: () => false,
+      emit: () => {},
+    };
     expect(await agent.runWithEvents("q", run)).toMatchObject({ text: '{"ready":true}' });
   });
 
@@ -66,7 +72,13 @@ describe("defineAgent", () => {
 
   test("sessions of one builder share nothing", async () => {
     const builder = defineAgent({ setup: () => ({ count: 0 }), turn: ({ state }) => String(++(state as { count: number }).count) });
-    const run = { ticket: 1, signal: new AbortController().signal, isInterrupted: () => false, shouldStopAtBoundary: () => false, emit: () => {} };
+    const run = {
+      ticket: 1,
+      signal: new AbortController().signal,
+      isInterrupted: () => false,
+      shouldStopAtBoundary: () => false,
+      emit: () => {},
+    };
     const [one, two] = [await builder.buildAgent({ prompt: "" }, newContext()), await builder.buildAgent({ prompt: "" }, newContext())];
     await one.runWithEvents("q", run);
     expect(await two.runWithEvents("q", run)).toMatchObject({ text: "1" });

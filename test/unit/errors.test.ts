@@ -39,7 +39,12 @@ describe("the tables", () => {
 
 describe("SessionError", () => {
   test.each(CODES)("%s has the disposition of its code", (code) => {
-    expect(new SessionError(code, "text")).toMatchObject({ name: "SessionError", code, message: "text", disposition: ERRORS[code].disposition });
+    expect(new SessionError(code, "text")).toMatchObject({
+      name: "SessionError",
+      code,
+      message: "text",
+      disposition: ERRORS[code].disposition,
+    });
   });
 
   test.each(KINDS)("an AGENT_ERROR of kind %s has the disposition of its kind", (kind) => {
@@ -61,7 +66,7 @@ describe("SessionError", () => {
 
   test("the details of an agent's failure are found on the error and on its agentError", () => {
     const error = agentFailure("budget", "spent", { sessionId: "s", details: { limit: 3 } });
-    expect({ ...error }).toMatchObject({
+    expect(error).toMatchObject({
       code: "AGENT_ERROR",
       sessionId: "s",
       details: { limit: 3 },
@@ -95,11 +100,15 @@ describe("the wire form", () => {
     const wire = toWire(error);
     expect(structuredClone(wire)).toEqual(wire);
     const back = fromWire(structuredClone(wire), "here");
-    expect({ ...back, message: back.message }).toEqual({ ...error, message: error.message, sessionId: "here" });
+    expect(toWire(back)).toEqual(wire);
+    expect([back.name, back.disposition, back.sessionId]).toEqual(["SessionError", error.disposition, "here"]);
   });
 
   test("the session and the cause stay behind", () => {
-    expect(toWire(new SessionError("SESSION_BUSY", "m", { sessionId: "s", cause: new Error("c") }))).toEqual({ code: "SESSION_BUSY", message: "m" });
+    expect(toWire(new SessionError("SESSION_BUSY", "m", { sessionId: "s", cause: new Error("c") }))).toEqual({
+      code: "SESSION_BUSY",
+      message: "m",
+    });
   });
 });
 
@@ -108,10 +117,16 @@ describe("hasErrorCode", () => {
     expect(CODES.every((code) => hasErrorCode({ code, message: "" }))).toBe(true);
   });
 
-  test.each([[null], [undefined], ["SESSION_BUSY"], [{}], [{ code: "ENOENT" }], [{ code: 1 }], [{ code: "constructor" }], [{ code: "__proto__" }]])(
-    "%j is not",
-    (value) => {
-      expect(hasErrorCode(value)).toBe(false);
-    },
-  );
+  test.each([
+    [null],
+    [undefined],
+    ["SESSION_BUSY"],
+    [{}],
+    [{ code: "ENOENT" }],
+    [{ code: 1 }],
+    [{ code: "constructor" }],
+    [{ code: "__proto__" }],
+  ])("%j is not", (value) => {
+    expect(hasErrorCode(value)).toBe(false);
+  });
 });

@@ -60,7 +60,11 @@ describe("EventRing", () => {
       ring.push(envelope(round * 2 + 1));
       return ring.shift() as EventEnvelope;
     });
-    expect(markers[0]).toMatchObject({ sourceId: SOURCE, seq: 0, payload: { type: "stream_truncated", reason: { kind: "stream_lagged", dropped: 1 } } });
+    expect(markers[0]).toMatchObject({
+      sourceId: SOURCE,
+      seq: 0,
+      payload: { type: "stream_truncated", reason: { kind: "stream_lagged", dropped: 1 } },
+    });
     expect(new Set(markers.map(({ eventId }) => eventId)).size).toBe(2);
   });
 

@@ -67,7 +67,10 @@ describe("known events", () => {
   });
 
   test("members that the type does not name are kept", () => {
-    expect(parseEvent({ type: "text_delta", delta: "d", index: 3 })).toEqual({ ok: true, event: { type: "text_delta", delta: "d", index: 3 } });
+    expect(parseEvent({ type: "text_delta", delta: "d", index: 3 })).toEqual({
+      ok: true,
+      event: { type: "text_delta", delta: "d", index: 3 },
+    });
   });
 
   test("counts are not negative", () => {
@@ -170,14 +173,22 @@ describe("compareEnvelopes", () => {
   });
 
   test("time, then source, then number, then id", () => {
-    const ordered = [envelope(1, "b", 9, "z"), envelope(2, "a", 9, "z"), envelope(2, "b", 1, "z"), envelope(2, "b", 2, "a"), envelope(2, "b", 2, "b")];
+    const ordered = [
+      envelope(1, "b", 9, "z"),
+      envelope(2, "a", 9, "z"),
+      envelope(2, "b", 1, "z"),
+      envelope(2, "b", 2, "a"),
+      envelope(2, "b", 2, "b"),
+    ];
     for (const shuffled of [[...ordered].reverse(), [ordered[2], ordered[4], ordered[0], ordered[3], ordered[1]] as EventEnvelope[]]) {
       expect(shuffled.sort(compareEnvelopes)).toEqual(ordered);
     }
   });
 
   test("it is a total order", () => {
-    const envelopes = fc.tuple(fc.nat(2), fc.constantFrom("a", "b"), fc.nat(2), fc.constantFrom("a", "b")).map((parts) => envelope(...parts));
+    const envelopes = fc
+      .tuple(fc.nat(2), fc.constantFrom("a", "b"), fc.nat(2), fc.constantFrom("a", "b"))
+      .map((parts) => envelope(...parts));
     fc.assert(
       fc.property(envelopes, envelopes, envelopes, (a, b, c) => {
         expect(Math.sign(compareEnvelopes(a, b)) + Math.sign(compareEnvelopes(b, a))).toBe(0);

@@ -54,7 +54,12 @@ describe("machines: lane", () => {
     await until(() => entered === 1);
     await threads[0]?.closePort();
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(service.inspect()).toMatchObject({ turns: { running: 1 }, sessions: { live: 1 }, slots: { allocated: 1 }, lanes: [{ state: "ready" }] });
+    expect(service.inspect()).toMatchObject({
+      turns: { running: 1 },
+      sessions: { live: 1 },
+      slots: { allocated: 1 },
+      lanes: [{ state: "ready" }],
+    });
     await threads[0]?.crash();
     expect(await outcome).toBe("lane_lost");
     expect(service.inspect()).toMatchObject({ turns: { running: 0 }, sessions: { live: 0 }, slots: { allocated: 0 }, lanesLost: 1 });
@@ -114,7 +119,9 @@ describe("lane-pool", () => {
 describe("session-host", () => {
   test("G2: when a lane ends, what it owed is settled, turns, builds, queries and streams, and it is replaced", async () => {
     let isSlow = false;
-    const service = await newHost({ buildAgent: (request, context) => (isSlow ? new Promise(() => {}) : forever.buildAgent(request, context)) });
+    const service = await newHost({
+      buildAgent: (request, context) => (isSlow ? new Promise(() => {}) : forever.buildAgent(request, context)),
+    });
     const id = await deferred(service);
     const stream = service.subscribeSessionEvents(id);
     entered = 0;

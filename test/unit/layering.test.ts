@@ -33,11 +33,16 @@ const imports: Import[] = [...source].flatMap(([file, text]) =>
 
 /** Path of an imported file under src, or undefined for a package. */
 const resolved = ({ file, target }: Import): string | undefined =>
-  target.startsWith(".") ? relative(ROOT, join(ROOT, dirname(file), target)).split(sep).join("/") : undefined;
+  target.startsWith(".")
+    ? relative(ROOT, join(ROOT, dirname(file), target))
+        .split(sep)
+        .join("/")
+    : undefined;
 const layerOf = (path: string): string => (path.includes("/") ? (path.split("/")[0] as string) : "");
 const show = (entry: Import): string => `${entry.file} -> ${resolved(entry) ?? entry.target}`;
 
-const between = (from: string, to: string): Import[] => imports.filter((entry) => layerOf(entry.file) === from && layerOf(resolved(entry) ?? "") === to);
+const between = (from: string, to: string): Import[] =>
+  imports.filter((entry) => layerOf(entry.file) === from && layerOf(resolved(entry) ?? "") === to);
 const naming = (word: RegExp): string[] => [...source].filter(([, text]) => word.test(withoutComments(text))).map(([file]) => file);
 const withoutComments = (text: string): string => text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/.*$/gm, "");
 const importersOf = (name: string): string[] => [
@@ -47,7 +52,9 @@ const importersOf = (name: string): string[] => [
 describe("layers", () => {
   test("the sources are found, and their imports are read", () => {
     expect(files).toEqual(expect.arrayContaining(["index.ts", "core/machines.ts", "host/session-host.ts"]));
-    const found = imports.filter(({ file }) => file === "host/lane-thread.ts").map(({ target, isTypeOnly }) => `${isTypeOnly ? "type " : ""}${target}`);
+    const found = imports
+      .filter(({ file }) => file === "host/lane-thread.ts")
+      .map(({ target, isTypeOnly }) => `${isTypeOnly ? "type " : ""}${target}`);
     expect(found).toEqual(expect.arrayContaining(["piscina", "type ../lane/run-lane.ts"]));
   });
 
@@ -82,7 +89,11 @@ describe("layers", () => {
   });
 
   test("the host takes types from the lane, nothing that runs", () => {
-    expect(between("host", "lane").filter(({ isTypeOnly }) => !isTypeOnly).map(show)).toEqual([]);
+    expect(
+      between("host", "lane")
+        .filter(({ isTypeOnly }) => !isTypeOnly)
+        .map(show),
+    ).toEqual([]);
   });
 
   test("what an agent's author imports does not load the host", () => {
@@ -103,8 +114,12 @@ describe("who alone may name what", () => {
   });
 
   test("the words of a slot are spelled in core only", () => {
-    const users = imports.filter((entry) => resolved(entry) === "core/slot-layout.ts" && layerOf(entry.file) !== "core").map(({ file }) => file);
-    const spelled = users.filter((file) => /\b(LOCK|VERDICT|BOUNDARY_CANCEL|GENERATION|SUBSCRIBERS|VERSION|SUMMARY_WORDS)\b/.test(withoutComments(source.get(file) ?? "")));
+    const users = imports
+      .filter((entry) => resolved(entry) === "core/slot-layout.ts" && layerOf(entry.file) !== "core")
+      .map(({ file }) => file);
+    const spelled = users.filter((file) =>
+      /\b(LOCK|VERDICT|BOUNDARY_CANCEL|GENERATION|SUBSCRIBERS|VERSION|SUMMARY_WORDS)\b/.test(withoutComments(source.get(file) ?? "")),
+    );
     expect(spelled).toEqual([]);
   });
 
@@ -119,6 +134,8 @@ describe("who alone may name what", () => {
   test("core has no clock, no timers and no input or output of its own", () => {
     const core = imports.filter((entry) => layerOf(entry.file) === "core" && resolved(entry) === undefined);
     expect(core.map(show)).toEqual([]);
-    expect(naming(/\b(Date\.now|performance\.now|setTimeout|setInterval|setImmediate|process)\b/).filter((file) => layerOf(file) === "core")).toEqual([]);
+    expect(
+      naming(/\b(Date\.now|performance\.now|setTimeout|setInterval|setImmediate|process)\b/).filter((file) => layerOf(file) === "core"),
+    ).toEqual([]);
   });
 });

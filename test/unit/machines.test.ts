@@ -31,7 +31,14 @@ const EXPECTED: Record<string, string[]> = {
     "leaving forgotten gone",
     "leaving laneLost gone",
   ],
-  lane: ["starting loaded ready", "starting stop stopping", "starting ended lost", "ready stop stopping", "ready ended lost", "stopping ended stopped"],
+  lane: [
+    "starting loaded ready",
+    "starting stop stopping",
+    "starting ended lost",
+    "ready stop stopping",
+    "ready ended lost",
+    "stopping ended stopped",
+  ],
 };
 
 describe.each(TABLES)("the %s machine", (name, table) => {
@@ -39,7 +46,9 @@ describe.each(TABLES)("the %s machine", (name, table) => {
   const pairs = Object.keys(table).flatMap((state) => eventsOf(table).map((event) => [state, event] as const));
 
   test("has no states, events or transitions beyond those checked here", () => {
-    const transitions = Object.entries(table).flatMap(([state, row]) => Object.entries(row).map(([event, next]) => `${state} ${event} ${next}`));
+    const transitions = Object.entries(table).flatMap(([state, row]) =>
+      Object.entries(row).map(([event, next]) => `${state} ${event} ${next}`),
+    );
     expect(transitions.sort()).toEqual([...expected].sort());
   });
 
@@ -60,7 +69,7 @@ describe.each(TABLES)("the %s machine", (name, table) => {
 
   test("from every state an end can be reached", () => {
     const ends = new Set(terminalsOf(table));
-    for (let grew = true; grew; ) {
+    for (let grew = true; grew;) {
       grew = false;
       for (const [state, row] of Object.entries(table)) {
         if (!ends.has(state) && Object.values(row).some((next) => ends.has(next))) grew = Boolean(ends.add(state));

@@ -17,14 +17,16 @@ function refusalOf(act: () => unknown): SessionError {
   }
   throw new Error("the input was accepted");
 }
-const fieldOf = (schema: z.ZodType, value: unknown, what = "request"): unknown => refusalOf(() => parseInput(schema, value, what)).details?.["field"];
+const fieldOf = (schema: z.ZodType, value: unknown, what = "request"): unknown =>
+  refusalOf(() => parseInput(schema, value, what)).details?.["field"];
 
 describe("parseInput", () => {
   test("the message and the details name the first wrong field, the issues all of them", () => {
     const error = refusalOf(() => parseInput(requests.CreateSessionRequestSchema, { prompt: 1, labels: { a: 2 } }, "request"));
     expect(error.message).toMatch(/^invalid request\.prompt: /);
     expect(error).toMatchObject({ disposition: "bug", details: { field: "request.prompt" } });
-    expect((error.details?.["issues"] as { field: string }[]).map(({ field }) => field)).toEqual(["request.prompt", "request.labels.a"]);
+    const { issues } = error.details as { issues: { field: string }[] };
+    expect(issues.map(({ field }) => field)).toEqual(["request.prompt", "request.labels.a"]);
   });
 
   test("a value that is no object at all is named by the argument", () => {

@@ -13,7 +13,11 @@ describe("resolveAgents", () => {
 
   test("several keep their names, also odd ones", () => {
     const agents = JSON.parse('{"a":"node:a","__proto__":"node:b","constructor":"node:c"}') as Record<string, string>;
-    expect(Object.entries(resolveAgents(agents))).toEqual([["a", "node:a"], ["__proto__", "node:b"], ["constructor", "node:c"]]);
+    expect(Object.entries(resolveAgents(agents))).toEqual([
+      ["a", "node:a"],
+      ["__proto__", "node:b"],
+      ["constructor", "node:c"],
+    ]);
   });
 
   test.each(["file:///agents/a.js", "data:text/javascript,export default 1", "node:fs"])("%s is a specifier already", (specifier) => {

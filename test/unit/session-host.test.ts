@@ -11,7 +11,10 @@ import { agent, threads } from "./support/in-thread-lanes.ts";
 vi.mock("../../src/host/lane-thread.ts", async () => ({ startLaneThread: (await import("./support/in-thread-lanes.ts")).startFakeThread }));
 
 const open: EphemeralSessionService[] = [];
-async function newHost(from: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction, options?: Partial<SessionServiceOptions>): Promise<EphemeralSessionService> {
+async function newHost(
+  from: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction,
+  options?: Partial<SessionServiceOptions>,
+): Promise<EphemeralSessionService> {
   agent.builder = "buildAgent" in from ? from : defineAgent(from);
   threads.length = 0;
   const service = await EphemeralSessionService.open({ agent: "in-thread", lanes: { count: 1 }, ...options });
@@ -20,7 +23,8 @@ async function newHost(from: SessionAgentBuilder | SimpleAgentDefinition | TurnF
 }
 afterEach(() => Promise.all(open.splice(0).map((service) => service.shutdown({ deadlineMs: 0 }))));
 
-const deferred = async (service: EphemeralSessionService): Promise<string> => (await service.createSession({ prompt: "", initialTurn: "defer" })).sessionId;
+const deferred = async (service: EphemeralSessionService): Promise<string> =>
+  (await service.createSession({ prompt: "", initialTurn: "defer" })).sessionId;
 /** Turns that run until they are let go, or interrupted. */
 function newGate(): { turn: TurnFunction; release: (text?: string) => void; running: () => number } {
   const waiting: ((text: string) => void)[] = [];
@@ -37,7 +41,7 @@ const until = async (condition: () => boolean): Promise<void> => {
 const outcomeOf = (promise: Promise<{ text: string }>): Promise<string> =>
   promise.then(
     ({ text }) => text,
-    (error: { code?: string; agentError?: { kind: string } }) => error.agentError?.kind ?? error.code ?? String(error),
+    (error: { code?: string; agentError?: { kind: string } }) => error.agentError?.kind ?? error.code ?? "an error of no kind",
   );
 
 describe("turn-table", () => {
@@ -182,7 +186,10 @@ describe("machines: session", () => {
     const created = deferred(service);
     expect([await service.list(), service.inspect().sessions]).toMatchObject([[], { live: 0, building: 1 }]);
     const id = await created;
-    expect([(await service.list()).map(({ sessionId }) => sessionId), service.inspect().sessions]).toMatchObject([[id], { live: 1, building: 0 }]);
+    expect([(await service.list()).map(({ sessionId }) => sessionId), service.inspect().sessions]).toMatchObject([
+      [id],
+      { live: 1, building: 0 },
+    ]);
     await service.archive(id);
     expect(await service.list()).toEqual([]);
     expect((await service.read(id)).state).toMatchObject({ sessionId: id, isActive: false });

@@ -22,10 +22,12 @@ afterEach(() => Promise.all(lanes.splice(0).map((lane) => lane.close())));
 /** A simple agent with some members replaced. */
 function altered(turn: TurnFunction, changes: (agent: SessionAgent) => Partial<SessionAgent>): SessionAgentBuilder {
   const builder = defineAgent(turn);
-  return { buildAgent: async (request, context) => {
-    const agent = await builder.buildAgent(request, context);
-    return Object.assign(agent, changes(agent));
-  } };
+  return {
+    buildAgent: async (request, context) => {
+      const agent = await builder.buildAgent(request, context);
+      return Object.assign(agent, changes(agent));
+    },
+  };
 }
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const stateOf = ({ table }: OneLane, slot: number): number => Atomics.load(table.words(slot), table.base(slot) + STATE);
@@ -83,18 +85,35 @@ describe("session-actor", () => {
   });
 
   test.each<[string, string, TurnFunction]>([
-    ["throws", "internal_error", () => { throw new Error("boom"); }],
+    [
+      "throws",
+      "internal_error",
+      () => {
+        throw new Error("boom");
+      },
+    ],
     ["rejects with a kind of its own", "budget", () => Promise.reject(new AgentError("budget", "spent"))],
     ["gives rubbish", "invalid_result", () => 42 as never],
-    ["emits rubbish", "invalid_event", ({ emit }) => { void emit({ type: "" }); return ""; }],
-    ["emits rubbish and swallows the exception", "invalid_event", ({ emit }) => {
-      try {
-        void emit({ type: "text_delta" });
-      } catch {
-        // an agent that knows better
-      }
-      return "fine";
-    }],
+    [
+      "emits rubbish",
+      "invalid_event",
+      ({ emit }) => {
+        void emit({ type: "" });
+        return "";
+      },
+    ],
+    [
+      "emits rubbish and swallows the exception",
+      "invalid_event",
+      ({ emit }) => {
+        try {
+          void emit({ type: "text_delta" });
+        } catch {
+          // an agent that knows better
+        }
+        return "fine";
+      },
+    ],
   ])("A3: an agent that %s fails its own turn, and the next one runs", async (_, kind, turn) => {
     let isGood = false;
     const lane = newLane((context) => (isGood ? "good" : turn(context)));
@@ -127,6 +146,10 @@ describe("session-actor", () => {
     isBroken = false;
     lane.send([COMMANDS.EXPORT.op, slot, 1, 2]);
     await lane.until(() => lane.reports.some(([op]) => op === REPORTS.REPLY.op));
+    expect(lane.reports.slice(-2)).toMatchObject([
+      [REPORTS.REPLY_ERROR.op, 1, { code: "AGENT_ERROR" }],
+      [REPORTS.REPLY.op, 2, { id: "s0" }],
+    ]);
   });
 });
 

@@ -32,7 +32,10 @@ describe("lastAssistantText", () => {
   const assistant = (content: string): Message => ({ role: "assistant", content });
   const blocks = (...texts: string[]): Message => ({
     role: "block_assistant",
-    blocks: [{ blockType: "reasoning", data: { text: "hidden" } }, ...texts.map((text) => ({ blockType: "text" as const, data: { text } }))],
+    blocks: [
+      { blockType: "reasoning", data: { text: "hidden" } },
+      ...texts.map((text) => ({ blockType: "text" as const, data: { text } })),
+    ],
   });
   const user: Message = { role: "user", content: "u" };
 

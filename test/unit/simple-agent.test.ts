@@ -28,12 +28,16 @@ function newBench(definition: SimpleAgentDefinition | TurnFunction, request: Rec
     shouldStopAtBoundary: (): boolean => false,
     emit: (event: AgentEvent): void => void emitted.push(event),
   };
-  const agent = new SimpleAgent(typeof definition === "function" ? { turn: definition } : definition, { prompt: "", ...request } as CreateSessionRequest, {
-    sessionId: "s1",
-    agentName: "mine",
-    emit: () => {},
-    systemContext: context,
-  });
+  const agent = new SimpleAgent(
+    typeof definition === "function" ? { turn: definition } : definition,
+    { prompt: "", ...request } as CreateSessionRequest,
+    {
+      sessionId: "s1",
+      agentName: "mine",
+      emit: () => {},
+      systemContext: context,
+    },
+  );
   return { agent, context, emitted, taken, run, turn: async (prompt = "q") => agent.runWithEvents(prompt, run) };
 }
 /** Everything the agent shows of its session, without the times. */
@@ -74,7 +78,19 @@ describe("a turn", () => {
     const bench = newBench(
       {
         tools: ["read", "run"],
-        turn: ({ sessionId, prompt, turn, messages, labels, visibleTools, skillReferences, hostMode, signal, state, ...methods }: TurnContext) => {
+        turn: ({
+          sessionId,
+          prompt,
+          turn,
+          messages,
+          labels,
+          visibleTools,
+          skillReferences,
+          hostMode,
+          signal,
+          state,
+          ...methods
+        }: TurnContext) => {
           expect({ sessionId, prompt, turn, labels, visibleTools, skillReferences, hostMode, state }).toEqual({
             sessionId: "s1",
             prompt: "q",
@@ -97,14 +113,17 @@ describe("a turn", () => {
   });
 
   test("methods taken apart work as well", async () => {
-    const bench = newBench(async ({ emit, append, addUsage, isInterrupted, throwIfInterrupted, shouldStopAtBoundary, takeSystemPrompt, checkpoint }) => {
-      await emit({ type: "x" });
-      append({ role: "tool_results", results: [{ toolUseId: "1", content: "ok" }] });
-      addUsage({ inputTokens: 1 });
-      throwIfInterrupted();
-      await checkpoint();
-      return `${isInterrupted()} ${shouldStopAtBoundary()} ${takeSystemPrompt()}`;
-    }, { systemPrompt: "be brief" });
+    const bench = newBench(
+      async ({ emit, append, addUsage, isInterrupted, throwIfInterrupted, shouldStopAtBoundary, takeSystemPrompt, checkpoint }) => {
+        await emit({ type: "x" });
+        append({ role: "tool_results", results: [{ toolUseId: "1", content: "ok" }] });
+        addUsage({ inputTokens: 1 });
+        throwIfInterrupted();
+        await checkpoint();
+        return `${isInterrupted()} ${shouldStopAtBoundary()} ${takeSystemPrompt()}`;
+      },
+      { systemPrompt: "be brief" },
+    );
     expect(await bench.turn()).toMatchObject({ text: "false false be brief", usage: { inputTokens: 1, outputTokens: 0 } });
     expect(bench.emitted).toEqual([{ type: "x" }]);
     expect(bench.agent.snapshot().messageCount).toBe(4);
@@ -121,10 +140,13 @@ describe("a turn", () => {
 
   test("takeSystemPrompt takes the staged context, once", async () => {
     const prompts: string[] = [];
-    const bench = newBench(({ takeSystemPrompt }) => {
-      prompts.push(takeSystemPrompt(), takeSystemPrompt());
-      return "";
-    }, { systemPrompt: "p" });
+    const bench = newBench(
+      ({ takeSystemPrompt }) => {
+        prompts.push(takeSystemPrompt(), takeSystemPrompt());
+        return "";
+      },
+      { systemPrompt: "p" },
+    );
     bench.context.feed({ text: "c" });
     await bench.turn();
     expect(prompts).toEqual(["p\n\n---\n\n[Runtime System Context]\n\nc", "p"]);
@@ -139,10 +161,27 @@ describe("a turn", () => {
 
 describe("a turn that fails", () => {
   const failures: [string, TurnFunction][] = [
-    ["throws", () => { throw new Error("boom"); }],
+    [
+      "throws",
+      () => {
+        throw new Error("boom");
+      },
+    ],
     ["rejects", () => Promise.reject(new Error("boom"))],
-    ["throws after appending", ({ append }) => { append({ role: "user", content: "x" }); throw new Error("boom"); }],
-    ["rejects later", async () => { await later(0); throw new Error("boom"); }],
+    [
+      "throws after appending",
+      ({ append }) => {
+        append({ role: "user", content: "x" });
+        throw new Error("boom");
+      },
+    ],
+    [
+      "rejects later",
+      async () => {
+        await later(0);
+        throw new Error("boom");
+      },
+    ],
   ];
   const rubbish: [string, unknown][] = [
     ["nothing", undefined],
@@ -171,7 +210,10 @@ describe("a turn that fails", () => {
     ]);
   });
 
-  describe.each([["at once", false], ["later", true]])("with rubbish given %s", (_, isLater) => {
+  describe.each([
+    ["at once", false],
+    ["later", true],
+  ])("with rubbish given %s", (_, isLater) => {
     test.each(rubbish)("(%s) is an invalid result, and is rolled back", async (__, output) => {
       let isGood = false;
       const bench = newBench(() => (isGood ? "good" : isLater ? later(output as TurnOutput) : (output as TurnOutput)));
@@ -233,7 +275,9 @@ describe("tools, skills, context", () => {
     const bench = newBench({ tools: ["read", "run"], turn: ({ visibleTools }) => (seen.push(visibleTools), "") });
     bench.agent.setFlowToolOverlay({ blockedTools: ["run"] });
     await bench.turn();
-    expect(() => bench.agent.setFlowToolOverlay({ allowedTools: ["fly"] })).toThrow(expect.objectContaining({ kind: "tool_overlay" }) as Error);
+    expect(() => bench.agent.setFlowToolOverlay({ allowedTools: ["fly"] })).toThrow(
+      expect.objectContaining({ kind: "tool_overlay" }) as Error,
+    );
     await bench.turn();
     bench.agent.setFlowToolOverlay(undefined);
     await bench.turn();

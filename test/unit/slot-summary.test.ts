@@ -70,7 +70,12 @@ describe("summary", () => {
     writeSummary(table, 1, { updatedAt: 2 ** 50, messageCount: 9, usage: { inputTokens: 9, outputTokens: 9, cacheReadTokens: 9 } });
     for (const slot of [0, 2]) {
       const base = table.base(slot);
-      expect(table.words(slot).subarray(base, base + 32).every((word) => word === 0)).toBe(true);
+      expect(
+        table
+          .words(slot)
+          .subarray(base, base + 32)
+          .every((word) => word === 0),
+      ).toBe(true);
     }
   });
 });

@@ -14,7 +14,15 @@ const wordsOf = (table: SlotTable, slot: number): Int32Array => table.words(slot
 
 describe("layout", () => {
   test("no two words of a slot share a place, and all fit the slot", () => {
-    const single = [layout.LOCK, layout.VERDICT, layout.BOUNDARY_CANCEL, layout.STATE, layout.GENERATION, layout.SUBSCRIBERS, layout.VERSION];
+    const single = [
+      layout.LOCK,
+      layout.VERDICT,
+      layout.BOUNDARY_CANCEL,
+      layout.STATE,
+      layout.GENERATION,
+      layout.SUBSCRIBERS,
+      layout.VERSION,
+    ];
     const summary = Array.from({ length: 2 * layout.SUMMARY_INTS }, (_, at) => layout.SUMMARY + at);
     const all = [...single, ...summary];
     expect(new Set(all).size).toBe(all.length);

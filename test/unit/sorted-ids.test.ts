@@ -9,7 +9,9 @@ interface Item {
 }
 const ids = fc.integer({ min: 0, max: 300 }).map((n) => `id-${String(n).padStart(3, "0")}`);
 type Step = { kind: "add" | "remove" | "page"; id: string } | { kind: "clear" };
-const stepKinds = fc.constantFrom("add", "add", "add", "add", "remove", "remove", "remove", "page" as const) as fc.Arbitrary<"add" | "remove" | "page">;
+const stepKinds = fc.constantFrom("add", "add", "add", "add", "remove", "remove", "remove", "page" as const) as fc.Arbitrary<
+  "add" | "remove" | "page"
+>;
 
 describe("SortedIds", () => {
   test("it behaves as a sorted array, with removals, re-adds and pages from any id on", () => {

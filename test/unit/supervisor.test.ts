@@ -5,29 +5,56 @@ import { SlotTable } from "../../src/core/slot-table.ts";
 import { ticketWord } from "../../src/core/tickets.ts";
 import { tryLock, unlock } from "../../src/core/turn-lock.ts";
 import { Supervisor } from "../../src/host/supervisor.ts";
+import { SessionServiceOptionsSchema } from "../../src/protocol/options.ts";
 
 const GRACE_MS = 1000;
+const STALL_MS = 2000;
 const WORD = ticketWord(1);
 
 type Watched = Parameters<Supervisor["watch"]>[0];
+type Lanes = ConstructorParameters<typeof Supervisor>[2];
 
-function newBench(): { words: LaneWords; table: SlotTable; kills: () => number; settle: () => void; watch: () => void; lose: () => void } {
+/** A lane with one turn that holds its lock, and what became of it. */
+interface Bench {
+  words: LaneWords;
+  table: SlotTable;
+  lane: { state: string; hasEnded: boolean };
+  kills: () => number;
+  warnings: () => string[];
+  settle: () => void;
+  watch: () => void;
+}
+const open: Supervisor[] = [];
+
+function newBench(laneStallPolicy: "report" | "kill" = "report"): Bench {
   const table = new SlotTable();
   table.addSegment();
   tryLock(table, 0, WORD);
   const words = new LaneWords();
-  const kill = vi.fn();
-  const lane = { number: 0, words, hasEnded: false, thread: { kill } };
+  words.beat(Date.now());
+  const kill = vi.fn<() => void>();
+  const warn = vi.fn<(fields: object, message: string) => void>();
+  const lane = { number: 0, words, state: "ready", hasEnded: false, thread: { kill } };
   const cleanups: (() => void)[] = [];
   const turn = { ticket: 1, word: WORD, entry: { id: "s", slot: 0, lane }, onSettled: (cleanup: () => void) => cleanups.push(cleanup) };
-  const supervisor = new Supervisor(table, GRACE_MS, undefined);
+  const logger = { info: () => {}, warn, error: () => {} };
+  const options = SessionServiceOptionsSchema.parse({
+    agent: "x",
+    interruptGraceMs: GRACE_MS,
+    laneStallMs: STALL_MS,
+    laneStallPolicy,
+    logger,
+  });
+  const supervisor = new Supervisor(table, options, [lane] as unknown as Lanes);
+  open.push(supervisor);
   return {
     words,
     table,
+    lane,
     kills: () => kill.mock.calls.length,
+    warnings: () => warn.mock.calls.map((call) => call[1]),
     settle: () => cleanups.forEach((cleanup) => cleanup()),
     watch: () => supervisor.watch(turn as unknown as Watched),
-    lose: () => (lane.hasEnded = true),
   };
 }
 /** Let time pass, with a heartbeat each 100 ms. */
@@ -38,13 +65,17 @@ function liveFor(words: LaneWords, ms: number): void {
   }
 }
 
-beforeEach(() => void vi.useFakeTimers({ now: 1_700_000_000_000, toFake: ["setTimeout", "clearTimeout", "Date"] }));
-afterEach(() => vi.useRealTimers());
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_700_000_000_000, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+});
+afterEach(() => {
+  for (const supervisor of open.splice(0)) supervisor.close();
+  vi.useRealTimers();
+});
 
-describe("supervisor", () => {
+describe("supervisor: an interrupted turn", () => {
   test("V1: a lane whose heart stands still since the interrupt is killed after the grace, once", () => {
     const bench = newBench();
-    bench.words.beat(Date.now());
     bench.watch();
     vi.advanceTimersByTime(GRACE_MS);
     expect(bench.kills()).toBe(0);
@@ -56,37 +87,29 @@ describe("supervisor", () => {
 
   test("V1: a lane whose heart beats is not killed, however long the turn takes", () => {
     const bench = newBench();
-    bench.words.beat(Date.now());
     bench.watch();
     liveFor(bench.words, 60_000);
     expect(bench.kills()).toBe(0);
   });
 
-  test("V1: a lane is not killed for a turn that does not hold its lock any more", () => {
-    const bench = newBench();
-    bench.words.beat(Date.now());
-    bench.watch();
-    unlock(bench.table, 0, WORD);
-    vi.advanceTimersByTime(60_000);
-    expect(bench.kills()).toBe(0);
-  });
-
-  test("V1: nor for one that has settled, nor when it has ended by itself", () => {
-    for (const end of ["settle", "lose"] as const) {
+  test("V1: a lane is not killed for a turn that does not hold its lock any more, has settled, or whose lane has ended", () => {
+    const ends: ((bench: Bench) => unknown)[] = [
+      ({ table }) => unlock(table, 0, WORD),
+      ({ settle }) => settle(),
+      ({ lane }) => (lane.hasEnded = true),
+    ];
+    for (const end of ends) {
       const bench = newBench();
-      bench.words.beat(Date.now());
       bench.watch();
-      bench[end]();
+      end(bench);
       vi.advanceTimersByTime(60_000);
       expect(bench.kills()).toBe(0);
     }
   });
 
-  test("V1: a stall of main's own is not taken for one of the lane: one stale look is not enough", () => {
+  test("V3: one stale look is not enough: the lane's next beat shows that it was main that stalled", () => {
     const bench = newBench();
-    bench.words.beat(Date.now());
     bench.watch();
-    // Main's timer comes late, and between its first look and its second the lane's next beat is seen.
     vi.setSystemTime(Date.now() + 30_000);
     vi.advanceTimersByTime(GRACE_MS + 50);
     bench.words.beat(Date.now());
@@ -94,9 +117,8 @@ describe("supervisor", () => {
     expect(bench.kills()).toBe(0);
   });
 
-  test("V1: a clock that steps back is not a stall", () => {
+  test("V3: a clock that steps back is not a stall", () => {
     const bench = newBench();
-    bench.words.beat(Date.now());
     bench.watch();
     liveFor(bench.words, GRACE_MS);
     // The lane has beaten a moment ago; its next beat comes behind both of main's looks.
@@ -104,12 +126,59 @@ describe("supervisor", () => {
     vi.advanceTimersByTime(150);
     expect(bench.kills()).toBe(0);
   });
+});
 
-  test("no timer is left when the turn has settled", () => {
-    const bench = newBench();
-    bench.watch();
-    vi.advanceTimersByTime(GRACE_MS + 60);
-    bench.settle();
-    expect(vi.getTimerCount()).toBe(0);
+describe("supervisor: a lane that stands still and nobody interrupts", () => {
+  test("V2: it is reported, once, and lives", () => {
+    const bench = newBench("report");
+    vi.advanceTimersByTime(10 * STALL_MS);
+    expect([bench.kills(), bench.warnings().length]).toEqual([0, 1]);
   });
+
+  test("V2: one that recovered and stalls again is reported again", () => {
+    const bench = newBench("report");
+    vi.advanceTimersByTime(2 * STALL_MS);
+    liveFor(bench.words, STALL_MS);
+    expect(bench.warnings()).toHaveLength(1);
+    vi.advanceTimersByTime(2 * STALL_MS);
+    expect(bench.warnings()).toHaveLength(2);
+  });
+
+  test("V2: it is killed where the operator asked for it", () => {
+    const bench = newBench("kill");
+    vi.advanceTimersByTime(STALL_MS - 300);
+    expect(bench.kills()).toBe(0);
+    vi.advanceTimersByTime(1300);
+    expect(bench.kills()).toBeGreaterThan(0);
+  });
+
+  test("V2: a lane that beats, that has not begun, or that is on its way out is left alone", () => {
+    const beating = newBench("kill");
+    liveFor(beating.words, 10 * STALL_MS);
+    expect(beating.kills()).toBe(0);
+    for (const state of ["starting", "stopping", "lost", "stopped"]) {
+      const bench = newBench("kill");
+      bench.lane.state = state;
+      vi.advanceTimersByTime(10 * STALL_MS);
+      expect([bench.kills(), bench.warnings()]).toEqual([0, []]);
+    }
+  });
+
+  test("V3: a look that comes late sees every lane stale, and does nothing about those that beat at once", () => {
+    const bench = newBench("kill");
+    vi.setSystemTime(Date.now() + 60_000);
+    vi.advanceTimersByTime(250);
+    bench.words.beat(Date.now());
+    liveFor(bench.words, 10_000);
+    expect([bench.kills(), bench.warnings()]).toEqual([0, []]);
+  });
+});
+
+test("no timer is left when the turn has settled and the host is closed", () => {
+  const bench = newBench();
+  bench.watch();
+  vi.advanceTimersByTime(GRACE_MS + 60);
+  bench.settle();
+  open.splice(0).forEach((supervisor) => supervisor.close());
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -3,12 +3,12 @@ import { describe, expect, test } from "vitest";
 
 import { TicketSource, ticketWord } from "../../src/core/tickets.ts";
 
-const YEAR_2255_MS = Date.UTC(2255, 0, 1);
+const YEAR_2109_MS = Date.UTC(2109, 0);
 
 describe("tickets", () => {
   test("tickets grow by one and stay safe integers", () => {
     fc.assert(
-      fc.property(fc.nat(YEAR_2255_MS), (nowMs) => {
+      fc.property(fc.nat(YEAR_2109_MS), (nowMs) => {
         const source = new TicketSource(nowMs);
         const first = source.next();
         expect(Number.isSafeInteger(first)).toBe(true);
@@ -19,10 +19,10 @@ describe("tickets", () => {
 
   test("a source made later does not repeat the tickets of one that spent 1,000 a millisecond", () => {
     fc.assert(
-      fc.property(fc.nat(YEAR_2255_MS), fc.integer({ min: 1, max: 20 }), (startMs, livedMs) => {
+      fc.property(fc.nat(YEAR_2109_MS), fc.integer({ min: 1, max: 20 }), (startMs, livedMs) => {
         const first = new TicketSource(startMs);
         let last = 0;
-        for (let spent = 0; spent < livedMs * 1000; spent++) last = first.next();
+        for (let spent = 0; spent < livedMs * 2048; spent++) last = first.next();
         expect(new TicketSource(startMs + livedMs).next()).toBeGreaterThan(last);
       }),
       { numRuns: 20 },

@@ -10,7 +10,9 @@ describe("applyOverlay", () => {
   test("a tool is visible when no allow-list is there or it names the tool, and no deny-list names it; the agent's order is kept", () => {
     fc.assert(
       fc.property(someTools, someTools, (allowedTools, blockedTools) => {
-        const visible = TOOLS.filter((tool) => (allowedTools === undefined || allowedTools.includes(tool)) && !(blockedTools ?? []).includes(tool));
+        const visible = TOOLS.filter(
+          (tool) => (allowedTools === undefined || allowedTools.includes(tool)) && !(blockedTools ?? []).includes(tool),
+        );
         expect(applyOverlay(TOOLS, { allowedTools, blockedTools })).toEqual({ ok: true, visible });
       }),
     );
@@ -25,7 +27,10 @@ describe("applyOverlay", () => {
     expect(applyOverlay(TOOLS, overlay)).toEqual({ ok: true, visible });
   });
 
-  test.each([{ allowedTools: ["read", "fly"] }, { blockedTools: ["fly"] }, { allowedTools: [], blockedTools: ["fly"] }])("%j names a tool nobody has", (overlay) => {
-    expect(applyOverlay(TOOLS, overlay)).toEqual({ ok: false, unknown: "fly" });
-  });
+  test.each([{ allowedTools: ["read", "fly"] }, { blockedTools: ["fly"] }, { allowedTools: [], blockedTools: ["fly"] }])(
+    "%j names a tool nobody has",
+    (overlay) => {
+      expect(applyOverlay(TOOLS, overlay)).toEqual({ ok: false, unknown: "fly" });
+    },
+  );
 });

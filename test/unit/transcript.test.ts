@@ -72,7 +72,10 @@ describe("transcript: runs", () => {
     });
   });
 
-  test.each([["before", false], ["after", true]])("B1: a run can be taken back %s it completed, once", (_, isCompleted) => {
+  test.each([
+    ["before", false],
+    ["after", true],
+  ])("B1: a run can be taken back %s it completed, once", (_, isCompleted) => {
     const transcript = new Transcript(1, RESUMED, undefined);
     const before = shown(transcript);
     transcript.begin();
@@ -137,7 +140,9 @@ describe("transcript: model", () => {
   const steps = fc.array(
     fc.oneof(
       fc.record({ kind: fc.constant("push" as const), message: messages }),
-      fc.record({ kind: fc.constantFrom("begin" as const, "complete" as const, "rollBack" as const, "addUsage" as const, "apply" as const) }),
+      fc.record({
+        kind: fc.constantFrom("begin" as const, "complete" as const, "rollBack" as const, "addUsage" as const, "apply" as const),
+      }),
     ),
     { maxLength: 60 },
   );
@@ -179,7 +184,11 @@ describe("transcript: model", () => {
             mark = undefined;
           }
           const expected = isOpen && mark ? mark : now;
-          expect(transcript.session("s", {})).toMatchObject({ messages: expected.messages, usage: expected.usage, updatedAt: expected.updatedAt });
+          expect(transcript.session("s", {})).toMatchObject({
+            messages: expected.messages,
+            usage: expected.usage,
+            updatedAt: expected.updatedAt,
+          });
           expect(transcript.snapshot()).toMatchObject({ messageCount: expected.messages.length, updatedAt: expected.updatedAt });
           expect(transcript.snapshot().lastAssistantText).toBe(expected.lastText);
         }

@@ -6,15 +6,21 @@ import type { EventEnvelope } from "../../src/protocol/events.ts";
 import { EVENT_WINDOW } from "../../src/transport/credits.ts";
 
 const STALL_MS = 1000;
-const envelope = (seq: number): EventEnvelope => ({ eventId: `e${seq}`, sourceId: "session:s", seq, timestampMs: 1, payload: { type: "x" } });
+const envelope = (seq: number): EventEnvelope => ({
+  eventId: `e${seq}`,
+  sourceId: "session:s",
+  seq,
+  timestampMs: 1,
+  payload: { type: "x" },
+});
 const brief = (got: EventEnvelope | undefined): unknown =>
   got?.seq === 0 ? { dropped: (got.payload as unknown as { reason: { dropped: number } }).reason.dropped } : got?.seq;
 
 interface Bench {
   reader: TurnEventReader;
   flow: { taken: number; detached: number };
-  push(from: number, to?: number): void;
-  read(count: number): Promise<unknown[]>;
+  push: (from: number, to?: number) => void;
+  read: (count: number) => Promise<unknown[]>;
 }
 
 function newBench(): Bench {

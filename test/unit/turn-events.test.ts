@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { AgentError, TurnInterrupted } from "../../src/lane/agent-errors.ts";
+import type { AgentError } from "../../src/lane/agent-errors.ts";
+import { TurnInterrupted } from "../../src/lane/agent-errors.ts";
 import { BACKLOG_BYTES_MAX, BACKLOG_EVENTS_MAX, TurnEvents } from "../../src/lane/turn-events.ts";
 import { EVENT_WINDOW } from "../../src/transport/credits.ts";
 
@@ -47,9 +48,9 @@ describe("turn-events", () => {
 
   test("E1: credit that comes while nothing waits lets that many more leave at once, never more than a window", () => {
     const { events, left, push } = newTurn();
-    push(100);
+    void push(100);
     events.credit(1_000_000);
-    push(EVENT_WINDOW + 5);
+    void push(EVENT_WINDOW + 5);
     expect(left).toHaveLength(100 + EVENT_WINDOW);
   });
 
@@ -63,7 +64,7 @@ describe("turn-events", () => {
         for (const step of sequence) {
           if ("push" in step) {
             const fits = Math.min(step.push, BACKLOG_EVENTS_MAX - (pushed - left.length));
-            push(fits);
+            void push(fits);
             pushed += fits;
           } else {
             // A consumer gives back what it got, no more.
@@ -90,7 +91,7 @@ describe("turn-events", () => {
 
   test("E3: beyond BACKLOG_EVENTS_MAX the turn is told of the flood, and what is there still leaves", () => {
     const { events, left, push } = newTurn();
-    push(EVENT_WINDOW + BACKLOG_EVENTS_MAX);
+    void push(EVENT_WINDOW + BACKLOG_EVENTS_MAX);
     expect(() => push(1)).toThrow(expect.objectContaining({ kind: "event_flood" }) as AgentError);
     while (events.drained()) events.credit(EVENT_WINDOW);
     expect(left).toEqual(upTo(EVENT_WINDOW + BACKLOG_EVENTS_MAX));
@@ -98,7 +99,7 @@ describe("turn-events", () => {
 
   test("E3: bytes are bounded as well as events, and are given back as events leave", () => {
     const { events, push } = newTurn();
-    push(EVENT_WINDOW);
+    void push(EVENT_WINDOW);
     const big = { type: "x", text: "x".repeat(BACKLOG_BYTES_MAX / 2 - 100) };
     void events.push(big);
     void events.push(big);
@@ -109,7 +110,7 @@ describe("turn-events", () => {
 
   test("a consumer that left is not waited for: what a window holds leaves at once", () => {
     const { events, left, push } = newTurn();
-    push(EVENT_WINDOW + 10);
+    void push(EVENT_WINDOW + 10);
     events.detach();
     expect(left).toEqual(upTo(EVENT_WINDOW + 10));
     expect(events.drained()).toBeUndefined();
@@ -120,7 +121,7 @@ describe("turn-events", () => {
     const listener = (error: unknown): void => void unhandled.push(error);
     process.on("unhandledRejection", listener);
     const { events, push } = newTurn();
-    push(EVENT_WINDOW + 1);
+    void push(EVENT_WINDOW + 1);
     events.abandon();
     await stateOf(undefined);
     await stateOf(undefined);

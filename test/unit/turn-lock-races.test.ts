@@ -31,7 +31,9 @@ function preempted<T>(act: () => T, place: number, other: () => void): T {
   };
   const { load, store, compareExchange } = Atomics;
   vi.spyOn(Atomics, "load").mockImplementation(((words: Int32Array, at: number) => (before(), load(words, at))) as never);
-  vi.spyOn(Atomics, "store").mockImplementation(((words: Int32Array, at: number, value: number) => (before(), store(words, at, value))) as never);
+  vi.spyOn(Atomics, "store").mockImplementation(
+    ((words: Int32Array, at: number, value: number) => (before(), store(words, at, value))) as never,
+  );
   vi.spyOn(Atomics, "compareExchange").mockImplementation(((words: Int32Array, at: number, old: number, value: number) => {
     before();
     return compareExchange(words, at, old, value);

@@ -118,7 +118,11 @@ type Step = fc.Command<Model, Real>;
 const WORDS = [1, 2, 5, 2 ** 31 - 2].map(ticketWord);
 const runs = (model: Model): boolean => model.holder !== 0 && !model.sealed.has(model.holder);
 
-const step = (name: string, run: (model: Model, table: SlotTable) => void, check: (model: Readonly<Model>) => boolean = () => true): Step => ({
+const step = (
+  name: string,
+  run: (model: Model, table: SlotTable) => void,
+  check: (model: Readonly<Model>) => boolean = () => true,
+): Step => ({
   check,
   run: (model, { table }) => run(model, table),
   toString: () => name,
@@ -178,7 +182,10 @@ test("turn lock, L1–L4: over any interleaving the words say what plain variabl
   fc.assert(
     fc.property(fc.commands([steps], { maxCommands: 60 }), (sequence) => {
       fc.modelRun(
-        () => ({ model: { holder: 0, interrupted: new Set(), sealed: new Set(), cancelled: new Set() } as Model, real: { table: newTable() } }),
+        () => ({
+          model: { holder: 0, interrupted: new Set(), sealed: new Set(), cancelled: new Set() } as Model,
+          real: { table: newTable() },
+        }),
         sequence,
       );
     }),

@@ -48,7 +48,12 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
     exit(what);
     await ended;
   };
-  const fake: FakeThread = { lane, told: undefined, closePort: () => lane.close(), crash: (exitCode = 1) => end({ exitCode, error: new Error("crashed") }) };
+  const fake: FakeThread = {
+    lane,
+    told: undefined,
+    closePort: () => lane.close(),
+    crash: (exitCode = 1) => end({ exitCode, error: new Error("crashed") }),
+  };
   threads.push(fake);
   const stop = (): void => {
     fake.told = "stop";

@@ -56,7 +56,12 @@ export class OneLane {
   }
 
   /** Admit a turn, as main does. @returns its ticket and its command */
-  admit(slot: number, prompt = "q", flags: number = TURN_FLAGS.hasConsumer, extras?: TurnExtras): { ticket: number; word: number; command: LaneCommand } {
+  admit(
+    slot: number,
+    prompt = "q",
+    flags: number = TURN_FLAGS.hasConsumer,
+    extras?: TurnExtras,
+  ): { ticket: number; word: number; command: LaneCommand } {
     const ticket = ++this.#tickets;
     const word = ticketWord(ticket);
     if (!turnLock.tryLock(this.table, slot, word)) throw new Error(`slot ${slot} is locked`);
@@ -94,7 +99,9 @@ export class OneLane {
 
   /** Events of a turn as [seq, payload], in the order they came. */
   events(ticket: number): [number, object][] {
-    return this.reports.flatMap((report) => (report[0] === REPORTS.EVENT.op && report[3] === ticket ? [[report[4], report[6]] as [number, object]] : []));
+    return this.reports.flatMap((report) =>
+      report[0] === REPORTS.EVENT.op && report[3] === ticket ? [[report[4], report[6]] as [number, object]] : [],
+    );
   }
 
   /** Opcodes of what was said about a ticket, in order. */
