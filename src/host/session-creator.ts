@@ -193,6 +193,7 @@ export class SessionCreator {
   #full(): SessionError {
     const { liveCount, capacity } = this.#host.registry;
     return agentFailure("internal_error", `Max sessions reached (${liveCount}/${capacity.max})`, {
+      disposition: "retry", // a session may end
       details: { reason: "capacity", live: liveCount, max: capacity.max },
     });
   }

@@ -58,6 +58,8 @@ export interface SessionErrorFields {
   readonly agentError?: AgentErrorData | undefined;
   readonly details?: Record<string, unknown> | undefined;
   readonly cause?: unknown;
+  /** When this instance's is not that of its code or kind. */
+  readonly disposition?: Disposition | undefined;
 }
 
 /** Thrown by every operation. Test `code`, never the text. */
@@ -72,7 +74,7 @@ export class SessionError extends Error {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause });
     this.name = "SessionError";
     this.code = code;
-    this.disposition = fields.agentError ? dispositionOfKind(fields.agentError.kind) : ERRORS[code].disposition;
+    this.disposition = fields.disposition ?? (fields.agentError ? dispositionOfKind(fields.agentError.kind) : ERRORS[code].disposition);
     if (fields.sessionId !== undefined) this.sessionId = fields.sessionId;
     if (fields.agentError !== undefined) this.agentError = fields.agentError;
     if (fields.details !== undefined) this.details = fields.details;
@@ -102,10 +104,11 @@ export const notRunning = (id: SessionId): SessionError =>
 export const hostClosed = (): SessionError => new SessionError("HOST_CLOSED", "the host is closed");
 
 /** An AGENT_ERROR of one kind; `details` (JSON) are found on its agentError and, when they are an object, on the error too. */
-export function agentFailure(kind: string, message: string, fields: { sessionId?: SessionId; details?: unknown } = {}): SessionError {
-  const { sessionId, details } = fields;
+export function agentFailure(kind: string, message: string, fields: { sessionId?: SessionId; details?: unknown; disposition?: Disposition } = {}): SessionError {
+  const { sessionId, details, disposition } = fields;
   return new SessionError("AGENT_ERROR", `agent error: ${message}`, {
     sessionId,
+    disposition,
     agentError: { kind, message, ...(details !== undefined && { details }) },
     details: typeof details === "object" && details !== null && !Array.isArray(details) ? (details as Record<string, unknown>) : undefined,
   });

@@ -11,7 +11,7 @@ import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
 
 const generatedFrom = (source: string): string =>
-  `<!-- Generated from ${source}: do not edit here. To update: npx vitest run --config test/vitest.config.ts --project unit -u docs-in-sync -->`;
+  `<!-- Generated from ${source}: do not edit here. To update: npm run docs -->`;
 
 const sourceOf = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), "utf8");
 
