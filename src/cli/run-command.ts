@@ -33,6 +33,9 @@ export interface RunOptions {
   readonly quiet: boolean;
 }
 
+/** The interpreter gives its programs a share of the thread's stack; with this, some 3,000 calls of their own functions. */
+const LANE_STACK_MB = 16;
+
 /** Milliseconds; the host's longest. Whoever reads our output may pause as long as he likes, and no event may be lost over it. */
 const NEVER_STALLED_MS = 2_147_483_647;
 
@@ -60,7 +63,7 @@ async function openHost({ agent, lanes, maxSessions }: RunOptions): Promise<Ephe
   try {
     return await EphemeralSessionService.open({
       agent: agentModule(agent),
-      lanes: { count: lanes },
+      lanes: { count: lanes, resourceLimits: { stackSizeMb: LANE_STACK_MB } },
       maxSessions,
       maxPromptBytes: LINE_BYTES_MAX,
       consumerStallMs: NEVER_STALLED_MS,
