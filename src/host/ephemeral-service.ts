@@ -113,7 +113,10 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
 
   async interruptTurn(id: SessionId, ticket: number): Promise<boolean> {
     parseInput(requests.TicketParam, ticket, "ticket");
-    return this.#host.turns.interrupt(this.#live(id), "interrupt", ticket);
+    const turn = this.#host.turns.find(this.#checks.id(id), ticket);
+    if (turn !== undefined) return this.#host.turns.interruptTurn(turn, "interrupt");
+    this.#live(id); // an unknown session is an error, a turn that has ended is not
+    return false;
   }
 
   async cancelAfterBoundary(id: SessionId): Promise<void> {

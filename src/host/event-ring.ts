@@ -1,6 +1,6 @@
 /** A bounded buffer of envelopes that loses the oldest, and says how many it lost, before what it kept. */
 import type { EventEnvelope } from "../protocol/events.ts";
-import { gapMarker } from "../protocol/events.ts";
+import { gapMarker, isGapMarker } from "../protocol/events.ts";
 import { IdSource } from "../protocol/ids.ts";
 
 /** Envelopes a ring holds unless told otherwise. */
@@ -28,9 +28,14 @@ export class EventRing {
   push(envelope: EventEnvelope): boolean {
     this.#envelopes.push(envelope);
     if (this.length <= this.#size) return false;
-    this.#take();
-    this.#dropped++;
+    const oldest = this.#take();
+    this.#dropped += oldest.seq === 0 && isGapMarker(oldest.payload) ? oldest.payload.reason.dropped : 1;
     return true;
+  }
+
+  /** Events never arrived, behind what the ring holds now: a marker takes their place. */
+  lose(count: number): void {
+    this.push(this.#marker(count));
   }
 
   /** Add without losing any: for a writer that is bounded by other means. */
@@ -41,16 +46,14 @@ export class EventRing {
   /** The next envelope: a gap marker (seq 0) first, if some were lost. */
   shift(): EventEnvelope | undefined {
     if (this.#dropped === 0) return this.length === 0 ? undefined : this.#take();
-    const timestampMs = Date.now();
-    const marker = {
-      eventId: markerIds.next(timestampMs),
-      sourceId: this.#sourceId,
-      seq: 0,
-      timestampMs,
-      payload: gapMarker(this.#dropped),
-    };
+    const marker = this.#marker(this.#dropped);
     this.#dropped = 0;
     return marker;
+  }
+
+  #marker(dropped: number): EventEnvelope {
+    const timestampMs = Date.now();
+    return { eventId: markerIds.next(timestampMs), sourceId: this.#sourceId, seq: 0, timestampMs, payload: gapMarker(dropped) };
   }
 
   #take(): EventEnvelope {

@@ -10,6 +10,8 @@ export class SessionChannel {
   readonly #tail: string;
   readonly #subscriptions = new Set<Subscription>();
   readonly #onCount: (count: number) => void;
+  /** Number of the last event published since somebody subscribed; 0: none yet. */
+  #lastSeq = 0;
 
   /** @param onCount - told how many subscribers there are, whenever that changes */
   constructor(sessionId: string, onCount: (count: number) => void) {
@@ -27,8 +29,15 @@ export class SessionChannel {
     return { eventId: eventIdOf(timestampMs, seq, this.#tail), sourceId: this.#sourceId, seq, timestampMs, payload };
   }
 
+  /** Numbers missing since the last event were lost on the way (nothing with a subscriber goes unsent): every subscriber is told. */
   publish(envelope: EventEnvelope): void {
-    for (const subscription of this.#subscriptions) subscription.push(envelope);
+    if (this.#subscriptions.size === 0) return;
+    const lost = this.#lastSeq === 0 ? 0 : envelope.seq - this.#lastSeq - 1;
+    this.#lastSeq = envelope.seq;
+    for (const subscription of this.#subscriptions) {
+      if (lost > 0) subscription.lost(lost);
+      subscription.push(envelope);
+    }
   }
 
   /** @param size - envelopes its ring holds */
@@ -37,6 +46,7 @@ export class SessionChannel {
       this.#subscriptions.delete(subscription);
       this.#onCount(this.#subscriptions.size);
     });
+    if (this.#subscriptions.size === 0) this.#lastSeq = 0;
     this.#subscriptions.add(subscription);
     this.#onCount(this.#subscriptions.size);
     return subscription;

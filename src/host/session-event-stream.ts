@@ -28,9 +28,17 @@ export class Subscription implements SessionEventStream {
 
   /** From the hub. Never waits and never fails. */
   push(envelope: EventEnvelope): void {
-    const waiting = this.#waiting.shift();
-    if (waiting) waiting({ done: false, value: envelope });
-    else this.#ring.push(envelope);
+    this.#ring.push(envelope);
+    while (this.#waiting.length > 0) {
+      const next = this.#ring.shift();
+      if (next === undefined) return;
+      this.#waiting.shift()?.({ done: false, value: next });
+    }
+  }
+
+  /** From the hub: events that never arrived. */
+  lost(count: number): void {
+    this.#ring.lose(count);
   }
 
   /** From the hub: the session has left. */

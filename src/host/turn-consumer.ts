@@ -22,10 +22,10 @@ export interface TurnConsumer {
    * The turn has ended and no event will follow.
    *
    * @param error - why the turn failed
-   * @param isCancelled - do not wait for the consumer
+   * @param isAbrupt - do not wait for the consumer
    * @returns what to wait for before the caller is answered, if anything
    */
-  finish(error: unknown, isCancelled: boolean): Promise<void> | undefined;
+  finish(error: unknown, isAbrupt: boolean): Promise<void> | undefined;
 }
 
 /** Calls `onEvent` in order; waits for each promise it returns. What it throws, and a promise that takes too long, detach it. */
@@ -60,9 +60,9 @@ export class CallbackConsumer implements TurnConsumer {
     if (!this.#isAwaiting) this.#pump();
   }
 
-  finish(_error: unknown, isCancelled: boolean): Promise<void> | undefined {
+  finish(_error: unknown, isAbrupt: boolean): Promise<void> | undefined {
     if (this.#isDetached || (!this.#isAwaiting && this.#queue.length === 0)) return this.#stop();
-    if (isCancelled) {
+    if (isAbrupt) {
       this.#isDetached = true;
       return this.#stop();
     }

@@ -11,6 +11,7 @@ import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
 import type { EventReport, FailedReport, ResultReport, TurnExtras } from "../protocol/frames.ts";
 import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
@@ -99,12 +100,12 @@ export class TurnTable {
     if (sendLater) this.#sendLater(turn, start);
     else this.#send(turn, start);
     if (start.timeoutMs !== undefined) {
-      const timer = setTimeout(() => this.#interrupt(turn, "timeout"), start.timeoutMs);
+      const timer = setTimeout(() => this.interruptTurn(turn, "timeout"), start.timeoutMs);
       turn.onSettled(() => clearTimeout(timer));
     }
     const { signal } = start;
     if (signal !== undefined) {
-      const onAbort = (): void => void this.#interrupt(turn, "signal");
+      const onAbort = (): void => void this.interruptTurn(turn, "signal");
       if (signal.aborted) onAbort();
       else {
         signal.addEventListener("abort", onAbort, { once: true });
@@ -119,7 +120,7 @@ export class TurnTable {
       onAdmitted(turn.ticket);
       return turn.outcome;
     } catch (thrown) {
-      this.#interrupt(turn, "interrupt");
+      this.interruptTurn(turn, "interrupt");
       const rethrow = (): never => {
         throw thrown;
       };
@@ -148,16 +149,21 @@ export class TurnTable {
   /**
    * Ask for the interrupt of the session's running turn.
    *
-   * @param ticket - only that turn
-   * @returns false when it, or none, is running, or it is past the point of no return
+   * @returns false when none is running, or it is past the point of no return
    */
-  interrupt(entry: SessionEntry, reason: CancelReason, ticket?: number): boolean {
+  interrupt(entry: SessionEntry, reason: CancelReason): boolean {
     const turn = this.#turns.get(entry.turnWord);
-    if (turn === undefined || (ticket !== undefined && turn.ticket !== ticket)) return false;
-    return this.#interrupt(turn, reason);
+    return turn !== undefined && this.interruptTurn(turn, reason);
   }
 
-  #interrupt(turn: Turn, reason: CancelReason): boolean {
+  /** @returns the turn of that ticket, if it is one of the session's and not yet settled; also when the session was archived meanwhile */
+  find(id: SessionId, ticket: number): Turn | undefined {
+    const turn = this.#turns.get(ticketWord(ticket));
+    return turn?.ticket === ticket && turn.entry.id === id ? turn : undefined;
+  }
+
+  /** As `interrupt`, for exactly that turn. */
+  interruptTurn(turn: Turn, reason: CancelReason): boolean {
     const { entry } = turn;
     if (requestInterrupt(this.#table, entry.slot, turn.word) === "not_running") return false;
     if (turn.cancelReason === undefined) {
@@ -174,7 +180,7 @@ export class TurnTable {
   }
 
   interruptAll(reason: CancelReason): void {
-    for (const turn of this.#turns.values()) this.#interrupt(turn, reason);
+    for (const turn of this.#turns.values()) this.interruptTurn(turn, reason);
   }
 
   // ── reports ──

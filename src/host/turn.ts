@@ -76,7 +76,7 @@ export class Turn {
       for (const cleanup of this.cleanups) cleanup();
       this.cleanups = undefined;
     }
-    const waiting = this.#consumer?.finish(error, error?.agentError?.kind === "cancelled");
+    const waiting = this.#consumer?.finish(error, error !== undefined && isAbrupt(error));
     if (waiting === undefined) answer();
     else void waiting.then(answer);
   }
@@ -88,6 +88,11 @@ export class Turn {
     );
     this.#credits.taken();
   }
+}
+
+/** The caller is answered at once, whatever its event consumer does. */
+function isAbrupt({ code, agentError }: SessionError): boolean {
+  return code === "HOST_CLOSED" || agentError?.kind === "cancelled" || agentError?.kind === "lane_lost";
 }
 
 function withReason(error: SessionError, reason: CancelReason): SessionError {

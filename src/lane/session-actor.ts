@@ -72,6 +72,8 @@ export class SessionActor implements TurnSeat {
   #request: WireCreateRequest;
   #context: ContextReplica;
   #seq = 0;
+  /** Which agent of the session this is: grows when one is given up. */
+  #tenure = 0;
   #run: TurnRun | undefined;
   #mailbox: Mailbox<ActorCommand> | undefined;
   #held: HeldEvents | undefined;
@@ -123,10 +125,14 @@ export class SessionActor implements TurnSeat {
 
   /** @param isWanted - asked when the agent is there: false disposes it */
   async #adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
+    const tenure = this.#tenure;
     const agent = (await this.#builder.buildAgent(this.#request, {
       sessionId,
       agentName: this.#agentName,
-      emit: (event) => (this.#run ? this.#run.emit(event) : this.emitOutside(event)),
+      emit: (event) => {
+        if (tenure !== this.#tenure) return undefined; // of an agent that was given up
+        return this.#run ? this.#run.emit(event) : this.emitOutside(event);
+      },
       systemContext: this.#context,
       ...(resume && { resume }),
     })) as SessionAgent | undefined | null;
@@ -166,6 +172,7 @@ export class SessionActor implements TurnSeat {
   async rebuild(): Promise<void> {
     const abandoned = this.agent;
     this.#context = this.#context.succeed();
+    this.#tenure++;
     let isLate = false;
     const rebuilding = (async () => {
       await this.#adopt(Session.parse(abandoned.sessionClone()), this.id, () => !isLate);
@@ -257,8 +264,8 @@ export class SessionActor implements TurnSeat {
 
   // ── events and summary ──
 
-  nextSeq(): number {
-    return ++this.#seq;
+  takeSeq(count: number): number {
+    return (this.#seq += count);
   }
 
   /** An event from outside a run: kept for the next turn. @throws AgentError invalid_event, event_flood */

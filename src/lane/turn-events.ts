@@ -4,7 +4,8 @@
  *   E1. At most EVENT_WINDOW events are on their way or wait for their consumer; the rest waits here, and the agent that awaits `emit`
  *       waits with it.
  *   E2. Events are numbered when they leave, so numbers have no gaps, whatever an interrupt drops.
- *   E3. What waits here is bounded: beyond that the turn fails instead of growing.
+ *   E3. What waits here is bounded. Beyond that a turn with a consumer fails; one that only subscribers hear loses events, for a
+ *       subscriber never harms a turn. Lost events keep their numbers, so main sees the gap and tells.
  */
 import type { AgentEvent } from "../protocol/events.ts";
 import { approximateBytes } from "../protocol/json.ts";
@@ -17,29 +18,41 @@ export const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 
 export class TurnEvents {
   readonly #send: (event: AgentEvent, bytes: number) => void;
+  readonly #skip: (count: number) => void;
   readonly #window = new CreditWindow();
-  #backlog: { event: AgentEvent; bytes: number }[] = [];
+  #backlog: { event: AgentEvent; bytes: number; lostAfter: number }[] = [];
   #backlogBytes = 0;
   #drain: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } | undefined;
 
-  constructor(send: (event: AgentEvent, bytes: number) => void) {
+  /**
+   * @param send - numbers an event and sends it
+   * @param skip - uses up numbers for events that are lost
+   */
+  constructor(send: (event: AgentEvent, bytes: number) => void, skip: (count: number) => void) {
     this.#send = send;
+    this.#skip = skip;
   }
 
   /**
-   * @returns undefined when the event left, else a promise that resolves once everything emitted so far has left
+   * @param isLossy - only subscribers listen
+   * @returns undefined when the event left or was lost, else a promise that resolves once everything emitted so far has left
    * @throws AgentError event_flood (E3)
    */
-  push(event: AgentEvent): void | Promise<void> {
+  push(event: AgentEvent, isLossy: boolean): void | Promise<void> {
     const bytes = approximateBytes(event);
     if (this.#backlog.length === 0 && this.#window.take()) return this.#send(event, bytes);
     if (this.#backlog.length >= BACKLOG_EVENTS_MAX || this.#backlogBytes + bytes > BACKLOG_BYTES_MAX) {
+      const last = this.#backlog.at(-1);
+      if (isLossy && last !== undefined) {
+        last.lostAfter++;
+        return undefined;
+      }
       throw new AgentError(
         "event_flood",
         `more than ${BACKLOG_EVENTS_MAX} events or ${BACKLOG_BYTES_MAX} bytes were emitted without awaiting`,
       );
     }
-    this.#backlog.push({ event, bytes });
+    this.#backlog.push({ event, bytes, lostAfter: 0 });
     this.#backlogBytes += bytes;
     return this.drained();
   }
@@ -82,10 +95,11 @@ export class TurnEvents {
 
   #pump(): void {
     let sent = 0;
-    for (const { event, bytes } of this.#backlog) {
+    for (const { event, bytes, lostAfter } of this.#backlog) {
       if (!this.#window.take()) break;
       this.#backlogBytes -= bytes;
       this.#send(event, bytes);
+      this.#skip(lostAfter);
       sent++;
     }
     if (sent > 0) this.#backlog = this.#backlog.slice(sent);

@@ -32,8 +32,8 @@ export interface TurnSeat {
   readonly slot: number;
   readonly generation: number;
   readonly agent: SessionAgent;
-  /** Number of the session's next event. */
-  nextSeq(): number;
+  /** Use up `count` event numbers. @returns the last of them */
+  takeSeq(count: number): number;
   /** Take the events emitted while no turn ran. */
   takeHeld(): AgentEvent[];
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
@@ -102,11 +102,11 @@ export class TurnRun implements RunContext, Interruptible {
     const parsed = parseEvent(event);
     if (!parsed.ok) throw this.#spoil(new AgentError("invalid_event", parsed.problem));
     if (!this.#hasConsumer && !lane.table.hasSubscribers(slot)) {
-      this.#seat.nextSeq(); // nobody listens: numbered, never sent
+      this.#seat.takeSeq(1); // nobody listens: numbered, never sent
       return undefined;
     }
     try {
-      return this.#openEvents().push(parsed.event);
+      return this.#openEvents().push(parsed.event, !this.#hasConsumer);
     } catch (flood) {
       throw this.#spoil(flood);
     }
@@ -119,10 +119,13 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #openEvents(): TurnEvents {
-    return (this.#events ??= new TurnEvents((event, bytes) => {
-      const { lane, slot, generation } = this.#seat;
-      lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.ticket, this.#seat.nextSeq(), lane.now(), event], bytes);
-    }));
+    return (this.#events ??= new TurnEvents(
+      (event, bytes) => {
+        const { lane, slot, generation } = this.#seat;
+        lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.ticket, this.#seat.takeSeq(1), lane.now(), event], bytes);
+      },
+      (count) => this.#seat.takeSeq(count),
+    ));
   }
 
   #spoil(thrown: unknown): unknown {

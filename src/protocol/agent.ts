@@ -3,15 +3,7 @@ import type { AgentEvent } from "./events.ts";
 import type { CommsRuntime, EventInjector, SubscribableInjector } from "./handles.ts";
 import type { SessionId } from "./ids.ts";
 import type { CreateSessionRequest } from "./requests.ts";
-import type {
-  Message,
-  PendingSystemContextAppend,
-  Session,
-  SessionSnapshot,
-  SkillKey,
-  ToolOverlay,
-  Usage,
-} from "./session-model.ts";
+import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay, Usage } from "./session-model.ts";
 import type { RunResult } from "./views.ts";
 
 // ── the short way ──

@@ -104,7 +104,11 @@ export const notRunning = (id: SessionId): SessionError =>
 export const hostClosed = (): SessionError => new SessionError("HOST_CLOSED", "the host is closed");
 
 /** An AGENT_ERROR of one kind; `details` (JSON) are found on its agentError and, when they are an object, on the error too. */
-export function agentFailure(kind: string, message: string, fields: { sessionId?: SessionId; details?: unknown; disposition?: Disposition } = {}): SessionError {
+export function agentFailure(
+  kind: string,
+  message: string,
+  fields: { sessionId?: SessionId; details?: unknown; disposition?: Disposition } = {},
+): SessionError {
   const { sessionId, details, disposition } = fields;
   return new SessionError("AGENT_ERROR", `agent error: ${message}`, {
     sessionId,

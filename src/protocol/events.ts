@@ -125,9 +125,17 @@ export interface EventEnvelope {
   payload: AgentEvent;
 }
 
-/** The payload that stands for `dropped` events a slow reader lost. */
-export function gapMarker(dropped: number): AgentEvent & { type: "stream_truncated"; reason: { kind: "stream_lagged"; dropped: number } } {
+/** Stands for events a slow reader lost. */
+export type GapMarker = { type: "stream_truncated"; reason: { kind: "stream_lagged"; dropped: number } };
+
+/** @param dropped - how many events it stands for */
+export function gapMarker(dropped: number): GapMarker {
   return { type: "stream_truncated", reason: { kind: "stream_lagged", dropped } };
+}
+
+/** @returns whether the payload is a marker of ours; only meaningful in an envelope whose seq is 0 */
+export function isGapMarker(payload: AgentEvent): payload is GapMarker {
+  return payload.type === "stream_truncated" && typeof (payload as Partial<GapMarker>).reason?.dropped === "number";
 }
 
 /** Total order of envelopes: time, then source, then number, then id. For `Array.sort`. */

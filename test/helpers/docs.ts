@@ -10,8 +10,7 @@ import * as layout from "../../src/core/slot-layout.ts";
 import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
 
-const generatedFrom = (source: string): string =>
-  `<!-- Generated from ${source}: do not edit here. To update: npm run docs -->`;
+const generatedFrom = (source: string): string => `<!-- Generated from ${source}: do not edit here. To update: npm run docs -->`;
 
 const sourceOf = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), "utf8");
 

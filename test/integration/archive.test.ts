@@ -152,3 +152,15 @@ test("A22, A4: slots and places are used again, thousands of times", async () =>
   await until("all have left", () => service.inspect().slots.allocated === 0);
   expect(service.inspect().sessions.live).toBe(0);
 });
+
+test("A23, R6: the running turn of an archived session can still be interrupted by its ticket", async () => {
+  const service = await openHost();
+  const id = await deferred(service);
+  const stream = service.streamTurn(id, { prompt: script(["hang"]) });
+  const ticket = await stream.ticket;
+  await service.archive(id);
+  expect(await codeOf(service.interrupt(id))).toBe("SESSION_NOT_FOUND");
+  expect(await service.interruptTurn(id, ticket + 1).catch(({ code }: { code: string }) => code)).toBe("SESSION_NOT_FOUND");
+  await stream.interrupt();
+  expect(await kindOf(settled(stream.result))).toBe("cancelled");
+});

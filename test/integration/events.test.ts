@@ -247,3 +247,19 @@ describe("on a host of its own", () => {
     expect(service.inspect().subscribers).toBe(0);
   });
 });
+
+test("R8: subscribing to a turn that emits without awaiting does not fail it; what is lost is told where it is lost", async () => {
+  const id = await fresh();
+  const stream = host().subscribeSessionEvents(id, { bufferSize: 10_000 });
+  const total = 5000;
+  expect(await codeOf(host().startTurn(id, { prompt: script(["emitUnawaited", total]) }))).toBe("ok");
+  await host().startTurn(id, { prompt: script(["emit", 1, 77]) });
+  const events = drain(stream);
+  const markers = events.filter(({ seq }) => seq === 0);
+  expect(markers).toHaveLength(1);
+  const { dropped } = (markers[0]?.payload as unknown as { reason: { dropped: number } }).reason;
+  expect(dropped).toBe(total + 1 - (events.length - 1));
+  const at = events.indexOf(markers[0] as EventEnvelope);
+  expect((events[at + 1]?.seq ?? 0) - (events[at - 1]?.seq ?? 0)).toBe(dropped + 1);
+  expect(deltas(events).at(-1)).toBe("77");
+});

@@ -148,3 +148,10 @@ test("G6: a host that loses lanes faster than it may start them says so, and doe
   expect(codes.length).toBeGreaterThan(5);
   await settled(service.shutdown());
 });
+
+test("G6: the caller of a lost turn is answered at once, also while its onEvent is stuck", async () => {
+  const service = await openHost({ consumerStallMs: 60_000 });
+  const id = await deferred(service);
+  const turn = service.startTurn(id, { prompt: script(["emit", 3], ["sleep", 20], ["exit", 3]), onEvent: () => new Promise(() => {}) });
+  expect(await kindOf(settled(turn))).toBe("lane_lost");
+});

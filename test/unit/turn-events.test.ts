@@ -8,11 +8,25 @@ import { EVENT_WINDOW } from "../../src/transport/credits.ts";
 
 const event = (n: number): { type: string; n: number } => ({ type: "x", n });
 
-function newTurn(): { events: TurnEvents; left: number[]; push: (count: number) => (void | Promise<void>)[] } {
+/** @param isLossy - only subscribers listen. `numbers` are the numbers of what left. */
+function newTurn(isLossy = false): {
+  events: TurnEvents;
+  left: number[];
+  numbers: number[];
+  push: (count: number) => (void | Promise<void>)[];
+} {
   const left: number[] = [];
-  const events = new TurnEvents((sent) => void left.push((sent as unknown as { n: number }).n));
+  const numbers: number[] = [];
+  let seq = 0;
+  const events = new TurnEvents(
+    (sent) => {
+      left.push((sent as unknown as { n: number }).n);
+      numbers.push(++seq);
+    },
+    (count) => (seq += count),
+  );
   let next = 0;
-  return { events, left, push: (count) => Array.from({ length: count }, () => events.push(event(next++))) };
+  return { events, left, numbers, push: (count) => Array.from({ length: count }, () => events.push(event(next++), isLossy)) };
 }
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 /** @returns "waiting", "resolved", or the error, as it stands when all microtasks have run */
@@ -101,11 +115,23 @@ describe("turn-events", () => {
     const { events, push } = newTurn();
     void push(EVENT_WINDOW);
     const big = { type: "x", text: "x".repeat(BACKLOG_BYTES_MAX / 2 - 100) };
-    void events.push(big);
-    void events.push(big);
-    expect(() => events.push(big)).toThrow(expect.objectContaining({ kind: "event_flood" }) as AgentError);
+    void events.push(big, false);
+    void events.push(big, false);
+    expect(() => events.push(big, false)).toThrow(expect.objectContaining({ kind: "event_flood" }) as AgentError);
     events.credit(1);
-    expect(() => events.push(big)).not.toThrow();
+    expect(() => events.push(big, false)).not.toThrow();
+  });
+
+  test("E3: with nobody but subscribers, what does not fit is lost, keeps its number, and fails nothing", () => {
+    const { events, left, numbers, push } = newTurn(true);
+    const kept = EVENT_WINDOW + BACKLOG_EVENTS_MAX;
+    void push(kept);
+    expect(push(7)).toEqual(Array.from({ length: 7 }, () => undefined));
+    while (events.drained()) events.credit(EVENT_WINDOW);
+    events.credit(1);
+    void push(1);
+    expect(left).toEqual([...upTo(kept), kept + 7]);
+    expect(numbers.slice(-2)).toEqual([kept, kept + 8]);
   });
 
   test("a consumer that left is not waited for: what a window holds leaves at once", () => {
