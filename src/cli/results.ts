@@ -41,8 +41,6 @@ export interface EventRecord {
   readonly turn: number;
 }
 
-export type OutputRecord = TurnRecord | BadLineRecord | EventRecord;
-
 /** What a result counts as. `unmet`: not what was expected. `interrupted`: cut off by a signal, whatever was expected. */
 export type ResultStatus = "ok" | "failed" | "unmet" | "interrupted" | "bad_line";
 

@@ -257,9 +257,10 @@ test("R8: subscribing to a turn that emits without awaiting does not fail it; wh
   const events = drain(stream);
   const markers = events.filter(({ seq }) => seq === 0);
   expect(markers).toHaveLength(1);
-  const { dropped } = (markers[0]?.payload as unknown as { reason: { dropped: number } }).reason;
+  const [marker] = markers as [EventEnvelope];
+  const { dropped } = (marker.payload as unknown as { reason: { dropped: number } }).reason;
   expect(dropped).toBe(total + 1 - (events.length - 1));
-  const at = events.indexOf(markers[0] as EventEnvelope);
+  const at = events.indexOf(marker);
   expect((events[at + 1]?.seq ?? 0) - (events[at - 1]?.seq ?? 0)).toBe(dropped + 1);
   expect(deltas(events).at(-1)).toBe("77");
 });
