@@ -9,7 +9,11 @@ const TABLE = { PAIR: { op: 1, length: 2 }, ALONE: { op: 9, length: 1 } };
 const read = frameReader(TABLE);
 const loosePackr = new Packr({ useRecords: false, moreTypes: true });
 
-const values = fc.jsonValue().filter((value) => !JSON.stringify(value).includes("__proto__") && !Object.is(value, -0));
+// As JSON has it: without −0, which msgpack does not tell from 0.
+const values = fc
+  .jsonValue()
+  .map((value): unknown => JSON.parse(JSON.stringify(value)))
+  .filter((value) => !JSON.stringify(value).includes("__proto__"));
 const frames = fc.array(
   fc.oneof(
     values.map((value) => [1, value]),
