@@ -14,6 +14,7 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { RequestTable } from "../transport/request-table.ts";
+import { guardedLogger } from "./guarded-logger.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { StartThread } from "./lane-pool.ts";
 import { LanePool } from "./lane-pool.ts";
@@ -83,7 +84,7 @@ export class SessionHost {
    * @throws SessionError INVALID_PARAMS when an agent does not load; nothing is left behind
    */
   static async open(options: HostOptions, startThread: StartThread = startLaneThread): Promise<SessionHost> {
-    const host = new SessionHost(options, startThread);
+    const host = new SessionHost({ ...options, logger: options.logger && guardedLogger(options.logger) }, startThread);
     try {
       await host.pool.open();
       return host;

@@ -58,14 +58,15 @@ export class SimpleAgent implements SessionAgent {
     this.transcript.push({ role: "user", content: prompt });
     this.turnCount++;
     const turn = new SimpleTurn(this, prompt, run, hostMode);
-    let output: TurnOutput | Promise<TurnOutput>;
+    let running: Promise<TurnOutput>;
     try {
-      output = this.definition.turn(turn);
+      const output = this.definition.turn(turn);
+      if (!isPromise(output)) return this.#complete(turn, output);
+      running = Promise.resolve(output);
     } catch (error) {
       return this.#fail(turn, error);
     }
-    if (!isPromise(output)) return this.#complete(turn, output);
-    return output.then(
+    return running.then(
       (settled) => this.#complete(turn, settled),
       (error: unknown) => this.#fail(turn, error),
     );

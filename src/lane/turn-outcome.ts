@@ -10,11 +10,16 @@ export type Outcome = { ok: true; result: RunResult } | { ok: false; error: Wire
 
 /** @returns the agent's result as an outcome; something that is not one fails with invalid_result, naming the member */
 export function outcomeOf(result: unknown): Outcome {
-  const parsed = RunResultSchema.safeParse(result);
-  if (parsed.success) return { ok: true, result: parsed.data as RunResult };
-  const issue = parsed.error.issues[0];
-  const problem = `the agent's result is not one: ${issue?.path.map(String).join(".") || "it"}: ${issue?.message ?? "invalid"}`;
-  return { ok: false, error: turnFailure(new AgentError("invalid_result", problem)) };
+  let problem: string;
+  try {
+    const parsed = RunResultSchema.safeParse(result);
+    if (parsed.success) return { ok: true, result: parsed.data as RunResult };
+    const issue = parsed.error.issues[0];
+    problem = `${issue?.path.map(String).join(".") || "it"}: ${issue?.message ?? "invalid"}`;
+  } catch {
+    problem = "it cannot be read"; // a getter or a proxy that throws
+  }
+  return { ok: false, error: turnFailure(new AgentError("invalid_result", `the agent's result is not one: ${problem}`)) };
 }
 
 /** @returns the failure under the kind that says where it happened, unless the agent named a kind itself */

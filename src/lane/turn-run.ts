@@ -185,18 +185,20 @@ export class TurnRun implements RunContext, Interruptible {
     const prompt = this.#command[4];
     lane.words.setRunning(slot);
     let returned: RunResult | Promise<RunResult>;
+    let running: Promise<RunResult> | undefined;
     try {
       returned = (this.#command[5] & TURN_FLAGS.hostMode) === 0 ? agent.runWithEvents(prompt, this) : agent.runHostMode(prompt, this);
+      if (isThenable(returned)) running = Promise.resolve(returned); // a thenable of the agent's own may call back twice
     } catch (error) {
       this.#settle({ ok: false, error: turnFailure(error) });
       return;
     }
-    if (!isThenable(returned)) {
+    if (running === undefined) {
       this.#settle(outcomeOf(returned));
       return;
     }
     lane.running.add(this);
-    returned.then(
+    void running.then(
       (result) => this.#settle(outcomeOf(result)),
       (error: unknown) => this.#settle({ ok: false, error: turnFailure(error) }),
     );

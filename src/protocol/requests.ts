@@ -3,16 +3,15 @@ import * as z from "zod";
 
 import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
-import type { JsonValue } from "./json.ts";
 import { json } from "./json.ts";
-import type { SkillKey } from "./session-model.ts";
+import type { Session, SkillKey } from "./session-model.ts";
 import { PendingSystemContextAppend as PendingAppendSchema, SkillKey as SkillKeySchema, ToolOverlay } from "./session-model.ts";
 
 /** A consumer of a turn's events. A promise it returns is awaited and holds the agent back; what it throws detaches it. */
 export type OnEvent = (envelope: EventEnvelope) => void | Promise<void>;
 
 /** Any JSON; reaches the builder unchanged. `resumeSession` (a whole `Session`) names the session to rebuild. */
-export type SessionBuildOptions = { [key: string]: JsonValue | undefined };
+export type SessionBuildOptions = { resumeSession?: Session | undefined; [option: string]: unknown };
 
 const callback = <T>(): z.ZodType<T> => z.custom<T>((value) => typeof value === "function", "must be a function");
 const positiveMs = z.number().positive().max(2_147_483_647);
