@@ -11,8 +11,9 @@
  *   S3. After an error the globals live on, unless the message says that they are lost: then `isLost` is true and
  *       the owner makes a new sandbox. That is so when the memory stays full, and when the interpreter itself fails.
  *   S4. Runaway recursion is an error of the program: the guest's stack is small enough for the thread's own to last longer.
- *   S5. Only built-ins that run long without calling back (a search through a sparse array of 2^32 entries, the product of
- *       huge BigInts) are not polled; whoever owns the thread must guard against those.
+ *
+ * Known limit: built-ins that run long without calling back (a search through a sparse array of 2^32 entries, the product of
+ * huge BigInts) are not polled; whoever owns the thread must guard against those.
  */
 import type { QuickJSContext, QuickJSHandle, QuickJSRuntime } from "quickjs-emscripten";
 import { guestStackBytes } from "./sandbox-module.ts";

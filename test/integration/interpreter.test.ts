@@ -40,7 +40,7 @@ describe("interpreter", () => {
     expect((await run(await interpreter(), "typeof mine + typeof [].mine")).text).toBe("undefinedundefined");
   });
 
-  test("a program's error comes with message and line, and leaves the session usable and its transcript as it was", async () => {
+  test("A3: a program's error comes with message and line, and leaves the session usable and its transcript as it was", async () => {
     const id = await interpreter();
     await run(id, "let x = 1");
     const error = await errorOf(host().startTurn(id, { prompt: "x = 2;\nnull.length" }));
@@ -88,7 +88,7 @@ describe("interpreter", () => {
     );
   });
 
-  test("what is printed in bulk arrives whole and in order", async () => {
+  test("A2: what is printed in bulk arrives whole and in order", async () => {
     const { printed } = await run(await interpreter(), "for (let i = 0; i < 20000; i++) console.log(i)");
     expect(printed).toBe(`${Array.from({ length: 20_000 }, (_, i) => i).join("\n")}\n`);
   });
@@ -99,5 +99,15 @@ describe("interpreter", () => {
     expect((await host().list()).filter(({ sessionId, isActive }) => ids.includes(sessionId) && isActive)).toHaveLength(2);
     for (const id of ids) await host().interrupt(id);
     for (const turn of turns) expect((await settled(turn)).agentError?.kind).toBe("cancelled");
+  });
+
+  test("A4: a session that is resumed has its transcript and fresh globals", async () => {
+    const id = await interpreter();
+    await run(id, "let x = 1");
+    const resumeSession = await host().exportSession(id);
+    await host().discardLiveSession(id);
+    expect(await deferred(host(), { agent: "interpreter", build: { resumeSession } })).toBe(id);
+    expect((await run(id, "typeof x")).text).toBe("undefined");
+    expect((await host().readHistory(id)).messageCount).toBe(4);
   });
 });

@@ -73,7 +73,7 @@ describe("session runner", () => {
   });
 
   test.each([[{ k: "w" }], [{}], [{ k: "v", l: "v" }], [{ toString: "v" }]])(
-    "other labels than the session's make a bad line: %j",
+    "R2: other labels than the session's make a bad line: %j",
     async (labels) => {
       const { run, calls } = harness();
       await run(1, { session: "a", prompt: "x", labels: { k: "v" } });

@@ -1,5 +1,6 @@
 /** The sandbox alone: what programs see, what they cannot do, and what is left after they fail. */
 import { describe, expect, test } from "vitest";
+import { SANDBOX_PRELUDE } from "../../src/agents/sandbox-prelude.ts";
 import { OUTPUT_LIMIT_BYTES } from "../../src/agents/sandbox.ts";
 import { newSession } from "../helpers/sandbox-session.ts";
 
@@ -23,7 +24,7 @@ describe("state", () => {
     expect(other.run("[typeof secret, [].mine]")).toBe('["undefined", undefined]');
   });
 
-  test("nothing of the host is there", async () => {
+  test("S1: nothing of the host is there", async () => {
     const { run, failure } = await newSession();
     const names = ["require", "process", "fetch", "setTimeout", "setInterval", "Buffer", "WebAssembly", "std", "os", "performance"];
     expect(run(`[${names.map((name) => `typeof ${name}`).join()}].every((type) => type === "undefined")`)).toBe("true");
@@ -78,7 +79,7 @@ describe("results", () => {
     expect(run("seen")).toBe("[1, 2]");
   });
 
-  test("a program that replaces built-ins changes its own texts at most", async () => {
+  test("P1: a program that replaces built-ins changes its own texts at most", async () => {
     const { run, printed } = await newSession();
     run(
       "Array.isArray = Object.keys = JSON.stringify = () => 'evil'; Function.prototype.call = String.prototype.slice = null; Map.prototype.forEach = null; 0",
@@ -107,7 +108,7 @@ describe("console", () => {
     expect(seen).toEqual(["before\n"]);
   });
 
-  test("characters outside the basic plane survive the cut into chunks", async () => {
+  test("P2: characters outside the basic plane survive the cut into chunks", async () => {
     const { printed } = await newSession();
     expect(printed("console.log('x' + '\\u{1F600}'.repeat(50000))")).toBe(`x${"\u{1F600}".repeat(50000)}\n`);
   });
@@ -197,7 +198,7 @@ describe("interrupts", () => {
     expect(run("[swallowed, before]")).toBe('[0, "kept"]');
   });
 
-  test("disposing of after an interrupt leaves a sound interpreter behind", async () => {
+  test("M1: disposing of after an interrupt leaves a sound interpreter behind", async () => {
     for (let i = 0; i < 10; i += 1) {
       const { sandbox, interrupted } = await newSession();
       interrupted("(async () => { const held = { list: [1, 2, 3] }; for (;;) { await null; held.list.map((x) => x); } })()");
@@ -218,4 +219,16 @@ test("dispose is idempotent, and a disposed sandbox does not run", async () => {
   sandbox.dispose();
   sandbox.dispose();
   expect(() => run("1")).toThrow("disposed");
+});
+
+test("P3: describing a value calls no getter of the program's", async () => {
+  const { run } = await newSession();
+  expect(run("let calls = 0; ({ get x() { calls++; return 1; }, y: { get z() { calls++; throw calls; } } })")).toBe(
+    "{x: [Getter], y: {z: [Getter]}}",
+  );
+  expect(run("console.log({ get x() { calls++; } }); calls")).toBe("0");
+});
+
+test("P4: the prelude holds nothing that ends or fills a template", () => {
+  expect(SANDBOX_PRELUDE).not.toMatch(/`|\$\{/);
 });
