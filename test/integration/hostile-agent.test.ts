@@ -30,6 +30,13 @@ test("C5: a thenable that settles twice counts once", async () => {
   expect((await settled(host().startTurn(id, { prompt: "next" }))).text).toBe("next");
 });
 
+test("C5: what an agent posts on its thread's port reaches nobody", async () => {
+  const [id, neighbour] = [await deferred(host()), await deferred(host())];
+  expect((await settled(host().startTurn(id, { prompt: "postsGarbage" }))).text).toBe("posted");
+  for (const each of [id, neighbour]) expect((await settled(host().startTurn(each, { prompt: "fine" }))).text).toBe("fine");
+  expect(host().inspect()).toMatchObject({ lanesLost: 0, turns: { running: 0 } });
+});
+
 const openHost = hosts();
 
 test("C5: a logger that throws disturbs nothing it is told about", async () => {
