@@ -62,10 +62,14 @@ export class Progress {
     });
     this.#bar = bar;
     bar.start(totalBytes ?? 1, 0, this.#payload());
-    this.#timer = setInterval(
-      () => bar.update(totalBytes === undefined ? 0 : Math.min(this.#options.counts.bytes, totalBytes), this.#payload()),
-      BAR_INTERVAL_MS,
-    );
+    this.#timer = setInterval(() => bar.update(this.#doneBytes(), this.#payload()), BAR_INTERVAL_MS);
+  }
+
+  /** Bytes of the input whose turns have settled, as far as it can be told: what was read, less the share of turns still to come. */
+  #doneBytes(): number {
+    const { counts, totalBytes } = this.#options;
+    if (totalBytes === undefined || counts.read === 0) return 0;
+    return Math.min(counts.bytes, totalBytes) * Math.min(1, counts.done / counts.read);
   }
 
   #payload(): { done: number; read: number; rate: string } {
