@@ -1,0 +1,94 @@
+/** The two kinds of load: closed loop for throughput, open loop for latency that shows queueing. */
+import { setImmediate as nextLoop, setTimeout as sleep } from "node:timers/promises";
+
+import type { Histogram } from "hdr-histogram-js";
+import { build } from "hdr-histogram-js";
+
+/** A latency histogram in nanoseconds: three digits, up to a minute. */
+export function newHistogram(): Histogram {
+  return build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: 3 });
+}
+
+/** How often a caller looks at the clock, in calls. */
+const CLOCK_STRIDE = 16;
+
+/**
+ * `inFlight` callers, each doing one call after the other until the time is over.
+ *
+ * @param call - the work of a caller, the n-th of its calls
+ * @returns calls a second, and their number
+ */
+export async function closedLoop(
+  call: (caller: number, n: number) => Promise<unknown>,
+  inFlight: number,
+  durationMs: number,
+): Promise<{ perSecond: number; calls: number }> {
+  let calls = 0;
+  let isOver = false;
+  const startedAt = performance.now();
+  await Promise.all(
+    Array.from({ length: inFlight }, async (_, caller) => {
+      for (let n = 0; !isOver; n++) {
+        await call(caller, n);
+        if (++calls % CLOCK_STRIDE === 0 && performance.now() - startedAt > durationMs) isOver = true;
+        else if (inFlight < CLOCK_STRIDE && performance.now() - startedAt > durationMs) isOver = true;
+      }
+    }),
+  );
+  return { perSecond: calls / ((performance.now() - startedAt) / 1000), calls };
+}
+
+/** One call at a time, each timed. @returns their latencies */
+export async function oneAtATime(call: (n: number) => Promise<unknown>, calls: number): Promise<Histogram> {
+  const latencies = newHistogram();
+  for (let n = 0; n < calls; n++) {
+    const startedAt = process.hrtime.bigint();
+    await call(n);
+    latencies.recordValue(Number(process.hrtime.bigint() - startedAt));
+  }
+  return latencies;
+}
+
+/** Milliseconds between two bursts of arrivals: the resolution of Node's timers. */
+const TICK_MS = 1;
+
+/**
+ * Calls arrive at a fixed rate, whether earlier ones were answered or not: every millisecond a burst of those that are due. Latency
+ * counts from when a call was due, so a caller that is late because something held it up counts that too (coordinated omission).
+ *
+ * @param ratePerSecond - arrivals
+ * @returns latencies of all calls
+ */
+export async function openLoop(call: (n: number) => Promise<unknown>, ratePerSecond: number, durationMs: number): Promise<Histogram> {
+  const latencies = newHistogram();
+  const pending: Promise<void>[] = [];
+  const perTick = (ratePerSecond * TICK_MS) / 1000;
+  const startedAt = performance.now();
+  const timed = async (n: number, dueAt: number): Promise<void> => {
+    await call(n);
+    latencies.recordValue(Math.max(1, Math.round((performance.now() - dueAt) * 1e6)));
+  };
+  let sent = 0;
+  for (let tick = 0; tick * TICK_MS < durationMs; tick++) {
+    const dueAt = startedAt + tick * TICK_MS;
+    const early = dueAt - performance.now();
+    if (early > 0) await sleep(early);
+    else if (tick % 64 === 0) await nextLoop(); // late: catch up, but let answers in
+    while (sent < (tick + 1) * perTick) pending.push(timed(sent++, dueAt));
+  }
+  await Promise.all(pending);
+  return latencies;
+}
+
+/** @returns percentile of a histogram in microseconds */
+export function percentileUs(latencies: Histogram, percentile: number): number {
+  return latencies.getValueAtPercentile(percentile) / 1000;
+}
+
+/** Percentiles of the latency charts. */
+const CURVE = [0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99];
+
+/** @returns [percentile, microseconds] for a chart */
+export function curveOf(latencies: Histogram): [number, number][] {
+  return CURVE.map((percentile) => [percentile, percentileUs(latencies, percentile)]);
+}
