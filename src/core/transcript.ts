@@ -11,11 +11,11 @@ import { withBlocks } from "./system-context.ts";
 const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 const NO_METADATA: Session["metadata"] = Object.freeze({});
 
-interface Mark {
-  readonly length: number;
-  readonly usage: Usage;
-  readonly updatedAt: number;
-  readonly lastText: string | undefined;
+interface Boundary {
+  length: number;
+  usage: Usage;
+  updatedAt: number;
+  lastText: string | undefined;
 }
 
 export class Transcript {
@@ -25,7 +25,9 @@ export class Transcript {
   #updatedAt: number;
   #usage: Usage;
   #lastText: string | undefined;
-  #mark: Mark | undefined;
+  /** Where the last run can be taken back to, while `#canRollBack`. One object for all runs: a turn leaves no garbage here. */
+  readonly #mark: Boundary;
+  #canRollBack = false;
   #isOpen = false;
 
   /**
@@ -39,6 +41,7 @@ export class Transcript {
     this.#usage = resume?.usage ?? NO_USAGE;
     this.#metadata = resume?.metadata ?? NO_METADATA;
     this.#lastText = resume && lastAssistantText(resume.messages);
+    this.#mark = this.#now();
   }
 
   /** Text of the leading system message, "" when there is none. */
@@ -49,12 +52,17 @@ export class Transcript {
 
   /** A run starts: mark where it can be taken back to. */
   begin(): void {
-    this.#mark = { length: this.messages.length, usage: this.#usage, updatedAt: this.#updatedAt, lastText: this.#lastText };
+    const mark = this.#mark;
+    mark.length = this.messages.length;
+    mark.usage = this.#usage;
+    mark.updatedAt = this.#updatedAt;
+    mark.lastText = this.#lastText;
+    this.#canRollBack = true;
     this.#isOpen = true;
   }
 
-  push(...messages: Message[]): void {
-    this.messages.push(...messages);
+  push(message: Message): void {
+    this.messages.push(message);
   }
 
   addUsage(usage: Partial<Usage>): void {
@@ -63,25 +71,25 @@ export class Transcript {
 
   /** The run succeeded: from now on it shows. */
   complete(nowMs: number): void {
-    this.#lastText = lastAssistantText(this.messages.slice(this.#mark?.length ?? 0)) ?? this.#lastText;
+    this.#lastText = lastAssistantText(this.messages, this.#canRollBack ? this.#mark.length : 0) ?? this.#lastText;
     this.#updatedAt = nowMs;
     this.#isOpen = false;
   }
 
   /** The last run stands: it can no longer be taken back. Not while a run goes on. */
   keep(): void {
-    if (!this.#isOpen) this.#mark = undefined;
+    if (!this.#isOpen) this.#canRollBack = false;
   }
 
   /** Undo the last run, completed or not, unless it was kept (B1). Once. */
   rollBack(): void {
+    if (!this.#canRollBack) return;
     const mark = this.#mark;
-    if (mark === undefined) return;
     this.messages.length = mark.length;
     this.#usage = mark.usage;
     this.#updatedAt = mark.updatedAt;
     this.#lastText = mark.lastText;
-    this.#mark = undefined;
+    this.#canRollBack = false;
     this.#isOpen = false;
   }
 
@@ -91,7 +99,7 @@ export class Transcript {
     const system: Message = { role: "system", content: withBlocks(this.systemPrompt, appends) };
     if (this.messages[0]?.role === "system") this.messages[0] = system;
     else this.messages.unshift(system);
-    this.#mark = undefined;
+    this.#canRollBack = false;
     this.#updatedAt = nowMs;
   }
 
@@ -117,8 +125,11 @@ export class Transcript {
     };
   }
 
-  #shown(): Mark {
-    if (this.#isOpen && this.#mark) return this.#mark;
+  #shown(): Readonly<Boundary> {
+    return this.#isOpen && this.#canRollBack ? this.#mark : this.#now();
+  }
+
+  #now(): Boundary {
     return { length: this.messages.length, usage: this.#usage, updatedAt: this.#updatedAt, lastText: this.#lastText };
   }
 }

@@ -289,12 +289,13 @@ export class EphemeralSessionService implements SessionService, AsyncDisposable 
     return this.shutdown();
   }
 
+  // What is in the index is an id: only what is not there needs to be checked.
   #find(id: SessionId): SessionEntry | undefined {
-    return this.#host.registry.find(this.#checks.id(id));
+    return this.#host.registry.find(id) ?? this.#host.registry.find(this.#checks.id(id));
   }
 
   #live(id: SessionId): SessionEntry {
-    return this.#host.live(this.#checks.id(id));
+    return this.#host.registry.find(id) ?? this.#host.live(this.#checks.id(id));
   }
 
   #consumer(onEvent: requests.OnEvent | undefined): TurnConsumer | undefined {

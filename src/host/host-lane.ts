@@ -17,6 +17,8 @@ export class HostLane {
   state: LaneState = "starting";
   /** Sessions placed here: building, live or leaving. */
   sessionCount = 0;
+  /** Turns it owes. */
+  runningTurns = 0;
   settledTurns = 0;
   failedTurns = 0;
   strayErrors = 0;
@@ -60,9 +62,9 @@ export class HostLane {
     this.link.send([COMMANDS.WAKE.op]);
   }
 
-  /** @param runningTurns - turns this lane owes, counted by whoever holds them. @param nowMs - epoch milliseconds */
-  inspect(runningTurns: number, nowMs: number): LaneSnapshot {
-    const { number, kind, state, sessionCount, settledTurns, failedTurns, strayErrors, link } = this;
+  /** @param nowMs - epoch milliseconds */
+  inspect(nowMs: number): LaneSnapshot {
+    const { number, kind, state, sessionCount, runningTurns, settledTurns, failedTurns, strayErrors, link } = this;
     const heartbeatAgeMs = this.words.beatAge(nowMs);
     const utilization = this.hasEnded ? undefined : this.thread.utilization();
     return {

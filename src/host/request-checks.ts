@@ -8,7 +8,10 @@ import { parseInput, refuse } from "../protocol/parse.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../protocol/requests.ts";
 import { CallOptionsSchema, CreateSessionRequestSchema, SessionIdParam, StartTurnRequestSchema } from "../protocol/requests.ts";
 import { Session } from "../protocol/session-model.ts";
+import { promptOnly } from "../protocol/shortcuts.ts";
 import { DEFAULT_AGENT } from "./resolve-agents.ts";
+
+const NO_OPTIONS: CallOptions = Object.freeze({});
 
 export class RequestChecks {
   readonly #agents: readonly string[];
@@ -26,7 +29,7 @@ export class RequestChecks {
 
   /** @throws also the signal's reason when it has aborted already */
   callOptions(options: CallOptions | undefined): CallOptions {
-    if (options === undefined) return {};
+    if (options === undefined) return NO_OPTIONS;
     const checked = parseInput(CallOptionsSchema, options, "options");
     checked.signal?.throwIfAborted();
     return checked;
@@ -43,6 +46,11 @@ export class RequestChecks {
 
   /** @returns the request with its additional instructions as notices ahead of the prompt: together they are the user message */
   turn(request: unknown): StartTurnRequest {
+    const plain = promptOnly(request);
+    if (plain !== undefined) {
+      this.#prompt(plain.prompt);
+      return plain;
+    }
     const checked = parseInput(StartTurnRequestSchema, request, "request") as StartTurnRequest;
     const { additionalInstructions, onBusy = "reject" } = checked;
     if (additionalInstructions !== undefined) {

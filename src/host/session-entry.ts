@@ -6,6 +6,7 @@ import type { SystemContextLedger } from "../core/system-context.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { SessionChannel } from "./session-channel.ts";
+import type { Turn } from "./turn.ts";
 
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 
@@ -23,8 +24,8 @@ export class SessionEntry {
   lastAssistantText: string | undefined;
   /** HANDLE_BITS of what the agent offers. */
   handleBits = 0;
-  /** Ticket word of the turn admitted last, until it settles; then 0. */
-  turnWord = 0;
+  /** The turn admitted last, until it settles; it leads to those before it whose reports are still on their way. */
+  turn: Turn | undefined;
   /** Exports, history pages and context writes that wait for the lane. */
   queries = 0;
   isArchived = false;

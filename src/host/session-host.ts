@@ -56,12 +56,7 @@ export class SessionHost {
       (segment) => this.pool.share(segment),
       (entry) => this.#sessionGone(entry),
     );
-    this.turns = new TurnTable(
-      this.table,
-      (entry) => this.registry.channelOf(entry),
-      (turn) => this.#supervisor.watch(turn),
-      ({ entry }) => this.registry.turnSettled(entry),
-    );
+    this.turns = new TurnTable(this.table, this.registry, (turn) => this.#supervisor.watch(turn));
     this.pool = new LanePool(
       options,
       this.agents,
@@ -137,10 +132,7 @@ export class SessionHost {
   }
 
   #onReport(lane: HostLane, report: LaneReport): void {
-    if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
-    else if (report[0] === REPORTS.REPLY_ERROR.op) this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
-    else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
-    else if (report[0] === REPORTS.EVENT.op) this.turns.event(report);
+    if (report[0] === REPORTS.EVENT.op) this.turns.event(report);
     else if (report[0] === REPORTS.RESULT.op) {
       lane.settledTurns++;
       this.turns.result(report);
@@ -148,7 +140,10 @@ export class SessionHost {
       lane.settledTurns++;
       lane.failedTurns++;
       this.turns.failure(report);
-    } else {
+    } else if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
+    else if (report[0] === REPORTS.REPLY_ERROR.op) this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
+    else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
+    else {
       const entry = this.registry.at(report[1], report[2]);
       // Filters what a slot's former owner left in the port (GENERATION).
       if (entry?.lane === lane) this.#onSessionReport(entry, report);
@@ -235,7 +230,7 @@ export class SessionHost {
       state: this.#state,
       sessions: { live: liveCount, building: this.creator.building, max: capacity.max, archivedViews: archived.size },
       turns: { running: this.turns.running, settled: this.turns.settled, failed: this.turns.failed },
-      lanes: [...this.pool].map((lane) => lane.inspect(this.turns.runningIn(lane), nowMs)),
+      lanes: [...this.pool].map((lane) => lane.inspect(nowMs)),
       lanesLost: this.pool.lost,
       slots: { allocated: slots.allocated, free: slots.free },
       subscribers,

@@ -28,6 +28,8 @@ export class SessionRegistry {
   readonly #bySlot: (SessionEntry | undefined)[] = [];
   readonly #byId = new Map<SessionId, SessionEntry>();
   readonly #inOrder = new SortedIds<SessionEntry>();
+  /** Out of the index, and not yet forgotten by their lanes. */
+  readonly #leaving = new Set<SessionEntry>();
 
   /**
    * @param onSegment - hands a new segment to every lane
@@ -66,9 +68,19 @@ export class SessionRegistry {
     return entry?.generation === generation ? entry : undefined;
   }
 
+  /** Every session that has a slot, whatever its state. */
+  *all(): Generator<SessionEntry> {
+    for (const entry of this.#bySlot) if (entry !== undefined) yield entry;
+  }
+
+  /** Sessions that were taken out of the index and still run what they had. */
+  get leaving(): Iterable<SessionEntry> {
+    return this.#leaving;
+  }
+
   /** Every session of a lane, whatever its state. */
   *inLane(lane: HostLane): Generator<SessionEntry> {
-    for (const entry of this.#bySlot) if (entry?.lane === lane) yield entry;
+    for (const entry of this.all()) if (entry.lane === lane) yield entry;
   }
 
   /** The session's channel, made now if it has none. Subscribers are counted in shared memory, where the lane sees them. */
@@ -99,6 +111,7 @@ export class SessionRegistry {
   leave(entry: SessionEntry, event: "archive" | "discard" | "close" | "refuse"): void {
     this.#unindex(entry);
     entry.step(event);
+    this.#leaving.add(entry);
     if (event === "archive") {
       entry.isArchived = true;
       this.archived.put(this.#finalView(entry));
@@ -135,6 +148,7 @@ export class SessionRegistry {
     entry.permit.release();
     entry.lane.sessionCount--;
     this.#bySlot[entry.slot] = undefined;
+    this.#leaving.delete(entry);
     this.slots.release(entry.slot);
     this.#onGone(entry);
   }

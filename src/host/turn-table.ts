@@ -1,5 +1,6 @@
 /**
- * The turns that are admitted and not yet answered: admission, start, interrupt, events, results.
+ * The turns that are admitted and not yet answered: admission, start, interrupt, events, results. They hang on their sessions' entries,
+ * so that a report finds its turn by its slot.
  *
  *   D1. Between the look at the index and the compare-and-swap of admission nothing is awaited.
  *   D2. Every admitted turn settles once: by its report, or by the loss of its lane.
@@ -14,13 +15,13 @@ import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
+import { within } from "../transport/within.ts";
 import type { HostLane } from "./host-lane.ts";
-import type { SessionChannel } from "./session-channel.ts";
 import type { SessionEntry } from "./session-entry.ts";
+import type { SessionRegistry } from "./session-registry.ts";
 import type { CancelReason } from "./turn.ts";
 import { Turn } from "./turn.ts";
 import type { TurnConsumer } from "./turn-consumer.ts";
-import { within } from "../transport/within.ts";
 
 /** A turn as it goes to its lane. */
 export interface TurnStart {
@@ -36,42 +37,19 @@ export interface TurnStart {
 
 export class TurnTable {
   readonly #table: SlotTable;
-  readonly #channelOf: (entry: SessionEntry) => SessionChannel;
+  readonly #registry: SessionRegistry;
   readonly #onInterrupted: (turn: Turn) => void;
-  readonly #onSettled: (turn: Turn) => void;
   readonly #tickets = new TicketSource(Date.now());
-  /** By ticket word: unique among so few, and a small integer, which a ticket is not. */
-  readonly #turns = new Map<number, Turn>();
   readonly #unsent = new Map<SessionEntry, () => void>();
+  running = 0;
   settled = 0;
   failed = 0;
 
-  /**
-   * @param channelOf - the channel of a session, for its events
-   * @param onInterrupted - an interrupt was asked of a turn for the first time
-   * @param onSettled - a turn's report was handled, before its caller is answered
-   */
-  constructor(
-    table: SlotTable,
-    channelOf: (entry: SessionEntry) => SessionChannel,
-    onInterrupted: (turn: Turn) => void,
-    onSettled: (turn: Turn) => void,
-  ) {
+  /** @param onInterrupted - an interrupt was asked of a turn for the first time */
+  constructor(table: SlotTable, registry: SessionRegistry, onInterrupted: (turn: Turn) => void) {
     this.#table = table;
-    this.#channelOf = channelOf;
+    this.#registry = registry;
     this.#onInterrupted = onInterrupted;
-    this.#onSettled = onSettled;
-  }
-
-  get running(): number {
-    return this.#turns.size;
-  }
-
-  /** Turns a lane owes. */
-  runningIn(lane: HostLane): number {
-    let count = 0;
-    for (const turn of this.#turns.values()) if (turn.entry.lane === lane) count++;
-    return count;
   }
 
   /**
@@ -95,8 +73,9 @@ export class TurnTable {
    */
   start(entry: SessionEntry, ticket: number, start: TurnStart, sendLater = false): Promise<RunResult> {
     const turn = new Turn(ticket, entry, start.consumer);
-    this.#turns.set(turn.word, turn);
-    entry.turnWord = turn.word;
+    entry.turn = turn;
+    entry.lane.runningTurns++;
+    this.running++;
     if (sendLater) this.#sendLater(turn, start);
     else this.#send(turn, start);
     if (start.timeoutMs !== undefined) {
@@ -130,7 +109,7 @@ export class TurnTable {
 
   #sendLater(turn: Turn, start: TurnStart): void {
     const send = (): void => {
-      if (this.#unsent.delete(turn.entry) && this.#turns.has(turn.word)) this.#send(turn, start);
+      if (this.#unsent.delete(turn.entry) && this.#find(turn.entry, turn.word) === turn) this.#send(turn, start);
     };
     this.#unsent.set(turn.entry, send);
     setImmediate(send);
@@ -142,8 +121,16 @@ export class TurnTable {
   }
 
   #send({ entry, ticket }: Turn, { prompt, hostMode, consumer, extras }: TurnStart): void {
+    const { slot, generation, lane } = entry;
     const flags = (hostMode ? TURN_FLAGS.hostMode : 0) + (consumer ? TURN_FLAGS.hasConsumer : 0);
-    entry.lane.link.send([COMMANDS.TURN.op, entry.slot, entry.generation, ticket, prompt, flags, extras], prompt.length);
+    lane.link.send(
+      extras !== undefined
+        ? [COMMANDS.TURN.op, slot, generation, ticket, prompt, flags, extras]
+        : flags !== 0
+          ? [COMMANDS.TURN.op, slot, generation, ticket, prompt, flags]
+          : [COMMANDS.TURN.op, slot, generation, ticket, prompt],
+      prompt.length,
+    );
   }
 
   /**
@@ -151,15 +138,19 @@ export class TurnTable {
    *
    * @returns false when none is running, or it is past the point of no return
    */
-  interrupt(entry: SessionEntry, reason: CancelReason): boolean {
-    const turn = this.#turns.get(entry.turnWord);
+  interrupt({ turn }: SessionEntry, reason: CancelReason): boolean {
     return turn !== undefined && this.interruptTurn(turn, reason);
   }
 
   /** @returns the turn of that ticket, if it is one of the session's and not yet settled; also when the session was archived meanwhile */
   find(id: SessionId, ticket: number): Turn | undefined {
-    const turn = this.#turns.get(ticketWord(ticket));
-    return turn?.ticket === ticket && turn.entry.id === id ? turn : undefined;
+    const word = ticketWord(ticket);
+    const live = this.#registry.find(id);
+    let turn = live && this.#find(live, word);
+    if (turn === undefined) {
+      for (const entry of this.#registry.leaving) if (entry.id === id) turn ??= this.#find(entry, word);
+    }
+    return turn?.ticket === ticket ? turn : undefined;
   }
 
   /** As `interrupt`, for exactly that turn. */
@@ -180,30 +171,30 @@ export class TurnTable {
   }
 
   interruptAll(reason: CancelReason): void {
-    for (const turn of this.#turns.values()) this.interruptTurn(turn, reason);
+    for (const turn of this.#open()) this.interruptTurn(turn, reason);
   }
 
   // ── reports ──
 
   event(report: EventReport): void {
-    const turn = this.#turns.get(ticketWord(report[3]));
+    const turn = this.#reported(report);
     if (turn === undefined) return;
-    const channel = this.#channelOf(turn.entry);
+    const channel = this.#registry.channelOf(turn.entry);
     const envelope = channel.envelope(report);
     channel.publish(envelope);
     turn.receive(envelope);
   }
 
   result(report: ResultReport): void {
-    const turn = this.#turns.get(ticketWord(report[3]));
+    const turn = this.#reported(report);
     if (turn === undefined) return;
-    turn.entry.lastAssistantText = (report[8] ?? report[4]) || undefined;
+    turn.entry.lastAssistantText = (report[9] ?? report[4]) || undefined;
     this.#take(turn);
     turn.complete(report);
   }
 
   failure(report: FailedReport): void {
-    const turn = this.#turns.get(ticketWord(report[3]));
+    const turn = this.#reported(report);
     if (turn === undefined) return;
     if (report[5] !== undefined) turn.entry.lastAssistantText = report[5] || undefined;
     this.#take(turn);
@@ -213,7 +204,7 @@ export class TurnTable {
 
   /** The lane is gone: every turn it owes fails with what `error` says. */
   laneLost(lane: HostLane, error: (turn: Turn) => SessionError): void {
-    for (const turn of this.#turns.values()) {
+    for (const turn of this.#open()) {
       if (turn.entry.lane !== lane) continue;
       this.#take(turn);
       this.failed++;
@@ -221,16 +212,38 @@ export class TurnTable {
     }
   }
 
+  #reported(report: EventReport | ResultReport | FailedReport): Turn | undefined {
+    const entry = this.#registry.at(report[1], report[2]);
+    return entry && this.#find(entry, report[3]);
+  }
+
+  #find(entry: SessionEntry, word: number): Turn | undefined {
+    let turn = entry.turn;
+    while (turn !== undefined && turn.word !== word) turn = turn.older;
+    return turn;
+  }
+
+  /** The turns that are open now, in any order; they may settle meanwhile. */
+  #open(): Turn[] {
+    const open: Turn[] = [];
+    for (const { turn: latest } of this.#registry.all()) for (let turn = latest; turn !== undefined; turn = turn.older) open.push(turn);
+    return open;
+  }
+
   #take(turn: Turn): void {
-    this.#turns.delete(turn.word);
+    const { entry } = turn;
+    // Reports of a session come in the order of its turns, so what settles is almost always the only one, else the oldest.
+    if (entry.turn === turn) entry.turn = turn.older;
+    else for (let newer = entry.turn; newer !== undefined; newer = newer.older) if (newer.older === turn) newer.older = turn.older;
+    entry.lane.runningTurns--;
+    this.running--;
     this.settled++;
-    if (turn.entry.turnWord === turn.word) turn.entry.turnWord = 0;
-    this.#onSettled(turn);
+    this.#registry.turnSettled(entry);
   }
 
   /** Resolves when no turn is left, or after `deadlineMs`. @returns whether none is left */
   async drained(deadlineMs: number): Promise<boolean> {
-    await within(Promise.allSettled([...this.#turns.values()].map(({ outcome }) => outcome)), deadlineMs);
-    return this.#turns.size === 0;
+    await within(Promise.allSettled(this.#open().map(({ outcome }) => outcome)), deadlineMs);
+    return this.running === 0;
   }
 }

@@ -4,7 +4,6 @@ import { SessionError, fromWire } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { FailedReport, ResultReport } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
-import type { Usage } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { CreditReturn } from "../transport/credits.ts";
 import type { SessionEntry } from "./session-entry.ts";
@@ -17,6 +16,8 @@ export class Turn {
   readonly ticket: number;
   readonly word: number;
   readonly entry: SessionEntry;
+  /** The session's turn before this one, while its report is on its way: the lane frees the lock first. */
+  older: Turn | undefined;
   readonly #consumer: TurnConsumer | undefined;
   #credits: CreditReturn | undefined;
   #resolve!: (result: RunResult) => void;
@@ -31,6 +32,7 @@ export class Turn {
     this.ticket = ticket;
     this.word = ticketWord(ticket);
     this.entry = entry;
+    this.older = entry.turn;
     this.#consumer = consumer;
     this.outcome = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -39,7 +41,7 @@ export class Turn {
     if (consumer === undefined) return;
     consumer.attach({
       taken: () => this.#credit(),
-      detach: () => entry.lane.link.send([COMMANDS.DETACH.op, entry.slot, entry.generation, ticket]),
+      detach: () => entry.lane.link.send([COMMANDS.DETACH.op, entry.slot, entry.generation, this.word]),
     });
   }
 
@@ -54,12 +56,17 @@ export class Turn {
   }
 
   complete(report: ResultReport): void {
-    const [, , , , text, turns, toolCalls, tokens, , extras] = report;
-    const usage: Usage = { inputTokens: tokens[0] ?? 0, outputTokens: tokens[1] ?? 0 };
-    if (tokens[2] !== undefined) usage.cacheCreationTokens = tokens[2];
-    if (tokens[3] !== undefined) usage.cacheReadTokens = tokens[3];
-    const result: RunResult = { text, sessionId: this.entry.id, turns, toolCalls, usage, ...extras };
-    this.#settle(undefined, () => this.#resolve(result));
+    const extras = report[10];
+    const result: RunResult = {
+      text: report[4],
+      sessionId: this.entry.id,
+      turns: report[5],
+      toolCalls: report[6],
+      usage: extras?.usage ?? { inputTokens: report[7], outputTokens: report[8] },
+    };
+    if (extras?.rest !== undefined) Object.assign(result, extras.rest);
+    if (this.#consumer === undefined && this.cleanups === undefined) this.#resolve(result);
+    else this.#settle(undefined, () => this.#resolve(result));
   }
 
   fail(report: FailedReport): void {
@@ -84,7 +91,7 @@ export class Turn {
   #credit(): void {
     const { entry } = this;
     this.#credits ??= new CreditReturn((count) =>
-      entry.lane.link.send([COMMANDS.CREDIT.op, entry.slot, entry.generation, this.ticket, count]),
+      entry.lane.link.send([COMMANDS.CREDIT.op, entry.slot, entry.generation, this.word, count]),
     );
     this.#credits.taken();
   }

@@ -8,6 +8,7 @@
  */
 import type { LaneWords } from "../core/lane-words.ts";
 import type { SlotTable } from "../core/slot-table.ts";
+import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import { agentFailure, notFound, toWire } from "../protocol/errors.ts";
 import type { CreateCommand, ForgetCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
@@ -39,7 +40,8 @@ export interface LaneSeat {
 export class Lane {
   readonly #seat: LaneSeat;
   readonly #context: LaneContext;
-  readonly #sessions = new Map<number, SessionActor>();
+  /** By slot; most slots are another lane's. */
+  #sessions: (SessionActor | undefined)[] = [];
   readonly #read = frameReader<LaneCommand>(COMMANDS);
   readonly #heartbeat: NodeJS.Timeout;
   readonly #disposals = new Set<Promise<void>>();
@@ -74,15 +76,15 @@ export class Lane {
 
   /** The session in a slot, if this lane holds that very one. */
   session(slot: number, generation: number): SessionActor | undefined {
-    const actor = this.#sessions.get(slot);
+    const actor = this.#sessions[slot];
     return actor?.generation === generation ? actor : undefined;
   }
 
   /** End the lane: agents are disposed (waiting at most DISPOSE_MAX_MS), what is reported is sent, the transport closes. */
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
-    for (const actor of this.#sessions.values()) this.#dispose(actor);
-    this.#sessions.clear();
+    for (const actor of this.#sessions) if (actor !== undefined) this.#dispose(actor);
+    this.#sessions = [];
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([Promise.all(this.#disposals), new Promise((resolve) => (timer = setTimeout(resolve, DISPOSE_MAX_MS)))]);
     clearTimeout(timer);
@@ -185,7 +187,7 @@ export class Lane {
       return;
     }
     const { actor, createdAt, lastAssistantText } = built;
-    this.#sessions.set(slot, actor);
+    this.#sessions[slot] = actor;
     this.#context.outbox.append(
       [REPORTS.BUILT.op, slot, generation, actor.id, createdAt, actor.handleBits, lastAssistantText],
       lastAssistantText?.length ?? 0,
@@ -201,13 +203,13 @@ export class Lane {
     // Main sends to live sessions only, so this is the race with a session that broke down; its caller must not wait.
     const error = toWire(notFound(`slot ${command[1]}`));
     if (command[0] === COMMANDS.TURN.op)
-      this.#context.outbox.append([REPORTS.FAILED.op, command[1], command[2], command[3], error, undefined]);
+      this.#context.outbox.append([REPORTS.FAILED.op, command[1], command[2], ticketWord(command[3]), error]);
     else this.#context.outbox.append([REPORTS.REPLY_ERROR.op, command[3], error]);
   }
 
   #currentRun(command: readonly [number, number, number, number, ...unknown[]]): SessionActor["currentRun"] {
     const run = this.session(command[1], command[2])?.currentRun;
-    return run?.ticket === command[3] ? run : undefined;
+    return run?.word === command[3] ? run : undefined;
   }
 
   /** Behind everything queued for the session: a running turn and its mailbox come first. */
@@ -216,7 +218,7 @@ export class Lane {
     const actor = this.session(slot, generation);
     if (actor === undefined) return;
     actor.whenIdle(() => {
-      this.#sessions.delete(slot);
+      this.#sessions[slot] = undefined;
       this.#dispose(actor);
       this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation]);
     });
@@ -231,7 +233,7 @@ export class Lane {
 /** What to say in place of a report that cannot be encoded: its turn or request fails, nothing else does. */
 function insteadOf(report: LaneReport, error: unknown): LaneReport | undefined {
   const failure = toWire(agentFailure("invalid_result", `what the agent gave cannot be sent: ${describeError(error)}`));
-  if (report[0] === REPORTS.RESULT.op) return [REPORTS.FAILED.op, report[1], report[2], report[3], failure, undefined];
+  if (report[0] === REPORTS.RESULT.op) return [REPORTS.FAILED.op, report[1], report[2], report[3], failure];
   if (report[0] === REPORTS.REPLY.op) return [REPORTS.REPLY_ERROR.op, report[1], failure];
   return undefined;
 }

@@ -6,7 +6,6 @@
  *   A3. A broken agent (throws, returns rubbish) harms its own command and leaves the session usable.
  */
 import { Mailbox } from "../core/mailbox.ts";
-import type { Summary } from "../core/slot-summary.ts";
 import { writeSummary } from "../core/slot-summary.ts";
 import type { SessionAgent, SessionAgentBuilder } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
@@ -27,6 +26,7 @@ import { HANDLE_BITS } from "../protocol/handles.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message, PendingSystemContextAppend } from "../protocol/session-model.ts";
 import { Session, SessionSnapshot } from "../protocol/session-model.ts";
+import { ordinarySnapshot } from "../protocol/shortcuts.ts";
 import { within } from "../transport/within.ts";
 import { AgentError, buildFailure, turnFailure } from "./agent-errors.ts";
 import { ContextReplica } from "./context-replica.ts";
@@ -275,18 +275,18 @@ export class SessionActor implements TurnSeat {
     return (this.#held ??= new HeldEvents()).hold(parsed.event);
   }
 
-  takeHeld(): AgentEvent[] {
+  takeHeld(): AgentEvent[] | undefined {
     const held = this.#held;
     this.#held = undefined;
-    return held?.take() ?? [];
+    return held?.take();
   }
 
   /** Ask the agent for its snapshot and publish it in shared memory. */
   publishSummary(): { ok: true; createdAt: number; lastAssistantText: string | undefined } | { ok: false; error: WireError } {
     try {
-      const snapshot = SessionSnapshot.parse(this.agent.snapshot());
-      const summary: Summary = snapshot;
-      writeSummary(this.lane.table, this.slot, summary);
+      const given: unknown = this.agent.snapshot();
+      const snapshot = ordinarySnapshot(given) ?? SessionSnapshot.parse(given);
+      writeSummary(this.lane.table, this.slot, snapshot);
       return { ok: true, createdAt: snapshot.createdAt, lastAssistantText: snapshot.lastAssistantText };
     } catch (error) {
       return { ok: false, error: toWire(agentFailure("internal_error", `the agent's snapshot is not one: ${turnFailure(error).message}`)) };

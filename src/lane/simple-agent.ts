@@ -85,14 +85,9 @@ export class SimpleAgent implements SessionAgent {
     this.transcript.push({ role: "assistant", content: text, toolCalls: [], stopReason: "end_turn", usage });
     this.transcript.addUsage(usage);
     this.transcript.complete(Date.now());
-    return {
-      text,
-      sessionId: this.build.sessionId,
-      turns: 1,
-      toolCalls,
-      usage,
-      ...(structuredOutput !== undefined && { structuredOutput }),
-    };
+    const full: RunResult = { text, sessionId: this.build.sessionId, turns: 1, toolCalls, usage };
+    if (structuredOutput !== undefined) full.structuredOutput = structuredOutput;
+    return full;
   }
 
   #fail(turn: SimpleTurn, error: unknown): never {
@@ -223,7 +218,8 @@ class SimpleTurn implements TurnContext {
         throw new AgentError("internal_error", `append: message ${index} is not one: ${parsed.error.issues[0]?.message ?? "invalid"}`);
       return parsed.data;
     });
-    if (!this.#isClosed) this.#agent.transcript.push(...checked);
+    if (this.#isClosed) return;
+    for (const message of checked) this.#agent.transcript.push(message);
   }
 
   #addUsage(usage: Partial<Usage>): void {

@@ -1,19 +1,22 @@
 /** How a run ended, and how that is said to main. */
 import type { WireError } from "../protocol/errors.ts";
-import type { FailedReport, ResultReport } from "../protocol/frames.ts";
+import type { FailedReport, ResultExtras, ResultReport } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
-import type { RunResult } from "../protocol/views.ts";
+import type { CheckedResult } from "../protocol/shortcuts.ts";
+import { ordinaryResult } from "../protocol/shortcuts.ts";
 import { RunResultSchema } from "../protocol/views.ts";
 import { AgentError, turnFailure } from "./agent-errors.ts";
 
-export type Outcome = { ok: true; result: RunResult } | { ok: false; error: WireError };
+export type Outcome = { ok: true; result: CheckedResult } | { ok: false; error: WireError };
 
 /** @returns the agent's result as an outcome; something that is not one fails with invalid_result, naming the member */
 export function outcomeOf(result: unknown): Outcome {
   let problem: string;
   try {
+    const ordinary = ordinaryResult(result);
+    if (ordinary !== undefined) return { ok: true, result: ordinary };
     const parsed = RunResultSchema.safeParse(result);
-    if (parsed.success) return { ok: true, result: parsed.data as RunResult };
+    if (parsed.success) return { ok: true, result: parsed.data as CheckedResult };
     const issue = parsed.error.issues[0];
     problem = `${issue?.path.map(String).join(".") || "it"}: ${issue?.message ?? "invalid"}`;
   } catch {
@@ -35,27 +38,41 @@ type Sized<R> = { report: R; bytes: number };
 export function resultReport(
   slot: number,
   generation: number,
-  ticket: number,
-  result: RunResult,
+  word: number,
+  result: CheckedResult,
   lastText: string | undefined,
 ): Sized<ResultReport> {
-  const { text, turns, toolCalls, usage, sessionId: _, ...rest } = result;
-  const extras = Object.keys(rest).length === 0 ? undefined : rest;
-  const tokens =
-    usage.cacheCreationTokens === undefined && usage.cacheReadTokens === undefined
-      ? [usage.inputTokens, usage.outputTokens]
-      : [usage.inputTokens, usage.outputTokens, usage.cacheCreationTokens, usage.cacheReadTokens];
-  const shownText = lastText === text ? undefined : (lastText ?? "");
-  return { report: [REPORTS.RESULT.op, slot, generation, ticket, text, turns, toolCalls, tokens, shownText, extras], bytes: text.length };
+  const { text, turns, toolCalls, usage } = result;
+  const report: ResultReport = [REPORTS.RESULT.op, slot, generation, word, text, turns, toolCalls, usage.inputTokens, usage.outputTokens];
+  const extras = extrasOf(result);
+  if (extras !== undefined || lastText !== text) report.push(lastText === text ? undefined : (lastText ?? ""));
+  if (extras !== undefined) report.push(extras);
+  return { report, bytes: text.length };
+}
+
+function extrasOf({ usage, structuredOutput, schemaWarnings, skillDiagnostics }: CheckedResult): ResultExtras | undefined {
+  const hasUsage = usage.cacheCreationTokens !== undefined || usage.cacheReadTokens !== undefined;
+  const hasRest = structuredOutput !== undefined || schemaWarnings !== undefined || skillDiagnostics !== undefined;
+  if (!hasUsage && !hasRest) return undefined;
+  return {
+    ...(hasUsage && { usage }),
+    ...(hasRest && {
+      rest: {
+        ...(structuredOutput !== undefined && { structuredOutput }),
+        ...(schemaWarnings !== undefined && { schemaWarnings }),
+        ...(skillDiagnostics !== undefined && { skillDiagnostics }),
+      },
+    }),
+  };
 }
 
 /** @param lastText - undefined when unknown, "" when there is none */
 export function failedReport(
   slot: number,
   generation: number,
-  ticket: number,
+  word: number,
   error: WireError,
   lastText: string | undefined,
 ): Sized<FailedReport> {
-  return { report: [REPORTS.FAILED.op, slot, generation, ticket, error, lastText], bytes: lastText?.length ?? 0 };
+  return { report: [REPORTS.FAILED.op, slot, generation, word, error, lastText], bytes: lastText?.length ?? 0 };
 }

@@ -34,8 +34,8 @@ export interface TurnSeat {
   readonly agent: SessionAgent;
   /** Use up `count` event numbers. @returns the last of them */
   takeSeq(count: number): number;
-  /** Take the events emitted while no turn ran. */
-  takeHeld(): AgentEvent[];
+  /** Take the events emitted while no turn ran, if there are any. */
+  takeHeld(): AgentEvent[] | undefined;
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
   emitOutside(event: AgentEvent): void | Promise<void>;
   /** Publish the agent's snapshot in shared memory. */
@@ -47,9 +47,10 @@ export interface TurnSeat {
 
 export class TurnRun implements RunContext, Interruptible {
   readonly ticket: number;
+  /** Of the ticket: what names the turn in reports and in the lock. */
+  readonly word: number;
   readonly #seat: TurnSeat;
   readonly #command: TurnCommand;
-  readonly #word: number;
   #state: TurnState = "admitted";
   #hasConsumer: boolean;
   #controller: AbortController | undefined;
@@ -63,8 +64,8 @@ export class TurnRun implements RunContext, Interruptible {
     this.#seat = seat;
     this.#command = command;
     this.ticket = command[3];
-    this.#word = ticketWord(this.ticket);
-    this.#hasConsumer = (command[5] & TURN_FLAGS.hasConsumer) !== 0;
+    this.word = ticketWord(this.ticket);
+    this.#hasConsumer = ((command[5] ?? 0) & TURN_FLAGS.hasConsumer) !== 0;
   }
 
   // ── what the agent sees ──
@@ -83,7 +84,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   get shouldStopAtBoundary(): () => boolean {
-    return () => isBoundaryCancelRequested(this.#seat.lane.table, this.#seat.slot, this.#word);
+    return () => isBoundaryCancelRequested(this.#seat.lane.table, this.#seat.slot, this.word);
   }
 
   get emit(): (event: AgentEvent) => void | Promise<void> {
@@ -91,7 +92,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #isInterrupted(): boolean {
-    return isInterruptRequested(this.#seat.lane.table, this.#seat.slot, this.#word);
+    return isInterruptRequested(this.#seat.lane.table, this.#seat.slot, this.word);
   }
 
   #emit(event: AgentEvent): void | Promise<void> {
@@ -122,7 +123,7 @@ export class TurnRun implements RunContext, Interruptible {
     return (this.#events ??= new TurnEvents(
       (event, bytes) => {
         const { lane, slot, generation } = this.#seat;
-        lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.ticket, this.#seat.takeSeq(1), lane.now(), event], bytes);
+        lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.word, this.#seat.takeSeq(1), lane.now(), event], bytes);
       },
       (count) => this.#seat.takeSeq(count),
     ));
@@ -151,14 +152,19 @@ export class TurnRun implements RunContext, Interruptible {
     }
     this.#step("run");
     lane.table.setState(slot, STATE_RUNNING);
-    for (const held of this.#seat.takeHeld()) {
+    this.#emitHeld(this.#seat.takeHeld());
+    this.#runAgent();
+  }
+
+  #emitHeld(events: readonly AgentEvent[] | undefined): void {
+    if (events === undefined) return;
+    for (const event of events) {
       try {
-        void this.#emit(held);
+        void this.#emit(event);
       } catch (error) {
         this.#spoil(error);
       }
     }
-    this.#runAgent();
   }
 
   /** End the turn without running it: the session has no agent that could. */
@@ -187,7 +193,8 @@ export class TurnRun implements RunContext, Interruptible {
     let returned: RunResult | Promise<RunResult>;
     let running: Promise<RunResult> | undefined;
     try {
-      returned = (this.#command[5] & TURN_FLAGS.hostMode) === 0 ? agent.runWithEvents(prompt, this) : agent.runHostMode(prompt, this);
+      returned =
+        ((this.#command[5] ?? 0) & TURN_FLAGS.hostMode) === 0 ? agent.runWithEvents(prompt, this) : agent.runHostMode(prompt, this);
       if (isThenable(returned)) running = Promise.resolve(returned); // a thenable of the agent's own may call back twice
     } catch (error) {
       this.#settle({ ok: false, error: turnFailure(error) });
@@ -245,7 +252,7 @@ export class TurnRun implements RunContext, Interruptible {
     const { lane, slot } = this.#seat;
     lane.running.delete(this);
     clearTimeout(this.#graceTimer);
-    const isCancelled = this.#state === "admitted" || seal(lane.table, slot, this.#word) === "interrupted";
+    const isCancelled = this.#state === "admitted" || seal(lane.table, slot, this.word) === "interrupted";
     if (isCancelled) {
       this.#events?.abandon();
       this.#step("interrupt");
@@ -306,10 +313,10 @@ export class TurnRun implements RunContext, Interruptible {
     const final: Outcome = published.ok || !outcome.ok ? outcome : { ok: false, error: published.error };
     const lastText = published.ok ? published.lastAssistantText : undefined;
     lane.table.setState(slot, STATE_IDLE);
-    unlock(lane.table, slot, this.#word);
+    unlock(lane.table, slot, this.word);
     const { report, bytes } = final.ok
-      ? resultReport(slot, generation, this.ticket, final.result, lastText)
-      : failedReport(slot, generation, this.ticket, final.error, published.ok ? (lastText ?? "") : undefined);
+      ? resultReport(slot, generation, this.word, final.result, lastText)
+      : failedReport(slot, generation, this.word, final.error, published.ok ? (lastText ?? "") : undefined);
     lane.outbox.append(report, bytes);
     this.#seat.turnEnded(this);
   }

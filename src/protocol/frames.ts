@@ -1,14 +1,17 @@
 /**
  * Records that cross the data port of a lane, in both directions. A frame is a msgpack array of records; a record is a tuple whose
- * first member is its opcode. One table per direction gives opcode and length; the codec refuses a record that fits neither.
+ * first member is its opcode. One table per direction gives opcode and length; the codec refuses a record that fits neither. The last
+ * `optional` members of a record may be left off, which is what the records of ordinary turns do: an absent member costs nothing.
  *
- * A session is named by (slot, generation): the generation tells a late record of a forgotten session from its slot's new owner.
+ * A session is named by (slot, generation): the generation tells a late record of a forgotten session from its slot's new owner. A
+ * turn is named by the word of its ticket, which is also what stands in the lock; only the TURN record has the whole ticket, which
+ * the agent may want.
  */
 import type { WireError } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import type { SessionId } from "./ids.ts";
 import type { CreateSessionRequest } from "./requests.ts";
-import type { PendingSystemContextAppend, SkillKey, ToolOverlay } from "./session-model.ts";
+import type { PendingSystemContextAppend, SkillKey, ToolOverlay, Usage } from "./session-model.ts";
 
 /** Largest frame an outbox builds from small records, in records; a larger backlog is sent as several. */
 export const FRAME_RECORDS_MAX = 512;
@@ -16,7 +19,7 @@ export const FRAME_RECORDS_MAX = 512;
 /** Main to lane. */
 export const COMMANDS = {
   CREATE: { op: 1, length: 6 },
-  TURN: { op: 2, length: 7 },
+  TURN: { op: 2, length: 7, optional: 2 },
   EXPORT: { op: 3, length: 4 },
   HISTORY: { op: 4, length: 6 },
   APPLY_CONTEXT: { op: 5, length: 5 },
@@ -31,8 +34,8 @@ export const COMMANDS = {
 export const REPORTS = {
   BUILT: { op: 1, length: 7 },
   BUILD_FAILED: { op: 2, length: 4 },
-  RESULT: { op: 3, length: 10 },
-  FAILED: { op: 4, length: 6 },
+  RESULT: { op: 3, length: 11, optional: 2 },
+  FAILED: { op: 4, length: 6, optional: 1 },
   EVENT: { op: 5, length: 7 },
   REPLY: { op: 6, length: 3 },
   REPLY_ERROR: { op: 7, length: 3 },
@@ -41,8 +44,14 @@ export const REPORTS = {
   STRAY_ERROR: { op: 10, length: 2 },
 } as const;
 
-export const enumerate = <T extends Record<string, { op: number; length: number }>>(table: T): ReadonlyMap<number, number> =>
-  new Map(Object.values(table).map(({ op, length }) => [op, length]));
+/** What the codec needs of a table's row. */
+export interface RecordShape {
+  readonly op: number;
+  /** Members, the opcode and the optional ones included. */
+  readonly length: number;
+  /** How many of the last ones may be absent. Default none. */
+  readonly optional?: number;
+}
 
 /** A create request as it crosses: without the caller's event function. */
 export type WireCreateRequest = Omit<CreateSessionRequest, "onEvent">;
@@ -51,12 +60,20 @@ export interface TurnExtras {
   readonly skillReferences?: SkillKey[] | undefined;
   readonly overlay?: ToolOverlay | undefined;
 }
+/** What a result has beyond its text and counts; undefined when there is nothing. */
+export interface ResultExtras {
+  /** The usage as a whole, where it has more than input and output tokens. */
+  readonly usage?: Usage;
+  readonly rest?: { structuredOutput?: unknown; schemaWarnings?: unknown[]; skillDiagnostics?: unknown };
+}
 /** Flags of a TURN record, added up. */
 export const TURN_FLAGS = { hostMode: 1, hasConsumer: 2 } as const;
 
 type Slot = number;
 type Generation = number;
 type Ticket = number;
+/** Word of a turn's ticket. */
+type Word = number;
 type RequestId = number;
 
 export type CreateCommand = [op: 1, slot: Slot, generation: Generation, sessionId: SessionId, agent: string, request: WireCreateRequest];
@@ -66,17 +83,17 @@ export type TurnCommand = [
   generation: Generation,
   ticket: Ticket,
   prompt: string,
-  flags: number,
-  extras: TurnExtras | undefined,
+  flags?: number,
+  extras?: TurnExtras | undefined,
 ];
 export type ExportCommand = [op: 3, slot: Slot, generation: Generation, request: RequestId];
 export type HistoryCommand = [op: 4, slot: Slot, generation: Generation, request: RequestId, offset: number, limit: number | undefined];
 export type ApplyContextCommand = [op: 5, slot: Slot, generation: Generation, request: RequestId, appends: PendingSystemContextAppend[]];
 export type StageContextCommand = [op: 6, slot: Slot, generation: Generation, append: PendingSystemContextAppend];
 /** The consumer of a turn's events took `count` of them. */
-export type CreditCommand = [op: 7, slot: Slot, generation: Generation, ticket: Ticket, count: number];
+export type CreditCommand = [op: 7, slot: Slot, generation: Generation, turn: Word, count: number];
 /** The turn's own consumer is gone: only subscribers are left to send to. */
-export type DetachCommand = [op: 8, slot: Slot, generation: Generation, ticket: Ticket];
+export type DetachCommand = [op: 8, slot: Slot, generation: Generation, turn: Word];
 /** Look at the doorbell. */
 export type WakeCommand = [op: 9];
 /** Drop the session behind everything queued for it. */
@@ -103,40 +120,30 @@ export type BuiltReport = [
   lastAssistantText: string | undefined,
 ];
 export type BuildFailedReport = [op: 2, slot: Slot, generation: Generation, error: WireError];
-/**
- * `lastAssistantText` is undefined when it is `text`, "" when there is none.
- * `usage` is [input, output] or [input, output, cache creation, cache read] with undefined for absent.
- */
+/** `lastAssistantText` is undefined when it is `text`, "" when there is none. */
 export type ResultReport = [
   op: 3,
   slot: Slot,
   generation: Generation,
-  ticket: Ticket,
+  turn: Word,
   text: string,
   turns: number,
   toolCalls: number,
-  usage: readonly (number | undefined)[],
-  lastAssistantText: string | undefined,
-  extras: { structuredOutput?: unknown; schemaWarnings?: unknown[]; skillDiagnostics?: unknown } | undefined,
+  inputTokens: number,
+  outputTokens: number,
+  lastAssistantText?: string | undefined,
+  extras?: ResultExtras | undefined,
 ];
 /** `lastAssistantText` is undefined when it is unchanged, "" when there is none. */
 export type FailedReport = [
   op: 4,
   slot: Slot,
   generation: Generation,
-  ticket: Ticket,
+  turn: Word,
   error: WireError,
-  lastAssistantText: string | undefined,
+  lastAssistantText?: string | undefined,
 ];
-export type EventReport = [
-  op: 5,
-  slot: Slot,
-  generation: Generation,
-  ticket: Ticket,
-  seq: number,
-  timestampMs: number,
-  payload: AgentEvent,
-];
+export type EventReport = [op: 5, slot: Slot, generation: Generation, turn: Word, seq: number, timestampMs: number, payload: AgentEvent];
 export type ReplyReport = [op: 6, request: RequestId, value: unknown];
 export type ReplyErrorReport = [op: 7, request: RequestId, error: WireError];
 /** The agent took the oldest `count` pending appends. */

@@ -123,6 +123,7 @@ export interface SystemContextSnapshot {
 
 /** @returns `a` + `b`; an optional count is present when either has it */
 export function addUsage(a: Usage, b: Partial<Usage>): Usage {
+  if (b.inputTokens === 0 && b.outputTokens === 0 && b.cacheCreationTokens === undefined && b.cacheReadTokens === undefined) return a;
   const sum: Usage = { inputTokens: a.inputTokens + (b.inputTokens ?? 0), outputTokens: a.outputTokens + (b.outputTokens ?? 0) };
   const created = a.cacheCreationTokens ?? b.cacheCreationTokens;
   const read = a.cacheReadTokens ?? b.cacheReadTokens;
@@ -131,9 +132,9 @@ export function addUsage(a: Usage, b: Partial<Usage>): Usage {
   return sum;
 }
 
-/** @returns the text of the last assistant message that has any; block texts are joined */
-export function lastAssistantText(messages: readonly Message[]): string | undefined {
-  for (let i = messages.length - 1; i >= 0; i--) {
+/** @returns the text of the last assistant message from index `from` on that has any; block texts are joined */
+export function lastAssistantText(messages: readonly Message[], from = 0): string | undefined {
+  for (let i = messages.length - 1; i >= from; i--) {
     const message = messages[i] as Message;
     const text =
       message.role === "assistant"

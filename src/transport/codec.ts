@@ -6,7 +6,7 @@
  */
 import { Packr } from "msgpackr";
 
-import { enumerate } from "../protocol/frames.ts";
+import type { RecordShape } from "../protocol/frames.ts";
 
 /** Plain msgpack, no record extension: a frame can be read without anything that was read before it. */
 const packr = new Packr({ useRecords: false, moreTypes: false, copyBuffers: true });
@@ -29,10 +29,9 @@ export function encodeFrame(records: readonly (readonly unknown[])[]): Uint8Arra
  * @param table - COMMANDS or REPORTS
  * @returns a function from a frame's bytes to its records; it throws FrameError
  */
-export function frameReader<R extends readonly unknown[]>(
-  table: Record<string, { op: number; length: number }>,
-): (frame: Uint8Array) => R[] {
-  const lengths = enumerate(table);
+export function frameReader<R extends readonly unknown[]>(table: Readonly<Record<string, RecordShape>>): (frame: Uint8Array) => R[] {
+  const shapes: (RecordShape | undefined)[] = [];
+  for (const shape of Object.values(table)) shapes[shape.op] = shape;
   return (frame) => {
     let records: unknown;
     try {
@@ -42,7 +41,7 @@ export function frameReader<R extends readonly unknown[]>(
     }
     if (!Array.isArray(records)) throw new FrameError("a frame is an array of records");
     for (const record of records as unknown[]) {
-      if (!Array.isArray(record) || lengths.get(record[0] as number) !== record.length) {
+      if (!Array.isArray(record) || !fits(record, shapes)) {
         throw new FrameError(
           `no such record: opcode ${Array.isArray(record) && typeof record[0] === "number" ? record[0] : typeof record}`,
         );
@@ -50,4 +49,10 @@ export function frameReader<R extends readonly unknown[]>(
     }
     return records as R[];
   };
+}
+
+function fits(record: readonly unknown[], shapes: readonly (RecordShape | undefined)[]): boolean {
+  const op = record[0];
+  const shape = typeof op === "number" ? shapes[op] : undefined;
+  return shape !== undefined && record.length <= shape.length && record.length >= shape.length - (shape.optional ?? 0);
 }

@@ -33,7 +33,7 @@ describe("serve-lane", () => {
     for (let i = 0; i < turns; i++) slots.push(await lane.create());
     const admitted = slots.map((slot) => lane.admit(slot));
     lane.send(...admitted.map(({ command }) => command));
-    for (const { ticket } of admitted) await lane.outcome(ticket);
+    for (const { word } of admitted) await lane.outcome(word);
     expect(ran).toBe(turns);
     expect(ranWhenTheLoopTurned).toBeLessThan(turns / 2);
   });
@@ -52,10 +52,10 @@ describe("serve-lane", () => {
       return "";
     });
     const [waiting, ringing, last] = [await lane.create(), await lane.create(), await lane.create()];
-    const ticket = lane.start(waiting, "waits");
+    const word = lane.start(waiting, "waits");
     await lane.until(() => stateOf(lane, waiting) === STATE_RUNNING);
     lane.send(lane.admit(ringing, "rings").command, lane.admit(last, "last").command);
-    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(await lane.outcome(word)).toBe("cancelled");
     expect(log).toEqual(["rings", "heard", "last"]);
   });
 
@@ -69,9 +69,9 @@ describe("serve-lane", () => {
 
   test("a command for a session that is not there answers its caller", async () => {
     const lane = newLane(() => "a");
-    const { ticket, command } = lane.admit(9);
+    const { word, command } = lane.admit(9);
     lane.send(command, [COMMANDS.EXPORT.op, 9, 1, 5]);
-    expect(await lane.outcome(ticket)).toBe("SESSION_NOT_FOUND");
+    expect(await lane.outcome(word)).toBe("SESSION_NOT_FOUND");
     await lane.until(() => lane.reports.some(([op]) => op === REPORTS.REPLY_ERROR.op));
     expect(lane.reports.at(-1)).toMatchObject([REPORTS.REPLY_ERROR.op, 5, { code: "SESSION_NOT_FOUND" }]);
   });
@@ -81,13 +81,13 @@ describe("serve-lane", () => {
     let finish: ((text: string) => void) | undefined;
     const lane = newLane({ turn: () => new Promise((resolve) => (finish = resolve)), dispose: () => void disposed.push("disposed") });
     const slot = await lane.create();
-    const ticket = lane.start(slot);
+    const word = lane.start(slot);
     lane.send([COMMANDS.FORGET.op, slot, 1]);
     await lane.until(() => finish !== undefined);
     await nextTurn();
     expect(disposed).toEqual([]);
     finish?.("a");
-    expect(await lane.outcome(ticket)).toBe("a");
+    expect(await lane.outcome(word)).toBe("a");
     await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
     expect(disposed).toEqual(["disposed"]);
   });

@@ -63,7 +63,7 @@ describe("session-actor", () => {
     const slot = await lane.create();
     const first = lane.admit(slot, "one");
     lane.send(first.command, [COMMANDS.EXPORT.op, slot, 1, 1], [COMMANDS.HISTORY.op, slot, 1, 2, 0, undefined]);
-    await lane.outcome(first.ticket);
+    await lane.outcome(first.word);
     const second = lane.admit(slot, "two");
     lane.send(second.command, [COMMANDS.EXPORT.op, slot, 1, 3]);
     await lane.until(() => lane.reports.filter(([op]) => op === REPORTS.REPLY.op).length === 3);
@@ -168,10 +168,10 @@ describe("turn-run", () => {
       if (op !== REPORTS.RESULT.op) return;
       seen.push(lockHolder(lane.table, slot), stateOf(lane, slot), readSummary(lane.table, slot).messageCount);
     };
-    const ticket = lane.start(slot);
-    expect(await lane.outcome(ticket)).toBe("a");
+    const word = lane.start(slot);
+    expect(await lane.outcome(word)).toBe("a");
     expect(seen).toEqual([0, STATE_IDLE, 2]);
-    expect(lane.said(ticket)).toEqual([REPORTS.EVENT.op, REPORTS.EVENT.op, REPORTS.RESULT.op]);
+    expect(lane.said(word)).toEqual([REPORTS.EVENT.op, REPORTS.EVENT.op, REPORTS.RESULT.op]);
   });
 
   test("R1: events that wait for credit when the run ends go before the report", async () => {
@@ -181,23 +181,23 @@ describe("turn-run", () => {
       return "a";
     });
     const slot = await lane.create();
-    const ticket = lane.start(slot);
-    await lane.until(() => lane.events(ticket).length === EVENT_WINDOW);
+    const word = lane.start(slot);
+    await lane.until(() => lane.events(word).length === EVENT_WINDOW);
     expect(lockHolder(lane.table, slot)).toBeGreaterThan(0);
-    lane.send([COMMANDS.CREDIT.op, slot, 1, ticket, 20]);
-    expect(await lane.outcome(ticket)).toBe("a");
-    expect(lane.events(ticket).map(([seq]) => seq)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
-    expect(lane.said(ticket).at(-1)).toBe(REPORTS.RESULT.op);
+    lane.send([COMMANDS.CREDIT.op, slot, 1, word, 20]);
+    expect(await lane.outcome(word)).toBe("a");
+    expect(lane.events(word).map(([seq]) => seq)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+    expect(lane.said(word).at(-1)).toBe(REPORTS.RESULT.op);
   });
 
   test("R2: interrupted before it started, the agent is not called", async () => {
     let calls = 0;
     const lane = newLane(() => String(++calls));
     const slot = await lane.create();
-    const { ticket, command } = lane.admit(slot);
+    const { word, command } = lane.admit(slot);
     expect(requestInterrupt(lane.table, slot)).toBe("asked");
     lane.send(command);
-    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(await lane.outcome(word)).toBe("cancelled");
     expect(calls).toBe(0);
     expect(lockHolder(lane.table, slot)).toBe(0);
   });
@@ -208,10 +208,10 @@ describe("turn-run", () => {
         new Promise((resolve) => signal.addEventListener("abort", () => resolve(`${isInterrupted()}`), { once: true })),
     );
     const slot = await lane.create();
-    const ticket = lane.start(slot);
+    const word = lane.start(slot);
     await lane.until(() => stateOf(lane, slot) === STATE_RUNNING);
     expect(lane.interrupt(slot)).toBe("asked");
-    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(await lane.outcome(word)).toBe("cancelled");
     expect(readSummary(lane.table, slot).messageCount).toBe(0);
   });
 
@@ -235,12 +235,12 @@ describe("turn-run", () => {
       }
     });
     const slot = await lane.create();
-    const ticket = lane.start(slot);
-    await lane.until(() => lane.events(ticket).length === EVENT_WINDOW);
+    const word = lane.start(slot);
+    await lane.until(() => lane.events(word).length === EVENT_WINDOW);
     lane.interrupt(slot);
-    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(await lane.outcome(word)).toBe("cancelled");
     expect(thrown).toMatchObject({ name: "TurnInterrupted" });
-    expect(lane.events(ticket)).toHaveLength(EVENT_WINDOW);
+    expect(lane.events(word)).toHaveLength(EVENT_WINDOW);
   });
 
   test("R2: interrupted while the events of a finished run wait, the turn is cancelled", async () => {
@@ -249,10 +249,10 @@ describe("turn-run", () => {
       return "a";
     });
     const slot = await lane.create();
-    const ticket = lane.start(slot);
-    await lane.until(() => lane.events(ticket).length === EVENT_WINDOW);
+    const word = lane.start(slot);
+    await lane.until(() => lane.events(word).length === EVENT_WINDOW);
     lane.interrupt(slot);
-    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(await lane.outcome(word)).toBe("cancelled");
     expect(readSummary(lane.table, slot).messageCount).toBe(0);
   });
 
@@ -273,17 +273,17 @@ describe("turn-run", () => {
       return new Promise<string>((resolve) => (finish = resolve));
     }, 1);
     const slot = await lane.create();
-    const ticket = lane.start(slot, "stubborn");
+    const word = lane.start(slot, "stubborn");
     await lane.until(() => past !== undefined);
     lane.interrupt(slot);
-    expect(await lane.outcome(ticket)).toBe("cancelled");
+    expect(await lane.outcome(word)).toBe("cancelled");
     past?.append({ role: "user", content: "late" });
     void past?.emit({ type: "late" });
     finish?.("late");
     await nextTurn();
     const next = lane.start(slot, "go on");
     expect(await lane.outcome(next)).toBe("next");
-    expect(lane.said(ticket)).toEqual([REPORTS.FAILED.op]);
+    expect(lane.said(word)).toEqual([REPORTS.FAILED.op]);
     expect(lane.events(next)).toEqual([]);
     expect(readSummary(lane.table, slot).messageCount).toBe(2);
   });

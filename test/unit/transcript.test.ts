@@ -59,7 +59,7 @@ describe("transcript: runs", () => {
     const transcript = new Transcript(1, RESUMED, undefined);
     const before = shown(transcript);
     transcript.begin();
-    transcript.push(user("q"), assistant("a"));
+    for (const message of [user("q"), assistant("a")]) transcript.push(message);
     transcript.addUsage({ inputTokens: 1 });
     expect(shown(transcript)).toEqual(before);
     transcript.complete(30);
@@ -79,7 +79,7 @@ describe("transcript: runs", () => {
     const transcript = new Transcript(1, RESUMED, undefined);
     const before = shown(transcript);
     transcript.begin();
-    transcript.push(user("q"), assistant("a"));
+    for (const message of [user("q"), assistant("a")]) transcript.push(message);
     transcript.addUsage({ outputTokens: 9 });
     if (isCompleted) transcript.complete(30);
     transcript.rollBack();
@@ -91,7 +91,7 @@ describe("transcript: runs", () => {
   test("a run without an answer leaves the last text as it was", () => {
     const transcript = new Transcript(1, RESUMED, undefined);
     transcript.begin();
-    transcript.push(user("q"), assistant(""));
+    for (const message of [user("q"), assistant("")]) transcript.push(message);
     transcript.complete(30);
     expect(transcript.snapshot().lastAssistantText).toBe("hello");
   });

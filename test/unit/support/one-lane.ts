@@ -55,24 +55,19 @@ export class OneLane {
     return slot;
   }
 
-  /** Admit a turn, as main does. @returns its ticket and its command */
-  admit(
-    slot: number,
-    prompt = "q",
-    flags: number = TURN_FLAGS.hasConsumer,
-    extras?: TurnExtras,
-  ): { ticket: number; word: number; command: LaneCommand } {
+  /** Admit a turn, as main does. @returns the word of its ticket, and its command */
+  admit(slot: number, prompt = "q", flags: number = TURN_FLAGS.hasConsumer, extras?: TurnExtras): { word: number; command: LaneCommand } {
     const ticket = ++this.#tickets;
     const word = ticketWord(ticket);
     if (!turnLock.tryLock(this.table, slot, word)) throw new Error(`slot ${slot} is locked`);
-    return { ticket, word, command: [COMMANDS.TURN.op, slot, this.generation(slot), ticket, prompt, flags, extras] };
+    return { word, command: [COMMANDS.TURN.op, slot, this.generation(slot), ticket, prompt, flags, extras] };
   }
 
-  /** Start a turn. @returns its ticket */
+  /** Start a turn. @returns the word of its ticket */
   start(slot: number, prompt = "q", flags?: number): number {
-    const { ticket, command } = this.admit(slot, prompt, flags);
+    const { word, command } = this.admit(slot, prompt, flags);
     this.send(command);
-    return ticket;
+    return word;
   }
 
   /** Ask for the interrupt of the running turn, as main does. */
@@ -88,9 +83,9 @@ export class OneLane {
   }
 
   /** @returns the turn's outcome: its text, or its error's kind */
-  async outcome(ticket: number): Promise<string> {
+  async outcome(word: number): Promise<string> {
     const find = (): LaneReport | undefined =>
-      this.reports.find((report) => (report[0] === REPORTS.RESULT.op || report[0] === REPORTS.FAILED.op) && report[3] === ticket);
+      this.reports.find((report) => (report[0] === REPORTS.RESULT.op || report[0] === REPORTS.FAILED.op) && report[3] === word);
     await this.until(() => find() !== undefined);
     const report = find();
     if (report?.[0] === REPORTS.RESULT.op) return report[4];
@@ -98,15 +93,15 @@ export class OneLane {
   }
 
   /** Events of a turn as [seq, payload], in the order they came. */
-  events(ticket: number): [number, object][] {
+  events(word: number): [number, object][] {
     return this.reports.flatMap((report) =>
-      report[0] === REPORTS.EVENT.op && report[3] === ticket ? [[report[4], report[6]] as [number, object]] : [],
+      report[0] === REPORTS.EVENT.op && report[3] === word ? [[report[4], report[6]] as [number, object]] : [],
     );
   }
 
-  /** Opcodes of what was said about a ticket, in order. */
-  said(ticket: number): number[] {
-    return this.reports.filter((report) => report[3] === ticket && report[0] !== REPORTS.CONTEXT_TAKEN.op).map(([op]) => op);
+  /** Opcodes of what was said about a turn, in order. */
+  said(word: number): number[] {
+    return this.reports.filter((report) => report[3] === word && report[0] !== REPORTS.CONTEXT_TAKEN.op).map(([op]) => op);
   }
 
   /** Turns the event loop until the condition holds; the test's own limit catches what never comes. */
