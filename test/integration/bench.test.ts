@@ -22,9 +22,8 @@ afterEach(() => rm(folder, { recursive: true }));
 test("a scenario is measured, printed and written", async () => {
   const output = join(folder, "results.json");
   const scenario = "64 in flight, 100 sessions";
-  const { stdout } = await run(process.execPath, [
-    ...[MAIN, "noop-turns", "--scenario", scenario, "--only", "warren", "--rounds", "2", "--output", output],
-  ]);
+  const options = ["--scenario", scenario, "--only", "warren", "--rounds", "2", "--output", output];
+  const { stdout } = await run(process.execPath, [MAIN, "noop-turns", ...options]);
   expect(stdout).toContain("warren balanced");
   const [result] = (await readResults(output)).cases;
   expect(result?.scenarios.map((measured) => measured.scenario)).toEqual([scenario]);
