@@ -1,4 +1,4 @@
-/** FrameTransport inside one thread, for tests and for a lane without a thread: frames arrive in later macrotasks, copied. */
+/** FrameTransport inside one thread, for tests and for a lane without a thread: frames arrive in later macrotasks. */
 import type { FrameTransport } from "./transport.ts";
 
 type Item = { frame: Uint8Array } | { segment: SharedArrayBuffer };
@@ -14,7 +14,7 @@ class MemoryEnd implements FrameTransport {
   #closeListeners: (() => void)[] = [];
 
   send(frame: Uint8Array): void {
-    if (!this.#closed) this.peer.#arrive({ frame: frame.slice() });
+    if (!this.#closed) this.peer.#arrive({ frame: structuredClone(frame, { transfer: [frame.buffer as ArrayBuffer] }) });
   }
 
   share(segment: SharedArrayBuffer): void {

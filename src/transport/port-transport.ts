@@ -27,7 +27,7 @@ export class PortTransport implements FrameTransport {
 
   send(frame: Uint8Array): void {
     if (this.#closed) return;
-    this.#port.postMessage(frame);
+    this.#port.postMessage(frame, [frame.buffer as ArrayBuffer]);
     if (this.#poll) this.#keepAwake();
   }
 

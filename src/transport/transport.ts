@@ -1,6 +1,9 @@
 /** The seam between host and lane: a two-way pipe of whole frames, in order, with a side door for shared memory. */
 export interface FrameTransport {
-  /** Queue one frame. The receiver gets its own copy. Never waits; what bounds the pipe is credits, one layer up. */
+  /**
+   * Queue one frame and give it away: its buffer, all of which must be the frame, is moved to the receiver and is empty here from now
+   * on. Never waits; what bounds the pipe is credits, one layer up.
+   */
   send(frame: Uint8Array): void;
   /** Hand over a segment of the slot table, in order with the frames. */
   share(segment: SharedArrayBuffer): void;

@@ -65,19 +65,14 @@ export function testFrameTransport(name: string, newPipe: () => [FrameTransport,
       expect(arrived).toEqual([[2, 3]]);
     });
 
-    test("the receiver has its own copy: the sender may use its buffer again at once", async () => {
+    test("a frame that was sent is given away", async () => {
       const [a, b] = pipe();
       const arrived = listen(b);
-      const buffer = Uint8Array.of(1, 1);
-      a.send(buffer);
-      buffer.fill(2);
-      a.send(buffer);
-      await until(() => arrived.length === 2);
-      buffer.fill(3);
-      expect(arrived).toEqual([
-        [1, 1],
-        [2, 2],
-      ]);
+      const frame = Uint8Array.of(1, 1);
+      a.send(frame);
+      expect(frame).toHaveLength(0);
+      await until(() => arrived.length === 1);
+      expect(arrived).toEqual([[1, 1]]);
     });
 
     test("nothing is delivered within send", () => {
