@@ -1,10 +1,10 @@
-/** A colour for every contender: Warren blue, peers warm, limits grey and dashed. */
+/** A colour for every contender, dark enough to be read as text on white: Warren blue, peers colourful, limits grey and dashed. */
 import type { ContenderKind } from "../harness/case.ts";
 
 const COLOURS: Readonly<Record<ContenderKind, readonly string[]>> = {
-  warren: ["#0550ae", "#54a3ff"],
-  peer: ["#bc4c00", "#d4a72c", "#8250df", "#bf3989", "#1a7f37"],
-  limit: ["#424a53", "#7d8590", "#a8b1bb"],
+  warren: ["#0550ae", "#2f81f7"],
+  peer: ["#bc4c00", "#9a6700", "#8250df", "#bf3989", "#1a7f37"],
+  limit: ["#24292f", "#57606a", "#7d8590"],
 };
 
 export interface Look {
