@@ -53,8 +53,19 @@ export async function writeResults(path: string, results: RunResults): Promise<v
 
 /** @throws Error naming the file and what is wrong with it */
 export async function readResults(path: string): Promise<RunResults> {
-  const parsed = RunResultsSchema.safeParse(JSON.parse(await readFile(path, "utf8")));
+  const parsed = RunResultsSchema.safeParse(await readJson(path));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new Error(`${path} holds no results: ${issue?.path.join(".")}: ${issue?.message}`);
+  throw new Error(`${path} holds no results: ${issue?.path.join(".") || "the whole"}: ${issue?.message}`);
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new Error(error.code === "ENOENT" ? `there is no ${path}` : `${path} cannot be read: ${error.message}`, { cause: error });
+  });
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}`, { cause: error });
+  }
 }

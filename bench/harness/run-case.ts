@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly scenarios?: readonly string[] | undefined;
   /** Only these contenders; default all. */
   readonly contenders?: ((contender: Contender<object>) => boolean) | undefined;
+  /** Ends the case early: its processes are killed and `runCase` rejects. */
+  readonly signal?: AbortSignal | undefined;
   /** Called after every scenario. */
   readonly onScenario?: ((result: ScenarioResult) => void) | undefined;
 }
@@ -29,18 +31,27 @@ export async function runCase(wanted: Case, options: RunOptions = {}): Promise<C
   const stalls = new Map<Contender<object>, Stall>(
     contenders.map((contender) => [contender, wanted.isFresh ? new FreshStall(wanted.name, contender) : new Stall(wanted.name, contender)]),
   );
+  const abandon = (): void => void Promise.all([...stalls.values()].map((stall) => stall.end()));
+  options.signal?.addEventListener("abort", abandon);
   try {
     for (const { name, parameters } of wanted.scenarios) {
       if (options.scenarios !== undefined && !options.scenarios.includes(name)) continue;
       const taking = contenders.filter((contender) => !contender.skips?.(parameters)).map((contender) => stalls.get(contender) as Stall);
-      for (const stall of taking) await stall.open(name);
-      for (let round = 0; round < rounds; round++) for (const stall of taking) await stall.round();
+      const inTurn = async (order: (stall: Stall) => Promise<void>): Promise<void> => {
+        for (const stall of taking) {
+          options.signal?.throwIfAborted();
+          await order(stall);
+        }
+      };
+      await inTurn((stall) => stall.open(name));
+      for (let round = 0; round < rounds; round++) await inTurn((stall) => stall.round());
       const result = { scenario: name, parameters: { ...parameters }, contenders: [] as Measured[] };
       for (const stall of taking) result.contenders.push(await stall.close());
       scenarios.push(result);
       onScenario?.(result);
     }
   } finally {
+    options.signal?.removeEventListener("abort", abandon);
     await Promise.all([...stalls.values()].map((stall) => stall.end()));
   }
   const { name, title, yardstick, metrics } = wanted;
