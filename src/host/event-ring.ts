@@ -24,6 +24,11 @@ export class EventRing {
     return this.#envelopes.length - this.#head;
   }
 
+  /** Nothing to read: no envelope, and no gap to tell of. */
+  get isEmpty(): boolean {
+    return this.length === 0 && this.#dropped === 0;
+  }
+
   /** @returns whether the oldest envelope was lost for it */
   push(envelope: EventEnvelope): boolean {
     this.#envelopes.push(envelope);

@@ -28,6 +28,10 @@ export class Subscription implements SessionEventStream {
 
   /** From the hub. Never waits and never fails. */
   push(envelope: EventEnvelope): void {
+    if (this.#waiting.length > 0 && this.#ring.isEmpty) {
+      this.#waiting.shift()?.({ done: false, value: envelope });
+      return;
+    }
     this.#ring.push(envelope);
     while (this.#waiting.length > 0) {
       const next = this.#ring.shift();

@@ -10,7 +10,7 @@ import { ticketWord, TicketSource } from "../core/tickets.ts";
 import { requestBoundaryCancel, requestInterrupt, tryLock } from "../core/turn-lock.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
-import type { EventReport, FailedReport, ResultReport, TurnExtras } from "../protocol/frames.ts";
+import type { DeltaReport, EventReport, FailedReport, ResultReport, TurnExtras, TurnReport } from "../protocol/frames.ts";
 import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions } from "../protocol/requests.ts";
@@ -176,7 +176,7 @@ export class TurnTable {
 
   // ── reports ──
 
-  event(report: EventReport): void {
+  event(report: EventReport | DeltaReport): void {
     const turn = this.#reported(report);
     if (turn === undefined) return;
     const channel = this.#registry.channelOf(turn.entry);
@@ -212,7 +212,7 @@ export class TurnTable {
     }
   }
 
-  #reported(report: EventReport | ResultReport | FailedReport): Turn | undefined {
+  #reported(report: TurnReport): Turn | undefined {
     const entry = this.#registry.at(report[1], report[2]);
     return entry && this.#find(entry, report[3]);
   }

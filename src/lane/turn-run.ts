@@ -15,7 +15,7 @@ import { isBoundaryCancelRequested, isInterruptRequested, seal, unlock } from ".
 import type { RunContext, SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import { parseEvent } from "../protocol/events.ts";
+import { parseEvent, textDelta } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { RunResult } from "../protocol/views.ts";
@@ -123,7 +123,14 @@ export class TurnRun implements RunContext, Interruptible {
     return (this.#events ??= new TurnEvents(
       (event, bytes) => {
         const { lane, slot, generation } = this.#seat;
-        lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.word, this.#seat.takeSeq(1), lane.now(), event], bytes);
+        const seq = this.#seat.takeSeq(1);
+        const delta = textDelta(event);
+        lane.outbox.append(
+          delta === undefined
+            ? [REPORTS.EVENT.op, slot, generation, this.word, seq, lane.now(), event]
+            : [REPORTS.DELTA.op, slot, generation, this.word, seq, lane.now(), delta],
+          bytes,
+        );
       },
       (count) => this.#seat.takeSeq(count),
     ));

@@ -80,7 +80,7 @@ export function parseEvent(event: unknown): { ok: true; event: AgentEvent } | { 
   let copy: AgentEvent;
   try {
     // The text event of every agent, copied by hand: it is nearly all the traffic there is.
-    const delta = bareDelta(event);
+    const delta = textDelta(event);
     if (delta !== undefined) return { ok: true, event: { type: "text_delta", delta } };
     copy = cloneJson(event) as AgentEvent;
   } catch (error) {
@@ -98,7 +98,7 @@ function describeUnreadable(event: object, error: unknown): string {
 }
 
 /** @returns the delta of `{ type: "text_delta", delta }` with nothing else in it; each member is read once */
-function bareDelta(event: object): string | undefined {
+export function textDelta(event: object): string | undefined {
   if (Object.getPrototypeOf(event) !== Object.prototype) return undefined;
   let members = 0;
   for (const _ in event) if (++members > 2) return undefined;

@@ -35,8 +35,8 @@ export class CreditWindow {
 
 /** The receiver's side: gathers credits and gives them back in lots, so that they cost little. */
 export class CreditReturn {
-  /** A quarter of the window: the sender never runs dry while the consumer keeps up. */
-  static readonly LOT = EVENT_WINDOW / 4;
+  /** Half of the window: the sender has the other half while the credits travel, and most turns end before the first lot. */
+  static readonly LOT = EVENT_WINDOW / 2;
   readonly #send: (count: number) => void;
   #owed = 0;
 

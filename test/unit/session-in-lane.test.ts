@@ -190,6 +190,24 @@ describe("turn-run", () => {
     expect(lane.said(word).at(-1)).toBe(REPORTS.RESULT.op);
   });
 
+  test("a bare text delta crosses as its text, any other event whole; both are numbered in one row", async () => {
+    const delta = { type: "text_delta", delta: "d" };
+    const others = [{ ...delta, index: 1 }, { type: "reasoning_delta", delta: "d" }, { type: "mine" }];
+    const lane = newLane(({ emit }) => {
+      for (const event of [delta, ...others, delta]) void emit(event);
+      return "a";
+    });
+    const slot = await lane.create();
+    const word = lane.start(slot);
+    expect(await lane.outcome(word)).toBe("a");
+    const events = lane.reports.filter((report) => report[0] === REPORTS.DELTA.op || report[0] === REPORTS.EVENT.op);
+    expect(events.map((report) => [report[0], report[4], report[6]])).toEqual([
+      [REPORTS.DELTA.op, 1, "d"],
+      ...others.map((event, index) => [REPORTS.EVENT.op, index + 2, event]),
+      [REPORTS.DELTA.op, 5, "d"],
+    ]);
+  });
+
   test("R2: interrupted before it started, the agent is not called", async () => {
     let calls = 0;
     const lane = newLane(() => String(++calls));
