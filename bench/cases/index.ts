@@ -1,5 +1,6 @@
 /** Every case, in the order of the targets. */
 import type { Case } from "../harness/case.ts";
 import { noopTurns } from "./noop-turns.ts";
+import { readList } from "./read-list.ts";
 
-export const CASES: readonly Case[] = [noopTurns];
+export const CASES: readonly Case[] = [noopTurns, readList];
