@@ -1,6 +1,7 @@
 /** Every case, in the order of the targets. */
 import type { Case } from "../harness/case.ts";
+import { creates } from "./creates.ts";
 import { noopTurns } from "./noop-turns.ts";
 import { readList } from "./read-list.ts";
 
-export const CASES: readonly Case[] = [noopTurns, readList];
+export const CASES: readonly Case[] = [noopTurns, readList, creates];
