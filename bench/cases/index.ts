@@ -1,7 +1,8 @@
 /** Every case, in the order of the targets. */
 import type { Case } from "../harness/case.ts";
 import { creates } from "./creates.ts";
+import { idleMemory } from "./idle-memory.ts";
 import { noopTurns } from "./noop-turns.ts";
 import { readList } from "./read-list.ts";
 
-export const CASES: readonly Case[] = [noopTurns, readList, creates];
+export const CASES: readonly Case[] = [noopTurns, readList, idleMemory, creates];
