@@ -2,7 +2,8 @@
 import type { Case } from "../harness/case.ts";
 import { creates } from "./creates.ts";
 import { idleMemory } from "./idle-memory.ts";
+import { interference } from "./interference.ts";
 import { noopTurns } from "./noop-turns.ts";
 import { readList } from "./read-list.ts";
 
-export const CASES: readonly Case[] = [noopTurns, readList, idleMemory, creates];
+export const CASES: readonly Case[] = [noopTurns, readList, idleMemory, creates, interference];
