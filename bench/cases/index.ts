@@ -1,5 +1,6 @@
 /** Every case, in the order of the targets. */
 import type { Case } from "../harness/case.ts";
+import { coldStart } from "./cold-start.ts";
 import { creates } from "./creates.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { interference } from "./interference.ts";
@@ -7,4 +8,4 @@ import { interrupt } from "./interrupt.ts";
 import { noopTurns } from "./noop-turns.ts";
 import { readList } from "./read-list.ts";
 
-export const CASES: readonly Case[] = [noopTurns, readList, idleMemory, creates, interference, interrupt];
+export const CASES: readonly Case[] = [noopTurns, readList, idleMemory, creates, interference, interrupt, coldStart];
