@@ -13,7 +13,7 @@ import { pairedRatios } from "../harness/stats.ts";
 import { measured, ratioTarget, rounds } from "../harness/targets.ts";
 import { openBareEcho, openSingleThreadHost } from "../peers/messages.ts";
 import { Spinner } from "../peers/spinner.ts";
-import { openWarren } from "../peers/warren.ts";
+import { openWarren, startHog } from "../peers/warren.ts";
 
 interface Load {
   readonly hog: boolean;
@@ -27,7 +27,7 @@ const ROUNDS = 7;
 const WARM_UP_MS = 1000;
 /** So many that a session's turn is over long before its next one. */
 const SESSIONS = 8000;
-/** Milliseconds a hog gets to be in its loop. */
+/** Milliseconds a bare worker gets to be in its loop. */
 const START_MS = 20;
 
 /** @param call - a turn of a quiet session, the n-th; @param durationMs - of arrivals */
@@ -55,15 +55,10 @@ const warren: Contender<Load> = {
     return {
       round: async () => {
         if (!hog) return loaded(call, ROUND_MS);
-        const hogTurn = service.startTurn(hogId, { prompt: "poll" }).then(
-          () => "completed",
-          (error: unknown) => (error as { code?: unknown }).code,
-        );
-        await sleep(START_MS);
+        const { ended } = await startHog(service, hogId, "poll");
         const round = await loaded(call, ROUND_MS);
         await service.interrupt(hogId); // throws when it did not run
-        const outcome = await hogTurn;
-        if (outcome !== "AGENT_ERROR") throw new Error(`the hog was not interrupted: ${String(outcome)}`);
+        await ended;
         return round;
       },
       close: async () => peer[Symbol.asyncDispose](),

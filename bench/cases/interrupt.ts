@@ -11,24 +11,24 @@ import { defineCase } from "../harness/case.ts";
 import { newHistogram, percentileUs } from "../harness/load.ts";
 import { measured, rounds, valueTarget } from "../harness/targets.ts";
 import { Spinner } from "../peers/spinner.ts";
-import { openWarren } from "../peers/warren.ts";
+import type { HogWay } from "../peers/warren.ts";
+import { openWarren, startHog } from "../peers/warren.ts";
 
-/** What an agent does when it is told to stop; the names are prompts of bench/agents/hog. */
-type Way = "poll" | "listen" | "ignore" | "block";
 interface Load {
-  readonly way: Way;
+  /** What the agent does when it is told to stop. */
+  readonly way: HogWay;
   /** Interrupts of a round. */
   readonly times: number;
 }
 
 /** Milliseconds an agent may ignore an interrupt, short so that rounds are. */
 const GRACE_MS = 200;
-/** Milliseconds a turn gets to be in its loop. */
+/** Milliseconds a bare worker gets to be in its loop. */
 const START_MS = 3;
 /** Milliseconds within which every interrupt must have come to something. */
 const SETTLE_MAX_MS = 20_000;
 
-const SCENARIO: Readonly<Record<Way, string>> = {
+const SCENARIO: Readonly<Record<HogWay, string>> = {
   poll: "agent polls",
   listen: "agent listens",
   ignore: "agent ignores",
@@ -53,15 +53,6 @@ async function timed(latencies: Histogram, stop: () => Promise<unknown>): Promis
   abort.abort();
 }
 
-/** What must have become of the turn. @returns a promise that rejects when it ended in another way */
-async function interrupted(turn: Promise<unknown>, kind: string): Promise<void> {
-  const error = (await turn.then(
-    () => new Error("it completed"),
-    (reason: unknown) => reason,
-  )) as Error & { agentError?: { kind?: string } };
-  if (error.agentError?.kind !== kind) throw new Error(`a turn that was interrupted ended otherwise: ${error.message}`, { cause: error });
-}
-
 const warren: Contender<Load> = {
   name: "warren balanced",
   kind: "warren",
@@ -74,9 +65,10 @@ const warren: Contender<Load> = {
       for (let n = 0; n < interrupts; n++) {
         const { service, ids } = peer;
         const id = ids[n % ids.length] as string;
-        const settled = interrupted(service.startTurn(id, { prompt: way }), way === "block" ? "lane_lost" : "cancelled");
-        await sleep(START_MS);
-        await timed(latencies, () => Promise.all([service.interrupt(id), settled]));
+        const { ended } = await startHog(service, id, way);
+        await timed(latencies, () => Promise.all([service.interrupt(id), ended]));
+        const kind = await ended;
+        if (kind !== (way === "block" ? "lane_lost" : "cancelled")) throw new Error(`a turn that was interrupted ended as ${kind}`);
         if (way !== "block") continue;
         await peer[Symbol.asyncDispose]();
         peer = await open();
@@ -143,7 +135,7 @@ export const interrupt = defineCase<Load>({
   smoke: [SCENARIO.poll],
   contenders: [warren, bareWorker],
   targets: (results) => {
-    const of = (way: Way, metric: string) => rounds(measured(results, SCENARIO[way], "warren balanced"), metric);
+    const of = (way: HogWay, metric: string) => rounds(measured(results, SCENARIO[way], "warren balanced"), metric);
     const aim = { id: "P9", better: "lower" } as const;
     const soon = { ...aim, limit: 1000, unit: "µs" };
     const late = { ...aim, limit: GRACE_MS + 100, unit: "ms" };

@@ -2,8 +2,6 @@
  * P4: what it costs to look at sessions, one call after the other. A read is shorter than a look at the clock, so latencies are means
  * of batches (BATCH); a list is timed one by one.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-
 import type { Histogram } from "hdr-histogram-js";
 
 import type { Contender, Figures } from "../harness/case.ts";
@@ -12,7 +10,7 @@ import { inBatches, percentileUs } from "../harness/load.ts";
 import { measured, ratioTarget, rounds, valueTarget } from "../harness/targets.ts";
 import type { StorePeer } from "../peers/stores.ts";
 import { openComlinkStore, openStoreInProcess } from "../peers/stores.ts";
-import { openWarren } from "../peers/warren.ts";
+import { openWarren, startHog } from "../peers/warren.ts";
 
 type Look = { readonly look: "read" | "list"; readonly sessions: number; readonly whileRunning?: true };
 
@@ -36,8 +34,6 @@ const BATCH = 16;
 const LIMIT = 50;
 /** Milliseconds a busy peer computes before it lets others in. */
 const SLICE_MS = 5;
-/** Milliseconds a turn gets to start. */
-const START_MS = 20;
 /** A walk over the ids that is not their order: a step that shares no factor with their number. */
 const STRIDE = 7919;
 
@@ -92,15 +88,14 @@ function contender(
 async function openReadableWarren({ sessions }: Look): Promise<Readable> {
   const peer = await openWarren({ agentName: "hog", sessions });
   const { service, ids } = peer;
-  let turn: Promise<unknown> | undefined;
+  let turn: Promise<string> | undefined;
   return {
     batch: BATCH,
     ids,
     read: (id) => service.read(id),
     list: (query) => service.list(query),
     startTurn: async (id) => {
-      turn = service.startTurn(id, { prompt: "poll" }).catch((error: unknown) => error);
-      await sleep(START_MS);
+      turn = (await startHog(service, id, "poll")).ended;
     },
     endTurn: async (id) => {
       await service.interrupt(id);

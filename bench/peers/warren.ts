@@ -48,6 +48,28 @@ export async function archiveAll(service: EphemeralSessionService, ids: readonly
   }
 }
 
+/** What the prompts of the agent "hog" make a turn do. */
+export type HogWay = "poll" | "listen" | "ignore" | "block";
+/** Milliseconds a turn gets to be in its loop once it has said that it goes there. */
+const ENTER_MS = 1;
+
+/**
+ * Start a turn of the agent "hog" and wait until it runs.
+ *
+ * @returns the kind of AGENT_ERROR the turn ends with: "cancelled" when it was interrupted. It rejects when the turn ends otherwise
+ */
+export async function startHog(service: EphemeralSessionService, id: string, way: HogWay): Promise<{ ended: Promise<string> }> {
+  let started!: () => void;
+  const isStarted = new Promise<void>((resolve) => (started = resolve));
+  const ended = service.startTurn(id, { prompt: way, onEvent: () => started() }).then(
+    () => Promise.reject(new Error("the hog completed its turn")),
+    (error: { agentError?: { kind: string } }) => error.agentError?.kind ?? Promise.reject(error),
+  );
+  await Promise.race([isStarted, ended.then((kind) => Promise.reject(new Error(`the hog did not start: ${kind}`)))]);
+  await sleep(ENTER_MS);
+  return { ended };
+}
+
 /**
  * What every lane's heap holds after a forced collection, asked of a session in each; the agent is "memory".
  *
