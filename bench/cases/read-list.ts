@@ -2,11 +2,13 @@
  * P4: what it costs to look at sessions, one call after the other. A read is shorter than a look at the clock, so latencies are means
  * of batches (BATCH); a list is timed one by one.
  */
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { Histogram } from "hdr-histogram-js";
 
 import type { Contender, Figures } from "../harness/case.ts";
 import { defineCase } from "../harness/case.ts";
-import { inBatches, percentileUs } from "../harness/load.ts";
+import { inBatches, newHistogram, percentileUs } from "../harness/load.ts";
 import { measured, ratioTarget, rounds, valueTarget } from "../harness/targets.ts";
 import type { StorePeer } from "../peers/stores.ts";
 import { openComlinkStore, openStoreInProcess } from "../peers/stores.ts";
@@ -17,8 +19,8 @@ type Look = { readonly look: "read" | "list"; readonly sessions: number; readonl
 /** The read operations of a contender, all it takes to be measured. */
 interface Readable {
   readonly setup?: string;
-  /** Reads between two looks at the clock. */
-  readonly batch: number;
+  /** Reads now and then instead of one after the other, in a thread that would otherwise go on answering and not run its turn. */
+  readonly isSpaced?: boolean;
   readonly ids: readonly string[];
   read(id: string): Promise<{ state: { isActive: boolean } }>;
   list(query: { after?: string; limit: number }): Promise<readonly unknown[]>;
@@ -43,24 +45,37 @@ const listOf = (sessions: number): string => `list ${LIMIT} of ${sessions.toLoca
 
 const at = (ids: readonly string[], n: number): string => ids[(n * STRIDE) % ids.length] as string;
 
-async function measure(readable: Readable, { look, whileRunning }: Look, durationMs: number): Promise<Figures> {
+async function measure(readable: Readable, { look: wanted, whileRunning }: Look, durationMs: number): Promise<Figures> {
   const { ids } = readable;
   const figures = (latencies: Histogram): Figures => ({ p50Us: percentileUs(latencies, 50), p99Us: percentileUs(latencies, 99) });
-  if (look === "list") {
+  if (wanted === "list") {
     const head = await inBatches(() => readable.list({ limit: LIMIT }), 1, durationMs);
     const within = await inBatches((n) => readable.list({ after: at(ids, n), limit: LIMIT }), 1, durationMs);
     if ((await readable.list({ limit: LIMIT })).length !== LIMIT) throw new Error("a page is short");
     return { ...figures(head), afterP50Us: percentileUs(within, 50) };
   }
-  if (whileRunning === undefined) return figures(await inBatches((n) => readable.read(at(ids, n)), readable.batch, durationMs));
+  if (whileRunning === undefined) return figures(await inBatches((n) => readable.read(at(ids, n)), BATCH, durationMs));
   const id = ids[0] as string;
   await readable.startTurn(id);
   const isBefore = (await readable.read(id)).state.isActive;
-  const latencies = await inBatches(() => readable.read(id), readable.batch, durationMs);
+  const look = () => readable.read(id);
+  const latencies = readable.isSpaced ? await spaced(look, durationMs) : await inBatches(look, BATCH, durationMs);
   const isAfter = (await readable.read(id)).state.isActive;
   await readable.endTurn(id);
   if (!isBefore || !isAfter) throw new Error("the turn did not run");
   return figures(latencies);
+}
+
+/** One call every 1 to 7 milliseconds. */
+async function spaced(call: () => Promise<unknown>, durationMs: number): Promise<Histogram> {
+  const latencies = newHistogram();
+  for (let n = 0, endsAt = performance.now() + durationMs; performance.now() < endsAt; n++) {
+    await sleep(1 + (n % 7));
+    const startedAt = performance.now();
+    await call();
+    latencies.recordValue(Math.max(1, Math.round((performance.now() - startedAt) * 1e6)));
+  }
+  return latencies;
 }
 
 function contender(
@@ -90,7 +105,6 @@ async function openReadableWarren({ sessions }: Look): Promise<Readable> {
   const { service, ids } = peer;
   let turn: Promise<string> | undefined;
   return {
-    batch: BATCH,
     ids,
     read: (id) => service.read(id),
     list: (query) => service.list(query),
@@ -109,8 +123,7 @@ async function openReadableStore(open: () => Promise<StorePeer>, { sessions, whi
   const peer = await open();
   const { store } = peer;
   return {
-    ...(whileRunning && { setup: `the turn lets others in every ${SLICE_MS} ms` }),
-    batch: whileRunning ? 1 : BATCH,
+    ...(whileRunning && { setup: `read now and then; the turn lets others in every ${SLICE_MS} ms`, isSpaced: true }),
     ids: await store.createMany(sessions),
     read: (id) => store.read(id),
     list: (query) => store.list(query),
