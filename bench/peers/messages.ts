@@ -41,8 +41,17 @@ export async function openFork(): Promise<CallPeer> {
 }
 
 /** The limit of message passing without batching: a worker's port, a plain object each way. */
-export async function openBareEcho(): Promise<CallPeer> {
-  const worker = new Worker(WORKER);
+export function openBareEcho(): Promise<CallPeer> {
+  return openWorker(WORKER);
+}
+
+/** A host of one thread: all sessions and all agents in it. */
+export function openSingleThreadHost(): Promise<CallPeer> {
+  return openWorker(new URL("./single-thread-worker.js", import.meta.url));
+}
+
+async function openWorker(entry: URL): Promise<CallPeer> {
+  const worker = new Worker(entry);
   const calls = new PendingCalls();
   worker.on("message", ({ id, result }: Numbered) => calls.settle(id, result));
   return {

@@ -5,7 +5,7 @@ import { Tinypool } from "tinypool";
 import type { CallPeer } from "./call-peer.ts";
 import { fastestOf } from "./call-peer.ts";
 
-const WORKER = new URL("./pool-worker.js", import.meta.url).href;
+export const POOL_WORKER = new URL("./pool-worker.js", import.meta.url).href;
 /** Tasks a worker is given at once: as many as it takes, so that no task waits on main for another one's answer. */
 const TASKS_AT_ONCE = 4096;
 
@@ -22,7 +22,7 @@ const PISCINA: Record<string, { threads: number; concurrentTasksPerWorker: numbe
 
 export function openPiscina(inFlight: number): Promise<CallPeer> {
   const open = async ({ threads, concurrentTasksPerWorker, atomics }: (typeof PISCINA)[string]): Promise<CallPeer> => {
-    const pool = new Piscina({ filename: WORKER, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker, atomics });
+    const pool = new Piscina({ filename: POOL_WORKER, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker, atomics });
     return { call: (request) => pool.run(request), close: () => pool.destroy() };
   };
   return fastestOf(PISCINA, open, inFlight);
@@ -37,7 +37,7 @@ const TINYPOOL: Record<string, { threads: number; concurrentTasksPerWorker: numb
 
 export function openTinypool(inFlight: number): Promise<CallPeer> {
   const open = async ({ threads, concurrentTasksPerWorker, useAtomics }: (typeof TINYPOOL)[string]): Promise<CallPeer> => {
-    const pool = new Tinypool({ filename: WORKER, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker, useAtomics });
+    const pool = new Tinypool({ filename: POOL_WORKER, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker, useAtomics });
     return { call: (request) => pool.run(request), close: () => pool.destroy() };
   };
   return fastestOf(TINYPOOL, open, inFlight);
