@@ -64,7 +64,7 @@ export class LaneLink {
     this.#outbox.appendSized(command);
   }
 
-  /** Do not wait for the checkpoint. */
+  /** Do not wait for the end of the loop's turn. */
   flush(): void {
     this.#outbox.flush();
   }

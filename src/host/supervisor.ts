@@ -13,10 +13,12 @@ import type { HostOptions } from "../protocol/options.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { Turn } from "./turn.ts";
 
-/** Added to the grace before the first look at an interrupted turn, and the pause before the next. */
-const LOOK_DELAY_MS = 50;
-/** Milliseconds without a heartbeat below which a lane is never taken for blocked: five beats. */
-const STALE_MIN_MS = 500;
+/** Milliseconds from the end of the grace to the first look at an interrupted turn, and between two looks: a kill comes 70 ms after the grace. */
+const FIRST_LOOK_MS = 20;
+const NEXT_LOOK_MS = 50;
+/** Milliseconds without a heartbeat below which a lane is never taken for blocked: two beats for an interrupted turn, five else. */
+const INTERRUPTED_MIN_MS = 200;
+const STALLED_MIN_MS = 500;
 /** Milliseconds between two looks at all lanes. */
 const ROUND_MS = 250;
 
@@ -48,11 +50,11 @@ export class Supervisor {
     const { lane, slot } = turn.entry;
     const look = (seenStale: boolean): void => {
       if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
-      const isStale = standsStill(lane, graceMs);
+      const isStale = standsStill(lane, Math.max(graceMs, INTERRUPTED_MIN_MS));
       if (isStale && seenStale) this.#kill(lane, "blocked by an interrupted turn", { session: turn.entry.id, ticket: turn.ticket });
-      else timer = setTimeout(() => look(isStale), LOOK_DELAY_MS);
+      else timer = setTimeout(() => look(isStale), NEXT_LOOK_MS);
     };
-    let timer = setTimeout(() => look(false), graceMs + LOOK_DELAY_MS);
+    let timer = setTimeout(() => look(false), graceMs + FIRST_LOOK_MS);
     turn.onSettled(() => clearTimeout(timer));
   }
 
@@ -60,7 +62,7 @@ export class Supervisor {
     const { laneStallMs, laneStallPolicy, logger } = this.#options;
     const stalled = new Set<HostLane>();
     for (const lane of this.#lanes) {
-      if (lane.state !== "ready" || !standsStill(lane, laneStallMs)) {
+      if (lane.state !== "ready" || !standsStill(lane, Math.max(laneStallMs, STALLED_MIN_MS))) {
         this.#reported.delete(lane);
         continue;
       }
@@ -86,5 +88,5 @@ export class Supervisor {
 /** @param forMs - milliseconds the lane's heart must have stood still */
 function standsStill(lane: HostLane, forMs: number): boolean {
   const ageMs = lane.words.beatAge(Date.now());
-  return ageMs !== undefined && ageMs >= Math.max(forMs, STALE_MIN_MS);
+  return ageMs !== undefined && ageMs >= forMs;
 }

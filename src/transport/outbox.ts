@@ -1,8 +1,11 @@
 /**
- * Records on their way out, sent as few frames: everything that was appended until the microtask checkpoint goes together.
+ * Records on their way out, sent as few frames: everything that was appended in one turn of the event loop goes together.
+ *
+ * Not at the microtask checkpoint: every arriving frame is a macrotask of its own, so two ends that answer frame by frame would cut
+ * each other's frames smaller and smaller (docs/decisions/0007-flush-once-a-loop.md).
  *
  *   O1. Records leave in the order they were appended.
- *   O2. An appended record leaves at the next checkpoint at the latest, without anybody flushing.
+ *   O2. An appended record leaves in the same turn of the loop, without anybody flushing.
  */
 import { FRAME_RECORDS_MAX } from "../protocol/frames.ts";
 import { approximateBytes } from "../protocol/json.ts";
@@ -19,9 +22,6 @@ export class Outbox<R extends readonly unknown[]> {
   #oldestAt = 0;
   #scheduled = false;
   #closed = false;
-  readonly #checkpoint = (): void => {
-    process.nextTick(this.#scheduledFlush);
-  };
   readonly #scheduledFlush = (): void => {
     this.#scheduled = false;
     this.flush();
@@ -50,8 +50,7 @@ export class Outbox<R extends readonly unknown[]> {
     if (this.#records.length >= FRAME_RECORDS_MAX || this.#bytes >= FRAME_BYTES_MAX) this.flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
-      // From a microtask, nextTick runs once the microtask queue is empty: the end of the checkpoint (O2).
-      queueMicrotask(this.#checkpoint);
+      setImmediate(this.#scheduledFlush);
     }
   }
 

@@ -26,31 +26,32 @@ function newOutbox(onUnsendable: (record: Record, error: unknown) => Record | un
   }, onUnsendable);
   return { outbox, frames };
 }
-/** Past the microtask checkpoint and the tick queue behind it. */
-const checkpoint = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Into the next turn of the loop. */
+const nextLoop = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
 
-afterEach(checkpoint);
+afterEach(nextLoop);
 
 describe("outbox: order and batches", () => {
-  test("O2: what was appended leaves at the checkpoint, as one frame, also what microtasks append", async () => {
+  test("O2: what was appended leaves in the same turn of the loop, as one frame, also what later microtasks and other macrotasks append", async () => {
     const { outbox, frames } = newOutbox();
     outbox.append(record(1));
     outbox.append(record(2));
     void Promise.resolve()
       .then(() => outbox.append(record(3)))
       .then(() => outbox.append(record(4)));
+    process.nextTick(() => outbox.append(record(5)));
     expect(frames).toEqual([]);
     expect(outbox.size).toBe(2);
-    await checkpoint();
-    expect(frames).toEqual([[1, 2, 3, 4]]);
+    await nextLoop();
+    expect(frames).toEqual([[1, 2, 3, 4, 5]]);
     expect(outbox.size).toBe(0);
   });
 
-  test("O2: what is appended after a checkpoint leaves at the next one", async () => {
+  test("O2: what is appended in the next turn leaves with it", async () => {
     const { outbox, frames } = newOutbox();
     for (const value of [1, 2, 3]) {
       outbox.append(record(value));
-      await checkpoint();
+      await nextLoop();
     }
     expect(frames).toEqual([[1], [2], [3]]);
   });
@@ -60,12 +61,12 @@ describe("outbox: order and batches", () => {
     outbox.append(record(1));
     outbox.flush();
     outbox.append(record(2));
-    await checkpoint();
+    await nextLoop();
     expect(frames).toEqual([[1], [2]]);
   });
 
-  test("O1: whatever appends, flushes and checkpoints come, records leave once and in order", async () => {
-    const steps = fc.array(fc.constantFrom("append", "append", "big", "flush", "checkpoint", "old"), { maxLength: 60 });
+  test("O1: whatever appends, flushes and turns of the loop come, records leave once and in order", async () => {
+    const steps = fc.array(fc.constantFrom("append", "append", "big", "flush", "nextLoop", "old"), { maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
         const { outbox, frames } = newOutbox();
@@ -75,9 +76,9 @@ describe("outbox: order and batches", () => {
           else if (step === "big") outbox.append(record(next++), 200_000);
           else if (step === "flush") outbox.flush();
           else if (step === "old") outbox.flushIfOlder(next * 10, 5);
-          else await checkpoint();
+          else await nextLoop();
         }
-        await checkpoint();
+        await nextLoop();
         expect(frames.flat()).toEqual(Array.from({ length: next }, (_, value) => value));
         expect(frames.every((values) => values.length > 0)).toBe(true);
       }),
@@ -161,7 +162,7 @@ describe("outbox: records that cannot be encoded", () => {
     outbox.append(unsendable());
     outbox.flush();
     outbox.append(record(1));
-    await checkpoint();
+    await nextLoop();
     expect(frames.flat()).toEqual([1]);
   });
 });
@@ -173,7 +174,7 @@ describe("outbox: close", () => {
     outbox.close();
     outbox.append(record(2));
     outbox.flush();
-    await checkpoint();
+    await nextLoop();
     expect(frames).toEqual([[1]]);
     expect(outbox.size).toBe(0);
   });
