@@ -1,5 +1,6 @@
-/** Every case, in the order of the targets. */
+/** Every case, in the order of the targets; then those without one. */
 import type { Case } from "../harness/case.ts";
+import { events } from "./events.ts";
 import { noopTurns } from "./noop-turns.ts";
 
-export const CASES: readonly Case[] = [noopTurns];
+export const CASES: readonly Case[] = [noopTurns, events];
