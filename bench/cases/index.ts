@@ -1,6 +1,7 @@
 /** Every case, in the order of the targets; then those without one. */
 import type { Case } from "../harness/case.ts";
 import { events } from "./events.ts";
+import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
 
-export const CASES: readonly Case[] = [noopTurns, events];
+export const CASES: readonly Case[] = [noopTurns, events, loneTurn];
