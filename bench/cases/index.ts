@@ -3,5 +3,6 @@ import type { Case } from "../harness/case.ts";
 import { events } from "./events.ts";
 import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
+import { payloads } from "./payloads.ts";
 
-export const CASES: readonly Case[] = [noopTurns, events, loneTurn];
+export const CASES: readonly Case[] = [noopTurns, events, loneTurn, payloads];
