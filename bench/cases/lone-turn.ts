@@ -21,7 +21,7 @@ const SESSIONS = 100;
 const OPEN_LOOP_SESSIONS = 4000;
 const CALLS = 2000;
 const WARM_UP_CALLS = 3000;
-const OPEN_LOOP_MS = 500;
+const OPEN_LOOP_MS = 400;
 const OPEN_LOOP_WARM_UP_MS = 300;
 const MAIN = "one at a time";
 /** A pool's configuration is chosen for one call at a time: in the open loop, too, there is hardly ever a second one. */

@@ -17,7 +17,7 @@ interface Payload {
 
 const ROUND_MS = 250;
 /** A scenario's threads are new: they have the code to compile that a turn goes through. */
-const WARM_UP_MS = 800;
+const WARM_UP_MS = 600;
 const IN_FLIGHT = 16;
 const SESSIONS = 64;
 const KB = 1024;
