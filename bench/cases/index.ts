@@ -1,11 +1,27 @@
-/** Every case, in the order of the targets. */
+/** Every case, in the order of the targets; then those without one. */
 import type { Case } from "../harness/case.ts";
 import { coldStart } from "./cold-start.ts";
 import { creates } from "./creates.ts";
+import { events } from "./events.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { interference } from "./interference.ts";
 import { interrupt } from "./interrupt.ts";
+import { lanes } from "./lanes.ts";
+import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
+import { payloads } from "./payloads.ts";
 import { readList } from "./read-list.ts";
 
-export const CASES: readonly Case[] = [noopTurns, readList, idleMemory, creates, interference, interrupt, coldStart];
+export const CASES: readonly Case[] = [
+  noopTurns,
+  events,
+  loneTurn,
+  readList,
+  idleMemory,
+  creates,
+  interference,
+  interrupt,
+  coldStart,
+  payloads,
+  lanes,
+];

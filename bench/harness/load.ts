@@ -1,8 +1,11 @@
 /** The two kinds of load: closed loop for throughput, open loop for latency that shows queueing. */
-import { setImmediate as nextLoop, setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextLoop } from "node:timers/promises";
 
 import type { Histogram } from "hdr-histogram-js";
 import { build } from "hdr-histogram-js";
+
+import { arrivals } from "./arrivals.ts";
+import { nowNs } from "./clock.ts";
 
 /** A latency histogram in nanoseconds: three digits, up to a minute. */
 export function newHistogram(): Histogram {
@@ -38,13 +41,20 @@ export async function closedLoop(
   return { perSecond: calls / ((performance.now() - startedAt) / 1000), calls };
 }
 
-/** One call at a time, each timed. @returns their latencies */
-export async function oneAtATime(call: (n: number) => Promise<unknown>, calls: number): Promise<Histogram> {
+/**
+ * One call at a time, each timed.
+ *
+ * @param isFromLoop - every call starts from the event loop, as a caller's does whom a request or a timer woke, not from within the
+ *   answer to the one before
+ * @returns their latencies
+ */
+export async function oneAtATime(call: (n: number) => Promise<unknown>, calls: number, isFromLoop = false): Promise<Histogram> {
   const latencies = newHistogram();
   for (let n = 0; n < calls; n++) {
-    const startedAt = process.hrtime.bigint();
+    if (isFromLoop) await nextLoop();
+    const startedAt = nowNs();
     await call(n);
-    latencies.recordValue(Number(process.hrtime.bigint() - startedAt));
+    latencies.recordValue(Math.max(1, nowNs() - startedAt));
   }
   return latencies;
 }
@@ -67,33 +77,26 @@ export async function inBatches(call: (n: number) => Promise<unknown>, batch: nu
   }
 }
 
-/** Milliseconds between two bursts of arrivals: the resolution of Node's timers. */
-const TICK_MS = 1;
-
 /**
- * Calls arrive at a fixed rate, whether earlier ones were answered or not: every millisecond a burst of those that are due. Latency
- * counts from when a call was due, so a caller that is late because something held it up counts that too (coordinated omission).
+ * Calls arrive at a fixed rate, whether earlier ones were answered or not. Latency counts from a call's arrival (arrivals.ts), so a caller
+ * that was not free to take it counts that too (coordinated omission).
  *
  * @param ratePerSecond - arrivals
  * @returns latencies of all calls
+ * @throws what a call rejected with first
  */
 export async function openLoop(call: (n: number) => Promise<unknown>, ratePerSecond: number, durationMs: number): Promise<Histogram> {
   const latencies = newHistogram();
   const pending: Promise<void>[] = [];
-  const perTick = (ratePerSecond * TICK_MS) / 1000;
-  const startedAt = performance.now();
-  const timed = async (n: number, dueAt: number): Promise<void> => {
+  const timed = async (n: number, dueNs: number): Promise<void> => {
     await call(n);
-    latencies.recordValue(Math.max(1, Math.round((performance.now() - dueAt) * 1e6)));
+    latencies.recordValue(Math.max(1, nowNs() - dueNs));
   };
-  let sent = 0;
-  for (let tick = 0; tick * TICK_MS < durationMs; tick++) {
-    const dueAt = startedAt + tick * TICK_MS;
-    const early = dueAt - performance.now();
-    if (early > 0) await sleep(early);
-    else if (tick % 64 === 0) await nextLoop(); // late: catch up, but let answers in
-    while (sent < (tick + 1) * perTick) pending.push(timed(sent++, dueAt));
-  }
+  await arrivals(ratePerSecond, durationMs, (n, dueNs) => {
+    const answered = timed(n, dueNs);
+    answered.catch(() => {}); // it is awaited below, when all have arrived
+    pending.push(answered);
+  });
   await Promise.all(pending);
   return latencies;
 }

@@ -10,8 +10,9 @@ import { encodeFrame, frameReader } from "../../src/transport/codec.ts";
 import type { Subject } from "../harness/case.ts";
 
 const read = frameReader<ResultReport>(REPORTS);
+/** As an outbox: a frame of this much payload leaves at once. */
+const FRAME_BYTES_MAX = 256 * 1024;
 const FIRST_TICKET = Date.UTC(2026, 0) * 2048;
-/** How often the clock is looked at. */
 const WARM_UP_MS = 300;
 
 export interface BareFramesLoad {
@@ -29,7 +30,8 @@ export async function openBareFrames({ inFlight, prompt, roundMs, workers: wante
     () => new Worker(new URL("./bare-frames-worker.js", import.meta.url)),
   );
   // Two frames of every worker on their way, so that neither end waits for the other.
-  const records = Math.max(1, Math.min(FRAME_RECORDS_MAX, Math.floor(inFlight / workers.length / 2)));
+  const fitting = Math.ceil(FRAME_BYTES_MAX / Math.max(1, prompt.length));
+  const records = Math.max(1, Math.min(FRAME_RECORDS_MAX, fitting, Math.floor(inFlight / workers.length / 2)));
   const frames = Math.max(workers.length, Math.floor(inFlight / records));
   let ticket = FIRST_TICKET;
   const send = (worker: Worker): void => {

@@ -3,6 +3,7 @@
  * Only Warren has sessions; to a peer the id is just part of the payload.
  */
 import { closedLoop } from "../harness/load.ts";
+import { pickFastest } from "./fastest.ts";
 
 export interface CallRequest {
   readonly sessionId: string;
@@ -37,30 +38,21 @@ const TRIAL_MS = 150;
  *
  * @param configurations - what to try, by the name the results give it
  * @param inFlight - calls at once
+ * @param prompt - of every call
  */
 export async function fastestOf<C>(
   configurations: Readonly<Record<string, C>>,
   open: (configuration: C) => Promise<CallPeer>,
   inFlight: number,
+  prompt = "",
 ): Promise<CallPeer> {
-  let best: { peer: CallPeer; setup: string; perSecond: number } | undefined;
-  for (const [setup, configuration] of Object.entries(configurations)) {
-    const peer = await open(configuration);
-    await closedLoop(() => peer.call(SAMPLE), inFlight, TRIAL_MS); // warm-up
-    const { perSecond } = await closedLoop(() => peer.call(SAMPLE), inFlight, TRIAL_MS);
-    if (best !== undefined && best.perSecond >= perSecond) {
-      await peer.close();
-      continue;
-    }
-    await best?.peer.close();
-    best = { peer, setup, perSecond };
-  }
-  if (best === undefined) throw new Error("no configuration to try");
-  const { peer, setup } = best;
-  return { setup, call: (request) => peer.call(request), close: () => peer.close() };
+  const request: CallRequest = { sessionId: "019a9f00-0000-7000-8000-000000000000", prompt };
+  const { peer, setup } = await pickFastest(configurations, open, async (tried) => {
+    await closedLoop(() => tried.call(request), inFlight, TRIAL_MS); // warm-up
+    return (await closedLoop(() => tried.call(request), inFlight, TRIAL_MS)).perSecond;
+  });
+  return { setup, call: (asked) => peer.call(asked), close: () => peer.close() };
 }
-
-const SAMPLE: CallRequest = { sessionId: "019a9f00-0000-7000-8000-000000000000", prompt: "" };
 
 /** Matches answers to calls by number, for peers that only have messages. */
 export class PendingCalls {

@@ -20,12 +20,25 @@ const PISCINA: Record<string, { threads: number; concurrentTasksPerWorker: numbe
   "2 threads, defaults": { threads: 2, concurrentTasksPerWorker: 1, atomics: "sync" },
 };
 
-export function openPiscina(inFlight: number): Promise<CallPeer> {
-  const open = async ({ threads, concurrentTasksPerWorker, atomics }: (typeof PISCINA)[string]): Promise<CallPeer> => {
-    const pool = new Piscina({ filename: POOL_WORKER, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker, atomics });
-    return { call: (request) => pool.run(request), close: () => pool.destroy() };
+/** @param prompt - of the calls it will get */
+export function openPiscina(inFlight: number, prompt?: string): Promise<CallPeer> {
+  return fastestOf(PISCINA, (setup) => piscina(POOL_WORKER, setup), inFlight, prompt);
+}
+
+/** Piscina with so many threads, whose tasks are those of a module. */
+export function openPiscinaOf(filename: string, threads: number, inFlight: number): Promise<CallPeer> {
+  const wide = { threads, concurrentTasksPerWorker: TASKS_AT_ONCE };
+  const setups: typeof PISCINA = {
+    "4,096 tasks at once, atomics disabled": { ...wide, atomics: "disabled" },
+    "4,096 tasks at once, atomics sync": { ...wide, atomics: "sync" },
+    defaults: { threads, concurrentTasksPerWorker: 1, atomics: "sync" },
   };
-  return fastestOf(PISCINA, open, inFlight);
+  return fastestOf(setups, (setup) => piscina(filename, setup), inFlight);
+}
+
+async function piscina(filename: string, { threads, ...options }: (typeof PISCINA)[string]): Promise<CallPeer> {
+  const pool = new Piscina({ filename, minThreads: threads, maxThreads: threads, ...options });
+  return { call: (request) => pool.run(request), close: () => pool.destroy() };
 }
 
 const TINYPOOL: Record<string, { threads: number; concurrentTasksPerWorker: number; useAtomics: boolean }> = {
@@ -35,10 +48,11 @@ const TINYPOOL: Record<string, { threads: number; concurrentTasksPerWorker: numb
   "2 threads, defaults": { threads: 2, concurrentTasksPerWorker: 1, useAtomics: true },
 };
 
-export function openTinypool(inFlight: number): Promise<CallPeer> {
+/** @param prompt - of the calls it will get */
+export function openTinypool(inFlight: number, prompt?: string): Promise<CallPeer> {
   const open = async ({ threads, concurrentTasksPerWorker, useAtomics }: (typeof TINYPOOL)[string]): Promise<CallPeer> => {
     const pool = new Tinypool({ filename: POOL_WORKER, minThreads: threads, maxThreads: threads, concurrentTasksPerWorker, useAtomics });
     return { call: (request) => pool.run(request), close: () => pool.destroy() };
   };
-  return fastestOf(TINYPOOL, open, inFlight);
+  return fastestOf(TINYPOOL, open, inFlight, prompt);
 }

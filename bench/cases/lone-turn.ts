@@ -1,0 +1,110 @@
+/** P3: how long a turn takes that has the host to itself, one at a time; and how long when they arrive at a steady rate (open loop). */
+import type { Histogram } from "hdr-histogram-js";
+
+import type { Contender, Round } from "../harness/case.ts";
+import { defineCase } from "../harness/case.ts";
+import { oneAtATime, openLoop, percentileUs } from "../harness/load.ts";
+import { measured, ratioTarget, rounds } from "../harness/targets.ts";
+import type { CallPeer } from "../peers/call-peer.ts";
+import { openBareEcho, openComlink, openFork, openInProcess } from "../peers/messages.ts";
+import { openPiscina, openTinypool } from "../peers/pools.ts";
+import { openWarren } from "../peers/warren.ts";
+
+interface Load {
+  /** Arrivals a second; without it one call follows the other. */
+  readonly perSecond?: number;
+}
+type Call = (n: number) => Promise<unknown>;
+
+const SESSIONS = 100;
+/** A session is busy until its answer is here. In the open loop nobody waits, so sessions last for arrivals of two seconds. */
+const OPEN_LOOP_SESSIONS = 4000;
+const CALLS = 2000;
+const WARM_UP_CALLS = 3000;
+const OPEN_LOOP_MS = 400;
+const OPEN_LOOP_WARM_UP_MS = 300;
+const MAIN = "one at a time";
+/** A pool's configuration is chosen for one call at a time: in the open loop, too, there is hardly ever a second one. */
+const IN_FLIGHT = 1;
+
+const sessionsFor = ({ perSecond }: Load): number => (perSecond === undefined ? SESSIONS : OPEN_LOOP_SESSIONS);
+
+async function measure(call: Call, { perSecond }: Load): Promise<Round> {
+  const latencies = perSecond === undefined ? await oneAtATime(call, CALLS, true) : await openLoop(call, perSecond, OPEN_LOOP_MS);
+  return { figures: { p50Us: percentileUs(latencies, 50), p99Us: percentileUs(latencies, 99) }, latencies };
+}
+
+function warmUp(call: Call, { perSecond }: Load): Promise<Histogram> {
+  return perSecond === undefined ? oneAtATime(call, WARM_UP_CALLS, true) : openLoop(call, perSecond, OPEN_LOOP_WARM_UP_MS);
+}
+
+function warren(latency: "balanced" | "low"): Contender<Load> {
+  return {
+    name: `warren ${latency}`,
+    kind: "warren",
+    open: async (load) => {
+      const sessions = sessionsFor(load);
+      const peer = await openWarren({ sessions, latency });
+      const call: Call = (n) => peer.service.startTurn(peer.ids[n % sessions] as string, { prompt: "" });
+      await warmUp(call, load);
+      return { round: () => measure(call, load), close: async () => peer[Symbol.asyncDispose]() };
+    },
+  };
+}
+
+function peer(name: string, kind: "peer" | "limit", open: (inFlight: number) => Promise<CallPeer>): Contender<Load> {
+  return {
+    name,
+    kind,
+    open: async (load) => {
+      const opened = await open(IN_FLIGHT);
+      const ids = Array.from({ length: sessionsFor(load) }, (_, n) => `019a9f00-0000-7000-8000-${String(n).padStart(12, "0")}`);
+      const call: Call = (n) => opened.call({ sessionId: ids[n % ids.length] as string, prompt: "" });
+      await warmUp(call, load);
+      return {
+        ...(opened.setup !== undefined && { setup: opened.setup }),
+        round: () => measure(call, load),
+        close: () => opened.close(),
+      };
+    },
+  };
+}
+
+export const loneTurn = defineCase<Load>({
+  name: "lone-turn",
+  title: "Latency of a no-op turn",
+  metrics: { p50Us: { unit: "µs", better: "lower" }, p99Us: { unit: "µs", better: "lower" } },
+  yardstick: "bare echo",
+  scenarios: [
+    { name: MAIN, parameters: {} },
+    { name: "open loop, 2,000/s", parameters: { perSecond: 2000 } },
+  ],
+  smoke: [MAIN],
+  contenders: [
+    warren("balanced"),
+    warren("low"),
+    peer("piscina", "peer", openPiscina),
+    peer("tinypool", "peer", openTinypool),
+    peer("comlink", "peer", openComlink),
+    peer("child process", "peer", openFork),
+    peer("bare echo", "limit", openBareEcho),
+    peer("in process", "limit", openInProcess),
+  ],
+  targets: (results) => {
+    const at = (name: string, metric: string) => rounds(measured(results, MAIN, name), metric);
+    const lower = { id: "P3", better: "lower" as const };
+    return [
+      ratioTarget(
+        { ...lower, what: "p50 of a lone turn over a bare echo's", limit: 1.15 },
+        at("warren balanced", "p50Us"),
+        at("bare echo", "p50Us"),
+      ),
+      ratioTarget({ ...lower, what: 'the same with latency: "low"', limit: 0.4 }, at("warren low", "p50Us"), at("bare echo", "p50Us")),
+      ratioTarget(
+        { ...lower, what: "p99 of a lone turn over a bare echo's", limit: 2 },
+        at("warren balanced", "p99Us"),
+        at("bare echo", "p99Us"),
+      ),
+    ];
+  },
+});
