@@ -14,8 +14,9 @@ interface Load {
   readonly sessions: number;
 }
 
-const ROUND_MS = 500;
-const WARM_UP_MS = 800;
+const ROUND_MS = 400;
+const LEAD_IN_MS = 200;
+const WARM_UP_MS = 1000;
 const IN_FLIGHT = [1, 64, 1024, 4096];
 const SESSIONS = [100, 10_000, 100_000];
 const MAIN = "4,096 in flight, 10,000 sessions";
@@ -32,6 +33,7 @@ function warren(latency: "balanced" | "low"): Contender<Load> {
       const call = (caller: number, n: number) => peer.service.startTurn(sessionOf(peer.ids, caller, inFlight, n), { prompt: "" });
       await closedLoop(call, inFlight, WARM_UP_MS);
       return {
+        leadIn: () => closedLoop(call, inFlight, LEAD_IN_MS),
         round: async () => ({ figures: { perSecond: (await closedLoop(call, inFlight, ROUND_MS)).perSecond } }),
         close: async () => peer[Symbol.asyncDispose](),
       };
@@ -52,6 +54,7 @@ function peer(name: string, kind: "peer" | "limit", open: (inFlight: number) => 
       await closedLoop(call, inFlight, WARM_UP_MS);
       return {
         ...(opened.setup !== undefined && { setup: opened.setup }),
+        leadIn: () => closedLoop(call, inFlight, LEAD_IN_MS),
         round: async () => ({ figures: { perSecond: (await closedLoop(call, inFlight, ROUND_MS)).perSecond } }),
         close: () => opened.close(),
       };

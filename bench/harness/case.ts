@@ -18,6 +18,8 @@ export interface Metric {
 export interface Subject {
   /** How it is set up in this scenario, where that was chosen by trial; said in the results. */
   readonly setup?: string;
+  /** The same load for a moment, not measured: a contender that slept through the others' rounds finds its caches and clocks again. */
+  leadIn?(): Promise<unknown>;
   /** Measure once. Waits for the round. */
   round(): Promise<Round>;
   /** Free everything it holds. */

@@ -19,8 +19,10 @@ async function obey(order: Order): Promise<Answer> {
       return { setup: subject.setup };
     }
     case "round": {
+      const measured = subject as Subject;
       globalThis.gc?.(); // what an earlier round left is not this one's
-      const round = await (subject as Subject).round();
+      await measured.leadIn?.();
+      const round = await measured.round();
       return { figures: round.figures, latencies: round.latencies && encodeIntoCompressedBase64(round.latencies) };
     }
     case "close":

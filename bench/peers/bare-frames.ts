@@ -14,6 +14,7 @@ const read = frameReader<ResultReport>(REPORTS);
 const FRAME_BYTES_MAX = 256 * 1024;
 const FIRST_TICKET = Date.UTC(2026, 0) * 2048;
 const WARM_UP_MS = 300;
+const LEAD_IN_MS = 200;
 
 export interface BareFramesLoad {
   /** Records on their way. */
@@ -57,6 +58,7 @@ export async function openBareFrames({ inFlight, prompt, roundMs, workers: wante
   await measure(WARM_UP_MS);
   return {
     setup: `${workers.length} threads, ${records} records a frame`,
+    leadIn: () => measure(LEAD_IN_MS),
     round: async () => ({ figures: { perSecond: await measure(roundMs) } }),
     close: async () => void (await Promise.all(workers.map((worker) => worker.terminate()))),
   };

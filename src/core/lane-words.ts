@@ -1,5 +1,5 @@
 /** The shared words of one lane: is its loop moving, whose agent runs, has somebody rung. Layout in slot-layout.ts. */
-import { DOORBELL, HEARTBEAT, LANE_INTS, RUNNING_SLOT } from "./slot-layout.ts";
+import { DOORBELL, HEARTBEAT, LANE_INTS, MAY_POLL, RUNNING_SLOT } from "./slot-layout.ts";
 
 const BEAT_RANGE = 2 ** 31;
 
@@ -39,6 +39,16 @@ export class LaneWords {
   /** Main: an interrupt or boundary cancel was asked. */
   ring(): void {
     Atomics.add(this.#words, DOORBELL, 1);
+  }
+
+  /** Main: let the lane's loop poll, or have it sleep. */
+  allowPolling(isAllowed: boolean): void {
+    Atomics.store(this.#words, MAY_POLL, isAllowed ? 1 : 0);
+  }
+
+  /** Lane: whether its loop may poll. */
+  mayPoll(): boolean {
+    return Atomics.load(this.#words, MAY_POLL) === 1;
   }
 
   /** @returns how often the bell has been rung; a change means: look at the running turns */

@@ -59,8 +59,10 @@ export const SLOTS_MAX = 1 << 26;
  * | 0    | HEARTBEAT    | lane       | epoch milliseconds, modulo 2^31; 0 before the first beat          |
  * | 1    | RUNNING_SLOT | lane       | 1 + slot of the session whose agent code was entered last; 0 none       |
  * | 2    | DOORBELL     | main       | grows with every interrupt or boundary cancel asked of this lane        |
+ * | 3    | MAY_POLL     | main       | 1: a core is left for this lane's loop to poll on                       |
  */
 export const HEARTBEAT = 0;
 export const RUNNING_SLOT = 1;
 export const DOORBELL = 2;
+export const MAY_POLL = 3;
 export const LANE_INTS = 16;

@@ -7,6 +7,7 @@ import { COMMANDS } from "../protocol/frames.ts";
 import type { LaneSnapshot } from "../protocol/views.ts";
 import { LaneLink } from "./lane-link.ts";
 import type { LaneThread } from "./lane-thread.ts";
+import type { PollRights } from "./poll-rights.ts";
 
 export class HostLane {
   readonly number: number;
@@ -30,6 +31,7 @@ export class HostLane {
     words: LaneWords,
     onReports: (lane: HostLane, reports: LaneReport[]) => void,
     onGarbage: (lane: HostLane, error: unknown) => void,
+    pollRights?: PollRights,
   ) {
     this.number = number;
     this.kind = kind;
@@ -40,6 +42,7 @@ export class HostLane {
       thread.transport,
       (reports) => onReports(this, reports),
       (error) => onGarbage(this, error),
+      pollRights && (() => pollRights.grant(words)),
     );
   }
 

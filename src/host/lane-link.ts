@@ -20,15 +20,23 @@ export class LaneLink {
    * @param name - for the trace
    * @param onReports - called with every frame's records, in order
    * @param onGarbage - called with a frame that is not ours
+   * @param onSend - called before every frame leaves
    */
-  constructor(name: string, transport: FrameTransport, onReports: (reports: LaneReport[]) => void, onGarbage: (error: unknown) => void) {
+  constructor(
+    name: string,
+    transport: FrameTransport,
+    onReports: (reports: LaneReport[]) => void,
+    onGarbage: (error: unknown) => void,
+    onSend?: () => void,
+  ) {
     this.#transport = transport;
     this.#outbox = new Outbox<LaneCommand>(
       (frame, records) => {
         this.sentFrames++;
         this.sentRecords += records;
         traceFrame("sent", name, frame.byteLength, records);
-        transport.send(frame);
+        onSend?.();
+        transport.send(frame, records);
       },
       (command, error) => {
         throw new Error(`a command of opcode ${command[0]} cannot be encoded`, { cause: error });

@@ -12,8 +12,10 @@ import type { SlotTable } from "../core/slot-table.ts";
 import { SessionError } from "../protocol/errors.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import type { HostOptions } from "../protocol/options.ts";
+import { POLL_BALANCED, POLL_LOW, Poller } from "../transport/poller.ts";
 import { HostLane } from "./host-lane.ts";
 import type { LaneEnd, LaneSettings, LaneThread } from "./lane-thread.ts";
+import { PollRights } from "./poll-rights.ts";
 
 /** Replacements within the window; a host that loses lanes faster refuses new sessions instead of starting threads for ever. */
 const RESTARTS_MAX = 10;
@@ -28,7 +30,7 @@ export interface LanePoolEvents {
   onEnded(lane: HostLane, end: LaneEnd): void;
 }
 
-export type StartThread = (settings: LaneSettings, options: HostOptions["lanes"]) => LaneThread;
+export type StartThread = (settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller) => LaneThread;
 
 export class LanePool {
   readonly #options: HostOptions;
@@ -37,6 +39,8 @@ export class LanePool {
   readonly #events: LanePoolEvents;
   readonly #startThread: StartThread;
   readonly #lanes = new Map<number, HostLane>();
+  readonly #poller: Poller | undefined;
+  readonly #pollRights: PollRights | undefined;
   #nextDedicated: number;
   #restarts: number[] = [];
   #isClosing = false;
@@ -55,6 +59,11 @@ export class LanePool {
     this.#events = events;
     this.#startThread = startThread;
     this.#nextDedicated = this.sharedCount;
+    const cores = availableParallelism();
+    const isLow = options.latency === "low";
+    if (isLow) this.#pollRights = new PollRights(cores);
+    // On a single core whoever polls keeps the answer from being made.
+    if (cores > 1) this.#poller = new Poller(isLow ? POLL_LOW : POLL_BALANCED);
   }
 
   get sharedCount(): number {
@@ -127,15 +136,16 @@ export class LanePool {
       words: words.memory,
       agents: this.#agents,
       interruptGraceMs: this.#options.interruptGraceMs,
-      poll: this.#options.latency === "low",
+      polls: this.#options.latency === "low",
     };
     const lane = new HostLane(
       number,
       kind,
-      this.#startThread(settings, this.#options.lanes),
+      this.#startThread(settings, this.#options.lanes, this.#poller),
       words,
       (from, reports) => this.#events.onReports(from, reports),
       (from, error) => this.#events.onGarbage(from, error),
+      this.#pollRights,
     );
     this.#lanes.set(number, lane);
     void lane.thread.ended.then((end) => this.#ended(lane, end));

@@ -9,6 +9,7 @@ import type { LaneControl, LaneTask } from "../lane/run-lane.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import { refuse } from "../protocol/parse.ts";
 import { connectTo } from "../transport/comlink-port.ts";
+import type { Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 
@@ -44,9 +45,10 @@ export type LaneSettings = Omit<LaneTask, "data" | "control">;
 /**
  * Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port.
  *
+ * @param poller - of the calling thread
  * @throws SessionError INVALID_PARAMS when Node refuses the thread's options
  */
-export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"]): LaneThread {
+export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller): LaneThread {
   const data = new MessageChannel();
   const control = new MessageChannel();
   const pool = new Piscina({
@@ -87,7 +89,7 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
   const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;
 
   return {
-    transport: new PortTransport(data.port1, { poll: settings.poll }),
+    transport: new PortTransport(data.port1, poller),
     control: remote,
     threadId: worker.threadId,
     ended: Promise.all([exited, closed]).then(([exitCode]) => {

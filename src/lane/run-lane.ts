@@ -6,6 +6,7 @@ import { SlotTable } from "../core/slot-table.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import type { HandleKind } from "../protocol/handles.ts";
 import { exposeOn } from "../transport/comlink-port.ts";
+import { POLL_LOW, Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { handleApi } from "./handle-server.ts";
 import type { LoadReport } from "./load-agents.ts";
@@ -21,7 +22,8 @@ export interface LaneTask {
   /** Agent name to module specifier. */
   readonly agents: Readonly<Record<string, string>>;
   readonly interruptGraceMs: number;
-  readonly poll: boolean;
+  /** `latency: "low"`. */
+  readonly polls: boolean;
 }
 
 /** The lane's control, called by main over comlink; low rate, never on a turn's way. */
@@ -60,10 +62,11 @@ export async function runLane(task: LaneTask): Promise<void> {
   process.on("uncaughtException", contain);
   process.on("unhandledRejection", contain);
   if ((await loading).ok) {
+    const words = new LaneWords(task.words);
     lane = new Lane({
-      transport: new PortTransport(task.data, { poll: task.poll }),
+      transport: new PortTransport(task.data, task.polls ? new Poller(POLL_LOW, () => words.mayPoll()) : undefined),
       table: new SlotTable(task.segments),
-      words: new LaneWords(task.words),
+      words,
       agents,
       interruptGraceMs: task.interruptGraceMs,
     });

@@ -55,7 +55,7 @@ export class Lane {
     this.#context = {
       table: seat.table,
       words: seat.words,
-      outbox: new Outbox<LaneReport>((frame) => seat.transport.send(frame), insteadOf),
+      outbox: new Outbox<LaneReport>((frame, records) => seat.transport.send(frame, records), insteadOf),
       agents: seat.agents,
       running: new Set<Interruptible>(),
       interruptGraceMs: seat.interruptGraceMs,

@@ -3,8 +3,10 @@ export interface FrameTransport {
   /**
    * Queue one frame and give it away: its buffer, all of which must be the frame, is moved to the receiver and is empty here from now
    * on. Never waits; what bounds the pipe is credits, one layer up.
+   *
+   * @param records - how many records it holds. Default 1
    */
-  send(frame: Uint8Array): void;
+  send(frame: Uint8Array, records?: number): void;
   /** Hand over a segment of the slot table, in order with the frames. */
   share(segment: SharedArrayBuffer): void;
   onFrame(listener: (frame: Uint8Array) => void): void;
