@@ -10,6 +10,7 @@ import { openPiscinaEvents, openTinypoolEvents } from "../peers/event-pools.ts";
 import { warrenEvents } from "../peers/event-warren.ts";
 
 const ROUND_MS = 200;
+const LEAD_IN_MS = 150;
 /** A scenario's threads are new: they have the code to compile that their events go through. */
 const WARM_UP_MS = 1000;
 const KB = 1024;
@@ -36,6 +37,7 @@ function contender(name: string, kind: ContenderKind, open: OpenEventPeer, skips
       await eventsPerSecond(peer, load, tally, WARM_UP_MS);
       return {
         ...(peer.setup !== undefined && { setup: peer.setup }),
+        leadIn: () => eventsPerSecond(peer, load, tally, LEAD_IN_MS),
         round: async () => ({ figures: { perSecond: await eventsPerSecond(peer, load, tally, ROUND_MS) } }),
         close: () => peer.close(),
       };

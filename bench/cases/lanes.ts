@@ -13,6 +13,7 @@ interface Setting {
 }
 
 const ROUND_MS = 300;
+const LEAD_IN_MS = 100;
 const WARM_UP_MS = 500;
 const IN_FLIGHT = 1024;
 const SESSIONS = 10_000;
@@ -48,6 +49,7 @@ const warren: Contender<Setting> = {
     const call: Call = (caller, n) => peer.service.startTurn(sessionOf(peer.ids, caller, IN_FLIGHT, n), { prompt: "" });
     await turnsPerSecond(call, setting, WARM_UP_MS);
     return {
+      leadIn: () => turnsPerSecond(call, setting, LEAD_IN_MS),
       round: async () => ({ figures: { perSecond: await turnsPerSecond(call, setting, ROUND_MS) } }),
       close: async () => peer[Symbol.asyncDispose](),
     };
@@ -64,6 +66,7 @@ const piscina: Contender<Setting> = {
     await turnsPerSecond(call, setting, WARM_UP_MS);
     return {
       ...(peer.setup !== undefined && { setup: peer.setup }),
+      leadIn: () => turnsPerSecond(call, setting, LEAD_IN_MS),
       round: async () => ({ figures: { perSecond: await turnsPerSecond(call, setting, ROUND_MS) } }),
       close: () => peer.close(),
     };

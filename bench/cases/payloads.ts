@@ -16,6 +16,7 @@ interface Payload {
 }
 
 const ROUND_MS = 250;
+const LEAD_IN_MS = 100;
 /** A scenario's threads are new: they have the code to compile that a turn goes through. */
 const WARM_UP_MS = 600;
 const IN_FLIGHT = 16;
@@ -56,7 +57,7 @@ const warren: Contender<Payload> = {
       return result;
     };
     await round(WARM_UP_MS);
-    return { round: () => round(ROUND_MS), close: async () => peer[Symbol.asyncDispose]() };
+    return { leadIn: () => round(LEAD_IN_MS), round: () => round(ROUND_MS), close: async () => peer[Symbol.asyncDispose]() };
   },
 };
 
@@ -72,6 +73,7 @@ function peer(name: string, kind: ContenderKind, open: (inFlight: number, prompt
       await round(WARM_UP_MS);
       return {
         ...(opened.setup !== undefined && { setup: opened.setup }),
+        leadIn: () => round(LEAD_IN_MS),
         round: () => round(ROUND_MS),
         close: () => opened.close(),
       };

@@ -1,7 +1,5 @@
 /** The events of one session on main: stamped into envelopes once, and fanned out to subscribers and the turn's own consumer. */
-import type { EventEnvelope } from "../protocol/events.ts";
-import type { DeltaReport, EventReport } from "../protocol/frames.ts";
-import { REPORTS } from "../protocol/frames.ts";
+import type { AgentEvent, EventEnvelope } from "../protocol/events.ts";
 import { eventIdOf, eventIdTail } from "../protocol/ids.ts";
 import { RING_SIZE } from "./event-ring.ts";
 import { Subscription } from "./session-event-stream.ts";
@@ -25,10 +23,7 @@ export class SessionChannel {
     return this.#subscriptions.size;
   }
 
-  envelope(report: EventReport | DeltaReport): EventEnvelope {
-    const seq = report[4];
-    const timestampMs = report[5];
-    const payload = report[0] === REPORTS.DELTA.op ? { type: "text_delta", delta: report[6] } : report[6];
+  envelope(seq: number, timestampMs: number, payload: AgentEvent): EventEnvelope {
     return { eventId: eventIdOf(timestampMs, seq, this.#tail), sourceId: this.#sourceId, seq, timestampMs, payload };
   }
 

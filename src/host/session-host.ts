@@ -132,7 +132,8 @@ export class SessionHost {
   }
 
   #onReport(lane: HostLane, report: LaneReport): void {
-    if (report[0] === REPORTS.DELTA.op || report[0] === REPORTS.EVENT.op) this.turns.event(report);
+    if (report[0] === REPORTS.DELTAS.op) this.turns.deltas(report);
+    else if (report[0] === REPORTS.EVENT.op) this.turns.event(report);
     else if (report[0] === REPORTS.RESULT.op) {
       lane.settledTurns++;
       this.turns.result(report);

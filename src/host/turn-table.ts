@@ -10,13 +10,15 @@ import { ticketWord, TicketSource } from "../core/tickets.ts";
 import { requestBoundaryCancel, requestInterrupt, tryLock } from "../core/turn-lock.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
-import type { DeltaReport, EventReport, FailedReport, ResultReport, TurnExtras, TurnReport } from "../protocol/frames.ts";
+import type { AgentEvent } from "../protocol/events.ts";
+import type { DeltasReport, EventReport, FailedReport, ResultReport, TurnExtras, TurnReport } from "../protocol/frames.ts";
 import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions } from "../protocol/requests.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { within } from "../transport/within.ts";
 import type { HostLane } from "./host-lane.ts";
+import type { SessionChannel } from "./session-channel.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { CancelReason } from "./turn.ts";
@@ -176,11 +178,21 @@ export class TurnTable {
 
   // ── reports ──
 
-  event(report: EventReport | DeltaReport): void {
+  event(report: EventReport): void {
+    const turn = this.#reported(report);
+    if (turn !== undefined) this.#deliver(turn, this.#registry.channelOf(turn.entry), report[4], report[5], report[6]);
+  }
+
+  deltas(report: DeltasReport): void {
     const turn = this.#reported(report);
     if (turn === undefined) return;
     const channel = this.#registry.channelOf(turn.entry);
-    const envelope = channel.envelope(report);
+    let seq = report[4];
+    for (const delta of report[6]) this.#deliver(turn, channel, seq++, report[5], { type: "text_delta", delta });
+  }
+
+  #deliver(turn: Turn, channel: SessionChannel, seq: number, timestampMs: number, payload: AgentEvent): void {
+    const envelope = channel.envelope(seq, timestampMs, payload);
     channel.publish(envelope);
     turn.receive(envelope);
   }

@@ -19,6 +19,8 @@ const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
 const NO_SKILLS: readonly SkillKey[] = Object.freeze([]);
 const NO_TOOLS: readonly string[] = Object.freeze([]);
+/** Shared by all messages: a transcript holds many. Frozen, as what an agent is shown is for reading. */
+const NO_TOOL_CALLS = Object.freeze([]) as unknown as [];
 const UsageDelta = Usage.partial();
 const TurnOutputSchema = z.object({
   text: z.string(),
@@ -82,7 +84,7 @@ export class SimpleAgent implements SessionAgent {
     turn.close();
     const { text, toolCalls, usage: added, structuredOutput } = result;
     const usage = added === undefined ? turn.usage : addUsage(turn.usage, added);
-    this.transcript.push({ role: "assistant", content: text, toolCalls: [], stopReason: "end_turn", usage });
+    this.transcript.push({ role: "assistant", content: text, toolCalls: NO_TOOL_CALLS, stopReason: "end_turn", usage });
     this.transcript.addUsage(usage);
     this.transcript.complete(Date.now());
     const full: RunResult = { text, sessionId: this.build.sessionId, turns: 1, toolCalls, usage };

@@ -16,7 +16,7 @@ import type { RunContext, SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent, textDelta } from "../protocol/events.ts";
-import type { TurnCommand } from "../protocol/frames.ts";
+import type { DeltasReport, TurnCommand } from "../protocol/frames.ts";
 import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, turnFailure } from "./agent-errors.ts";
@@ -55,6 +55,8 @@ export class TurnRun implements RunContext, Interruptible {
   #hasConsumer: boolean;
   #controller: AbortController | undefined;
   #events: TurnEvents | undefined;
+  /** The text deltas that left last: one that follows at once joins their record. */
+  #row: DeltasReport | undefined;
   /** What the agent did wrong while it ran; it fails the turn even if the agent swallowed the exception. */
   #spoiled: WireError | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
@@ -121,19 +123,25 @@ export class TurnRun implements RunContext, Interruptible {
 
   #openEvents(): TurnEvents {
     return (this.#events ??= new TurnEvents(
-      (event, bytes) => {
-        const { lane, slot, generation } = this.#seat;
-        const seq = this.#seat.takeSeq(1);
-        const delta = textDelta(event);
-        lane.outbox.append(
-          delta === undefined
-            ? [REPORTS.EVENT.op, slot, generation, this.word, seq, lane.now(), event]
-            : [REPORTS.DELTA.op, slot, generation, this.word, seq, lane.now(), delta],
-          bytes,
-        );
-      },
+      (event, bytes) => this.#send(event, bytes),
       (count) => this.#seat.takeSeq(count),
     ));
+  }
+
+  #send(event: AgentEvent, bytes: number): void {
+    const { lane, slot, generation } = this.#seat;
+    const seq = this.#seat.takeSeq(1);
+    const nowMs = lane.now();
+    const delta = textDelta(event);
+    if (delta === undefined) {
+      lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.word, seq, nowMs, event], bytes);
+    } else if (this.#row !== undefined && endsBefore(this.#row, seq, nowMs) && lane.outbox.isLast(this.#row)) {
+      this.#row[6].push(delta);
+      lane.outbox.grow(bytes);
+    } else {
+      this.#row = [REPORTS.DELTAS.op, slot, generation, this.word, seq, nowMs, [delta]];
+      lane.outbox.append(this.#row, bytes);
+    }
   }
 
   #spoil(thrown: unknown): unknown {
@@ -335,4 +343,9 @@ export class TurnRun implements RunContext, Interruptible {
 
 function isThenable(value: unknown): value is Promise<RunResult> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+/** The row is of that millisecond, and this is its next number: none was lost or went unheard between. */
+function endsBefore([, , , , firstSeq, timestampMs, deltas]: DeltasReport, seq: number, nowMs: number): boolean {
+  return timestampMs === nowMs && firstSeq + deltas.length === seq;
 }

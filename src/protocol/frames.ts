@@ -42,7 +42,7 @@ export const REPORTS = {
   CONTEXT_TAKEN: { op: 8, length: 4 },
   FORGOTTEN: { op: 9, length: 3 },
   STRAY_ERROR: { op: 10, length: 2 },
-  DELTA: { op: 11, length: 7 },
+  DELTAS: { op: 11, length: 7 },
 } as const;
 
 /** What the codec needs of a table's row. */
@@ -145,8 +145,19 @@ export type FailedReport = [
   lastAssistantText?: string | undefined,
 ];
 export type EventReport = [op: 5, slot: Slot, generation: Generation, turn: Word, seq: number, timestampMs: number, payload: AgentEvent];
-/** An event that is `{ type: "text_delta", delta }` and nothing else: nearly all events are, and a map costs more than its text. */
-export type DeltaReport = [op: 11, slot: Slot, generation: Generation, turn: Word, seq: number, timestampMs: number, delta: string];
+/**
+ * Events of one turn, of one millisecond and with nothing between them, each of which is `{ type: "text_delta", delta }` and nothing else.
+ * Nearly all events are: a map costs more than its text, and a row of them only its first.
+ */
+export type DeltasReport = [
+  op: 11,
+  slot: Slot,
+  generation: Generation,
+  turn: Word,
+  firstSeq: number,
+  timestampMs: number,
+  deltas: string[],
+];
 export type ReplyReport = [op: 6, request: RequestId, value: unknown];
 export type ReplyErrorReport = [op: 7, request: RequestId, error: WireError];
 /** The agent took the oldest `count` pending appends. */
@@ -156,5 +167,5 @@ export type StrayErrorReport = [op: 10, description: string];
 /** Reports that speak of a session as such. */
 export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport;
 /** Reports that speak of a turn; its ticket names it. */
-export type TurnReport = EventReport | DeltaReport | ResultReport | FailedReport;
+export type TurnReport = EventReport | DeltasReport | ResultReport | FailedReport;
 export type LaneReport = SessionReport | TurnReport | ReplyReport | ReplyErrorReport | StrayErrorReport;

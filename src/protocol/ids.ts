@@ -19,8 +19,19 @@ function hex4(value: number): string {
   return (HEX[(value >>> 8) & 255] as string) + (HEX[value & 255] as string);
 }
 
-/** @returns the twelve digits and the dash of a 48-bit time, as a UUID starts */
+let lastPrefixMs = -1;
+let lastPrefix = "";
+
+/** @returns the twelve digits and the dash of a 48-bit time, as a UUID starts; asked for the same millisecond many times over */
 function timePrefix(timestampMs: number): string {
+  if (timestampMs !== lastPrefixMs) {
+    lastPrefix = makePrefix(timestampMs);
+    lastPrefixMs = timestampMs;
+  }
+  return lastPrefix;
+}
+
+function makePrefix(timestampMs: number): string {
   const high = Math.floor(timestampMs / 0x100000000);
   const low = timestampMs >>> 0;
   return `${hex4(high)}${hex4(low >>> 16)}-${hex4(low)}-`;

@@ -30,8 +30,7 @@ export function encodeFrame(records: readonly (readonly unknown[])[]): Uint8Arra
  * @returns a function from a frame's bytes to its records; it throws FrameError
  */
 export function frameReader<R extends readonly unknown[]>(table: Readonly<Record<string, RecordShape>>): (frame: Uint8Array) => R[] {
-  const shapes: (RecordShape | undefined)[] = [];
-  for (const shape of Object.values(table)) shapes[shape.op] = shape;
+  const lengths = lengthsOf(table);
   return (frame) => {
     let records: unknown;
     try {
@@ -41,7 +40,7 @@ export function frameReader<R extends readonly unknown[]>(table: Readonly<Record
     }
     if (!Array.isArray(records)) throw new FrameError("a frame is an array of records");
     for (const record of records as unknown[]) {
-      if (!Array.isArray(record) || !fits(record, shapes)) {
+      if (!Array.isArray(record) || !fits(record, lengths)) {
         throw new FrameError(
           `no such record: opcode ${Array.isArray(record) && typeof record[0] === "number" ? record[0] : typeof record}`,
         );
@@ -51,8 +50,24 @@ export function frameReader<R extends readonly unknown[]>(table: Readonly<Record
   };
 }
 
-function fits(record: readonly unknown[], shapes: readonly (RecordShape | undefined)[]): boolean {
+/** Fewest and most members of a record, by opcode; 0 where there is none of that opcode. */
+interface Lengths {
+  readonly least: readonly number[];
+  readonly most: readonly number[];
+}
+
+function lengthsOf(table: Readonly<Record<string, RecordShape>>): Lengths {
+  const shapes = Object.values(table);
+  const most = Array.from({ length: Math.max(...shapes.map(({ op }) => op)) + 1 }, () => 0);
+  const least = [...most];
+  for (const { op, length, optional = 0 } of shapes) {
+    most[op] = length;
+    least[op] = length - optional;
+  }
+  return { least, most };
+}
+
+function fits(record: readonly unknown[], { least, most }: Lengths): boolean {
   const op = record[0];
-  const shape = typeof op === "number" ? shapes[op] : undefined;
-  return shape !== undefined && record.length <= shape.length && record.length >= shape.length - (shape.optional ?? 0);
+  return typeof op === "number" && record.length <= (most[op] ?? 0) && record.length >= (least[op] as number);
 }

@@ -54,6 +54,17 @@ export class Outbox<R extends readonly unknown[]> {
     }
   }
 
+  /** @returns whether the record is the last of those that wait, so that more can still be put into it */
+  isLast(record: R): boolean {
+    return this.#records.at(-1) === record;
+  }
+
+  /** The last record was given more payload. @param bytes - rough size of it */
+  grow(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes >= FRAME_BYTES_MAX) this.flush();
+  }
+
   /** As `append` for a record whose payload may be large. */
   appendSized(record: R): void {
     this.append(record, approximateBytes(record));

@@ -16,11 +16,12 @@ export interface PollPolicy {
 }
 
 /** `latency: "low"`: both ends of every port, as long as activity lasts. */
-export const POLL_LOW: PollPolicy = { budgetMs: 1, recordsMax: Infinity, backsOff: false };
+export const POLL_LOW: PollPolicy = { budgetMs: 0.25, recordsMax: Infinity, backsOff: false };
 /** `latency: "balanced"`: main, for the answer to a lone turn, and only while answers come that fast. */
-export const POLL_BALANCED: PollPolicy = { budgetMs: 0.1, recordsMax: 1, backsOff: true };
+export const POLL_BALANCED: PollPolicy = { budgetMs: 0.05, recordsMax: 1, backsOff: true };
 
-/** Frames that are not polled for, at most, after polls that found nothing. */
+/** Polls in a row that may find nothing before frames are passed over: twice as many each time, up to a most. */
+const MISSES_FREE = 3;
 export const POLL_SKIP_MAX = 256;
 
 export class Poller {
@@ -73,6 +74,6 @@ export class Poller {
       return;
     }
     this.#isPolling = false;
-    if (backsOff) this.#skip = Math.min(POLL_SKIP_MAX, 2 ** ++this.#misses);
+    if (backsOff && ++this.#misses > MISSES_FREE) this.#skip = Math.min(POLL_SKIP_MAX, 2 ** (this.#misses - MISSES_FREE));
   }
 }

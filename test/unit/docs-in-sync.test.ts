@@ -44,11 +44,12 @@ describe("the tables in the comments of src/core/slot-layout.ts are what its con
   });
 
   test("a lane", () => {
-    const { HEARTBEAT, RUNNING_SLOT, DOORBELL } = layout;
+    const { HEARTBEAT, RUNNING_SLOT, DOORBELL, MAY_POLL } = layout;
     expect(Object.fromEntries(layoutTable("HEARTBEAT").map(({ name, words }) => [name, words[0]]))).toEqual({
       HEARTBEAT,
       RUNNING_SLOT,
       DOORBELL,
+      MAY_POLL,
     });
   });
 });

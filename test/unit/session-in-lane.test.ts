@@ -1,5 +1,5 @@
 /** A session and its turns in a lane of this thread: A1–A3, R1–R3. */
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { STATE, STATE_IDLE, STATE_RUNNING } from "../../src/core/slot-layout.ts";
 import { readSummary } from "../../src/core/slot-summary.ts";
@@ -190,21 +190,23 @@ describe("turn-run", () => {
     expect(lane.said(word).at(-1)).toBe(REPORTS.RESULT.op);
   });
 
-  test("a bare text delta crosses as its text, any other event whole; both are numbered in one row", async () => {
+  test("bare text deltas cross as rows of texts, any other event whole; all are numbered in one sequence", async () => {
+    vi.spyOn(Date, "now").mockReturnValue(1_700_000_000_000); // rows end with their millisecond
+    onTestFinished(() => void vi.restoreAllMocks());
     const delta = { type: "text_delta", delta: "d" };
     const others = [{ ...delta, index: 1 }, { type: "reasoning_delta", delta: "d" }, { type: "mine" }];
     const lane = newLane(({ emit }) => {
-      for (const event of [delta, ...others, delta]) void emit(event);
+      for (const event of [delta, delta, ...others, delta]) void emit(event);
       return "a";
     });
     const slot = await lane.create();
     const word = lane.start(slot);
     expect(await lane.outcome(word)).toBe("a");
-    const events = lane.reports.filter((report) => report[0] === REPORTS.DELTA.op || report[0] === REPORTS.EVENT.op);
+    const events = lane.reports.filter((report) => report[0] === REPORTS.DELTAS.op || report[0] === REPORTS.EVENT.op);
     expect(events.map((report) => [report[0], report[4], report[6]])).toEqual([
-      [REPORTS.DELTA.op, 1, "d"],
-      ...others.map((event, index) => [REPORTS.EVENT.op, index + 2, event]),
-      [REPORTS.DELTA.op, 5, "d"],
+      [REPORTS.DELTAS.op, 1, ["d", "d"]],
+      ...others.map((event, index) => [REPORTS.EVENT.op, index + 3, event]),
+      [REPORTS.DELTAS.op, 6, ["d"]],
     ]);
   });
 
