@@ -49,6 +49,7 @@ async function bench(names: string[], { rounds, only, scenario, output }: Option
   const cases: CaseResult[] = [];
   for (const wanted of chosen) {
     console.log(`\n${wanted.title} (${wanted.name})`);
+    const caseAt = Date.now();
     const result = await runCase(wanted, {
       rounds,
       scenarios: scenario === undefined ? undefined : [scenario],
@@ -56,6 +57,7 @@ async function bench(names: string[], { rounds, only, scenario, output }: Option
       onScenario: (finished) => console.log(scenarioTable(finished, wanted.metrics)),
     });
     cases.push(result);
+    console.log(`${wanted.name}: ${Math.round((Date.now() - caseAt) / 1000)} s`);
   }
   const targets: TargetResult[] = cases.flatMap((result) => result.targets);
   if (targets.length > 0) console.log(`\nTargets\n${targetTable(targets)}`);

@@ -10,9 +10,10 @@ import { openPiscinaEvents, openTinypoolEvents } from "../peers/event-pools.ts";
 import { warrenEvents } from "../peers/event-warren.ts";
 
 const ROUND_MS = 200;
-const LEAD_IN_MS = 150;
+/** What a turn of many events compiles, it compiles late. */
+const LEAD_IN_MS = 200;
 /** A scenario's threads are new: they have the code to compile that their events go through. */
-const WARM_UP_MS = 1000;
+const WARM_UP_MS = 700;
 const KB = 1024;
 const SIZES: Readonly<Record<string, number>> = { "20 B": 20, "1 KB": KB, "16 KB": 16 * KB };
 const EVENTS = [10, 100, 1000];
@@ -21,6 +22,9 @@ const MAIN = "100 events a turn, 20 B";
 /** Fewer turns at once where a peer without flow control would have a gigabyte of events under way. */
 const inFlightFor = (bytes: number): number => (bytes < 16 * KB ? 64 : 8);
 
+/** Pools are measured at one number of events, callbacks along one side of the grid: time is short, and the rest would say the same. */
+const isSkippedByPool = ({ events: count }: EventLoad): boolean => count !== 100;
+const isSkippedByCallback = ({ events: count, bytes }: EventLoad): boolean => count !== 100 && bytes > 20;
 /** Elsewhere piscina stands for the peers: these show in two scenarios what they would show in nine. */
 const isSkippedByPeers = ({ events: count, bytes }: EventLoad): boolean => count !== 100 || bytes >= 16 * KB;
 /** With dozens of turns in flight nobody sleeps, which is all that "low" changes; in process a text is a reference, whatever its length. */
@@ -59,9 +63,9 @@ export const events = defineCase<EventLoad>({
   smoke: [MAIN],
   contenders: [
     contender("warren balanced, subscriber", "warren", warrenEvents("balanced", "subscriber")),
-    contender("warren balanced, onEvent", "warren", warrenEvents("balanced", "onEvent")),
+    contender("warren balanced, onEvent", "warren", warrenEvents("balanced", "onEvent"), isSkippedByCallback),
     contender("warren low, subscriber", "warren", warrenEvents("low", "subscriber"), isSkippedBySame),
-    contender("piscina", "peer", openPiscinaEvents),
+    contender("piscina", "peer", openPiscinaEvents, isSkippedByPool),
     contender("tinypool", "peer", openTinypoolEvents, isSkippedByPeers),
     contender("comlink", "peer", openComlinkEvents, isSkippedByPeers),
     contender("child process", "peer", openForkedEvents, isSkippedByPeers),

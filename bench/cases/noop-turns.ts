@@ -24,10 +24,12 @@ const MAIN = "4,096 in flight, 10,000 sessions";
 const nameOf = ({ inFlight, sessions }: Load): string =>
   `${inFlight.toLocaleString("en")} in flight, ${sessions.toLocaleString("en")} sessions`;
 
+/** With "low", sessions change nothing that they do not change with "balanced". */
 function warren(latency: "balanced" | "low"): Contender<Load> {
   return {
     name: `warren ${latency}`,
     kind: "warren",
+    skips: ({ sessions }) => latency === "low" && sessions !== 10_000,
     open: async ({ inFlight, sessions }) => {
       const peer = await openWarren({ sessions, latency });
       const call = (caller: number, n: number) => peer.service.startTurn(sessionOf(peer.ids, caller, inFlight, n), { prompt: "" });

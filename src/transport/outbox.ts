@@ -77,6 +77,12 @@ export class Outbox<R extends readonly unknown[]> {
     else if (nowMs - this.#oldestAt > maxMs) this.flush();
   }
 
+  /** Flush when the callers that wait for what was just read have had their say: behind all microtasks. */
+  flushAtCheckpoint(): void {
+    // From a microtask, nextTick runs once the microtask queue is empty.
+    queueMicrotask(() => process.nextTick(() => this.flush()));
+  }
+
   flush(): void {
     const records = this.#records;
     if (records.length === 0) return;
