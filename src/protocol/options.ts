@@ -73,7 +73,10 @@ export interface SessionServiceOptions {
         execArgv?: string[] | undefined;
       }
     | undefined;
-  /** "low": poll ports briefly after activity, trading CPU for latency. Default "balanced". */
+  /**
+   * "balanced" (default): main polls for the answer to a lone turn, at most 50 µs. "low": main and the lanes that were sent to last, one
+   * fewer than there are cores, poll for 0.25 ms after every frame, which trades CPU for latency.
+   */
   latency?: "balanced" | "low" | undefined;
   /** Milliseconds an agent may ignore an interrupt before its run is given up. Default 5,000. */
   interruptGraceMs?: number | undefined;
