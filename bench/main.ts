@@ -1,4 +1,5 @@
 /** `npm run bench`: runs the cases, prints every scenario and every target, writes the results. */
+import { open } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import { Command, InvalidArgumentError } from "commander";
@@ -45,6 +46,15 @@ async function bench(names: string[], { rounds, only, scenario, output }: Option
       `no scenario is named "${scenario}"; there are ${chosen.flatMap(({ scenarios }) => scenarios.map(({ name }) => `"${name}"`)).join(", ")}`,
     );
   }
+  if (only !== undefined && !chosen.some(({ contenders }) => contenders.some(({ name }) => name.includes(only)))) {
+    const all = new Set(chosen.flatMap(({ contenders }) => contenders.map(({ name }) => name)));
+    program.error(`no contender's name contains "${only}"; there are ${[...all].join(", ")}`);
+  }
+  if (output !== undefined)
+    await open(output, "a").then(
+      (file) => file.close(),
+      (error: Error) => program.error(`cannot write ${output}: ${error.message}`),
+    );
   const startedAt = new Date();
   const cases: CaseResult[] = [];
   for (const wanted of chosen) {
@@ -64,7 +74,8 @@ async function bench(names: string[], { rounds, only, scenario, output }: Option
   const durationS = (Date.now() - startedAt.getTime()) / 1000;
   const isWhole = names.length === 0 && only === undefined && scenario === undefined;
   const path = output ?? (isWhole ? `${RESULTS}latest.json` : undefined);
-  console.log(`${targets.filter(({ met }) => met).length} of ${targets.length} targets met, ${Math.round(durationS)} s`);
+  const met = targets.length === 0 ? "no targets" : `${targets.filter((target) => target.met).length} of ${targets.length} targets met`;
+  console.log(`${met}, ${Math.round(durationS)} s`);
   if (path === undefined) return;
   await writeResults(path, {
     schema: 1,

@@ -37,6 +37,8 @@ test("a scenario is measured, printed and written", async () => {
 test.each([
   [["nonsense"], "no case is named nonsense"],
   [["noop-turns", "--scenario", "nonsense"], 'no scenario is named "nonsense"'],
+  [["noop-turns", "--only", "nonsense"], 'no contender\'s name contains "nonsense"'],
+  [["noop-turns", "--output", "/nonsense/results.json"], "cannot write /nonsense/results.json"],
   [["--rounds", "0"], "must be a whole number of 1 or more"],
 ])("bench %j is refused in one line", async (args, problem) => {
   const refused = await run(process.execPath, [MAIN, ...args]).then(
