@@ -17,6 +17,11 @@ export class LaneWords {
     Atomics.store(this.#words, HEARTBEAT, nowMs % BEAT_RANGE || 1);
   }
 
+  /** @returns what the last beat wrote: the same as before means that there was none since */
+  lastBeat(): number {
+    return Atomics.load(this.#words, HEARTBEAT);
+  }
+
   /** @returns milliseconds since the last beat, undefined before the first. @param nowMs - epoch milliseconds */
   beatAge(nowMs: number): number | undefined {
     const beat = Atomics.load(this.#words, HEARTBEAT);

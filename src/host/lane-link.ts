@@ -6,9 +6,6 @@ import { Outbox } from "../transport/outbox.ts";
 import { traceFrame } from "../transport/trace.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 
-/** A frame this large is answered behind its own microtasks: its lane works while main reads the next lane's. */
-const HEAVY_FRAME_BYTES = 4096;
-
 const readReports = frameReader<LaneReport>(REPORTS);
 
 export class LaneLink {
@@ -57,7 +54,6 @@ export class LaneLink {
       this.receivedRecords += reports.length;
       traceFrame("received", name, frame.byteLength, reports.length);
       onReports(reports);
-      if (frame.byteLength >= HEAVY_FRAME_BYTES) this.#outbox.flushAtCheckpoint();
     });
   }
 
@@ -67,16 +63,16 @@ export class LaneLink {
   }
 
   /** @param bytes - rough size of the payload, where it may be large */
-  send(command: LaneCommand, bytes = 0): void {
-    this.#outbox.append(command, bytes);
+  send(command: LaneCommand, bytes = 0, mayGather = false): void {
+    this.#outbox.append(command, bytes, mayGather);
   }
 
-  /** For commands of any size. */
-  sendSized(command: LaneCommand): void {
-    this.#outbox.appendSized(command);
+  /** For commands of any size. @param mayGather - it may wait until the immediates run, so that more go with it */
+  sendSized(command: LaneCommand, mayGather = false): void {
+    this.#outbox.appendSized(command, mayGather);
   }
 
-  /** Do not wait for the end of the loop's turn. */
+  /** Do not wait for the checkpoint. */
   flush(): void {
     this.#outbox.flush();
   }

@@ -174,6 +174,7 @@ export class LanePool {
 
   #ended(lane: HostLane, end: LaneEnd): void {
     lane.step("ended");
+    this.#pollRights?.drop(lane.words);
     if (this.#lanes.get(lane.number) === lane) this.#lanes.delete(lane.number);
     if (lane.state === "lost") this.lost++;
     this.#events.onEnded(lane, end);

@@ -23,4 +23,10 @@ export class PollRights {
     this.#holders.push(lane);
     lane.allowPolling(true);
   }
+
+  /** The lane has ended: its core is another's. */
+  drop(lane: LaneWords): void {
+    const held = this.#holders.indexOf(lane);
+    if (held >= 0) this.#holders.splice(held, 1);
+  }
 }

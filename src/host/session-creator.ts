@@ -78,7 +78,7 @@ export class SessionCreator {
       throw error;
     }
     const { onEvent: _, ...request } = order.request;
-    entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request]);
+    entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
     return new Promise((resolve, reject) => {
       const build: Build = {
         entry,
@@ -108,7 +108,7 @@ export class SessionCreator {
     const { registry } = this.#host;
     const isTaken = registry.find(id) !== undefined;
     entry.id = isTaken ? entry.id : id;
-    const refusal = !this.#host.isOpen
+    const refusal = !this.#host.isOpen()
       ? hostClosed()
       : isTaken
         ? agentFailure("internal_error", `Duplicate session ID generated: ${id}`)
@@ -145,8 +145,10 @@ export class SessionCreator {
       try {
         onAdmitted(ticket);
       } catch (error) {
-        this.#host.turns.sendNow(entry);
-        this.#host.registry.leave(entry, "discard");
+        if (entry.state === "live") {
+          this.#host.turns.sendNow(entry);
+          this.#host.registry.leave(entry, "discard");
+        }
         throw error;
       }
     };

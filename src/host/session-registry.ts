@@ -116,7 +116,7 @@ export class SessionRegistry {
       entry.isArchived = true;
       this.archived.put(this.#finalView(entry));
     }
-    entry.lane.link.send([COMMANDS.FORGET.op, entry.slot, entry.generation]);
+    entry.lane.link.send([COMMANDS.FORGET.op, entry.slot, entry.generation], 0, true);
     this.#releaseCapacity(entry);
   }
 

@@ -3,7 +3,8 @@
  * still although nobody interrupts. What follows the end of a lane (typed errors, freed locks and capacity, replacement) is in the
  * host's `#laneEnded`.
  *
- *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still since the interrupt.
+ *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still for the grace, since the
+ *       interrupt or (for at least five beats) later.
  *   V2. A lane without an interrupt is killed only where the operator asked for it (`laneStallPolicy: "kill"`); it is always reported.
  *   V3. Nothing is killed for what was seen once: a stall of main's own clock looks like one of every lane.
  */
@@ -16,9 +17,9 @@ import type { Turn } from "./turn.ts";
 /** Milliseconds from the end of the grace to the first look at an interrupted turn, and between two looks: a kill comes 70 ms after the grace. */
 const FIRST_LOOK_MS = 20;
 const NEXT_LOOK_MS = 50;
-/** Milliseconds without a heartbeat below which a lane is never taken for blocked: two beats for an interrupted turn, five else. */
-const INTERRUPTED_MIN_MS = 200;
+/** Milliseconds without a heartbeat below which a lane is never taken for blocked: five beats, or two if there was none since the interrupt. */
 const STALLED_MIN_MS = 500;
+const INTERRUPTED_MIN_MS = 200;
 /** Milliseconds between two looks at all lanes. */
 const ROUND_MS = 250;
 
@@ -48,9 +49,11 @@ export class Supervisor {
   watch(turn: Turn): void {
     const graceMs = this.#options.interruptGraceMs;
     const { lane, slot } = turn.entry;
+    const beatAtInterrupt = lane.words.lastBeat();
     const look = (seenStale: boolean): void => {
       if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
-      const isStale = standsStill(lane, Math.max(graceMs, INTERRUPTED_MIN_MS));
+      const minMs = lane.words.lastBeat() === beatAtInterrupt ? INTERRUPTED_MIN_MS : STALLED_MIN_MS;
+      const isStale = standsStill(lane, Math.max(graceMs, minMs));
       if (isStale && seenStale) this.#kill(lane, "blocked by an interrupted turn", { session: turn.entry.id, ticket: turn.ticket });
       else timer = setTimeout(() => look(isStale), NEXT_LOOK_MS);
     };

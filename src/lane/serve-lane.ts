@@ -191,6 +191,7 @@ export class Lane {
     this.#context.outbox.append(
       [REPORTS.BUILT.op, slot, generation, actor.id, createdAt, actor.handleBits, lastAssistantText],
       lastAssistantText?.length ?? 0,
+      true,
     );
   }
 
@@ -220,7 +221,7 @@ export class Lane {
     actor.whenIdle(() => {
       this.#sessions[slot] = undefined;
       this.#dispose(actor);
-      this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation]);
+      this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation], 0, true);
     });
   }
 

@@ -166,6 +166,6 @@ export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
 export type StrayErrorReport = [op: 10, description: string];
 /** Reports that speak of a session as such. */
 export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport;
-/** Reports that speak of a turn; its ticket names it. */
+/** Reports that speak of a turn; the word of its ticket names it. */
 export type TurnReport = EventReport | DeltasReport | ResultReport | FailedReport;
 export type LaneReport = SessionReport | TurnReport | ReplyReport | ReplyErrorReport | StrayErrorReport;

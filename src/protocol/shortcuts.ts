@@ -16,7 +16,11 @@ export type CheckedResult = Omit<RunResult, "sessionId">;
 export function promptOnly(request: unknown): StartTurnRequest | undefined {
   if (!isRecord(request)) return undefined;
   for (const member in request) if (member !== "prompt") return undefined;
-  const { prompt } = request;
+  // By name as well, as the schema reads them: a member may be inherited, or not enumerable.
+  const { prompt, hostMode, skillReferences, onEvent, flowToolOverlay, additionalInstructions, executionKind, timeoutMs, onBusy } = request;
+  if (hostMode !== undefined || skillReferences !== undefined || onEvent !== undefined || flowToolOverlay !== undefined) return undefined;
+  if (additionalInstructions !== undefined || executionKind !== undefined || timeoutMs !== undefined || onBusy !== undefined)
+    return undefined;
   return typeof prompt === "string" ? { prompt } : undefined;
 }
 

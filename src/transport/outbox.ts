@@ -1,11 +1,13 @@
 /**
- * Records on their way out, sent as few frames: everything that was appended in one turn of the event loop goes together.
+ * Records on their way out, sent as few frames: everything that was appended until the microtask checkpoint goes together.
  *
- * Not at the microtask checkpoint: every arriving frame is a macrotask of its own, so two ends that answer frame by frame would cut
- * each other's frames smaller and smaller (docs/decisions/0007-flush-once-a-loop.md).
+ * Records that nobody is in a hurry for may gather for longer, until the immediates run: every arriving frame is a macrotask with a
+ * checkpoint of its own, so two ends that answer frame by frame would cut each other's frames smaller and smaller
+ * (docs/decisions/0007-records-that-gather.md).
  *
  *   O1. Records leave in the order they were appended.
- *   O2. An appended record leaves in the same turn of the loop, without anybody flushing.
+ *   O2. An appended record leaves at the next checkpoint at the latest, one that gathers when the next immediates have run, without
+ *       anybody flushing.
  */
 import { FRAME_RECORDS_MAX } from "../protocol/frames.ts";
 import { approximateBytes } from "../protocol/json.ts";
@@ -20,10 +22,18 @@ export class Outbox<R extends readonly unknown[]> {
   #records: R[] = [];
   #bytes = 0;
   #oldestAt = 0;
-  #scheduled = false;
+  #hasCheckpoint = false;
+  #isGathering = false;
   #closed = false;
-  readonly #scheduledFlush = (): void => {
-    this.#scheduled = false;
+  readonly #checkpoint = (): void => {
+    process.nextTick(this.#atCheckpoint);
+  };
+  readonly #atCheckpoint = (): void => {
+    this.#hasCheckpoint = false;
+    this.flush();
+  };
+  readonly #afterGathering = (): void => {
+    this.#isGathering = false;
     this.flush();
   };
 
@@ -41,17 +51,28 @@ export class Outbox<R extends readonly unknown[]> {
     return this.#records.length;
   }
 
-  /** @param bytes - rough size of the record's payload; records with large payloads should say it */
-  append(record: R, bytes = 0): void {
+  /**
+   * @param bytes - rough size of the record's payload; records with large payloads should say it
+   * @param mayGather - it may wait for the immediates
+   */
+  append(record: R, bytes = 0, mayGather = false): void {
     if (this.#closed) return;
     if (this.#records.length === 0) this.#oldestAt = 0;
     this.#records.push(record);
     this.#bytes += bytes;
     if (this.#records.length >= FRAME_RECORDS_MAX || this.#bytes >= FRAME_BYTES_MAX) this.flush();
-    else if (!this.#scheduled) {
-      this.#scheduled = true;
-      setImmediate(this.#scheduledFlush);
+    else if (mayGather) this.#gather();
+    else if (!this.#hasCheckpoint) {
+      this.#hasCheckpoint = true;
+      // From a microtask, nextTick runs once the microtask queue is empty: the end of the checkpoint (O2).
+      queueMicrotask(this.#checkpoint);
     }
+  }
+
+  #gather(): void {
+    if (this.#isGathering || this.#hasCheckpoint) return;
+    this.#isGathering = true;
+    setImmediate(this.#afterGathering);
   }
 
   /** @returns whether the record is the last of those that wait, so that more can still be put into it */
@@ -66,8 +87,8 @@ export class Outbox<R extends readonly unknown[]> {
   }
 
   /** As `append` for a record whose payload may be large. */
-  appendSized(record: R): void {
-    this.append(record, approximateBytes(record));
+  appendSized(record: R, mayGather = false): void {
+    this.append(record, approximateBytes(record), mayGather);
   }
 
   /** Flush if the oldest record has been seen waiting for more than `maxMs`. @param nowMs - of any one monotonic clock */
@@ -75,12 +96,6 @@ export class Outbox<R extends readonly unknown[]> {
     if (this.#records.length === 0) return;
     if (this.#oldestAt === 0) this.#oldestAt = nowMs;
     else if (nowMs - this.#oldestAt > maxMs) this.flush();
-  }
-
-  /** Flush when the callers that wait for what was just read have had their say: behind all microtasks. */
-  flushAtCheckpoint(): void {
-    // From a microtask, nextTick runs once the microtask queue is empty.
-    queueMicrotask(() => process.nextTick(() => this.flush()));
   }
 
   flush(): void {

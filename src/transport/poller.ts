@@ -1,7 +1,7 @@
 /**
  * Keeps a thread's event loop from falling asleep while something is about to arrive: a thread that sleeps takes longer to wake than a
  * whole turn takes (docs/performance.md). Polling is turns of the loop that wait for nothing; nothing ever spins synchronously. One
- * poller a thread, shared by its ports.
+ * poller a host on main and one a lane, shared by its ports.
  *
  *   Y1. A poller that may not poll, or whose budget is over, lets the loop sleep at its next turn.
  *   Y2. With back-off, polls that found nothing cost at most one budget in POLL_SKIP_MAX frames.

@@ -135,6 +135,25 @@ describe("with a plain agent", () => {
     expect(service.inspect().sessions).toMatchObject({ live: before, building: 0 });
   });
 
+  test("K3: an onAdmitted that archives its session and then throws gets what it threw", async () => {
+    const service = host();
+    const resumeSession = {
+      version: 1 as const,
+      id: "known",
+      messages: [],
+      createdAt: 1,
+      updatedAt: 1,
+      metadata: {},
+      usage: { inputTokens: 0, outputTokens: 0 },
+    };
+    const thrown = new Error("mine");
+    const onAdmitted = (): never => {
+      void service.archive("known");
+      throw thrown;
+    };
+    await expect(service.createSession({ prompt: "x", build: { resumeSession } }, { onAdmitted })).rejects.toBe(thrown);
+  });
+
   test("R3: archiving from within onAdmitted does not leave the turn hanging", async () => {
     const service = host();
     const id = await deferred(service);

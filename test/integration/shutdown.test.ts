@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 
 import { EphemeralSessionService } from "../../dist/src/index.js";
-import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, gate, hosts, script, settled } from "../helpers/hosts.ts";
+import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, gate, hosts, script, settled, sleep } from "../helpers/hosts.ts";
 
 const openHost = hosts();
 
@@ -113,6 +113,18 @@ test("A40: creates that are being built are told", async () => {
   await settled(service.shutdown());
   expect(await settled(Promise.all(creates))).toEqual(["HOST_CLOSED", "HOST_CLOSED"]);
   expect(service.inspect()).toMatchObject({ sessions: { live: 0, building: 0 }, slots: { allocated: 0 } });
+});
+
+test("A40: a build that ends while turns drain is refused at once, and the turns go on", async () => {
+  const service = await openHost({ agent: RECORDING });
+  const turn = service.createSession({ prompt: script(["sleep", 1000]) });
+  await service.waitSessionRegistered();
+  const create = codeOf(service.createSession({ prompt: script(["sleep", 10_000]), build: { buildDelayMs: 200 } }));
+  await sleep(50);
+  const closing = service.shutdown({ deadlineMs: 20_000 });
+  expect(await settled(create)).toBe("HOST_CLOSED");
+  expect(await settled(codeOf(turn))).toBe("ok");
+  await settled(closing);
 });
 
 test("A40: a build that never ends does not keep the host from closing", async () => {

@@ -32,19 +32,34 @@ const nextLoop = (): Promise<void> => new Promise((resolve) => setTimeout(resolv
 afterEach(nextLoop);
 
 describe("outbox: order and batches", () => {
-  test("O2: what was appended leaves in the same turn of the loop, as one frame, also what later microtasks and other macrotasks append", async () => {
+  test("O2: what was appended leaves at the checkpoint, as one frame, also what microtasks append", async () => {
     const { outbox, frames } = newOutbox();
     outbox.append(record(1));
     outbox.append(record(2));
     void Promise.resolve()
       .then(() => outbox.append(record(3)))
       .then(() => outbox.append(record(4)));
-    process.nextTick(() => outbox.append(record(5)));
     expect(frames).toEqual([]);
     expect(outbox.size).toBe(2);
     await nextLoop();
-    expect(frames).toEqual([[1, 2, 3, 4, 5]]);
+    expect(frames).toEqual([[1, 2, 3, 4]]);
     expect(outbox.size).toBe(0);
+  });
+
+  test("O2: what may gather waits for the immediates, over checkpoints, unless something that may not takes it along", async () => {
+    const { outbox, frames } = newOutbox();
+    const macrotask = (run: () => void): Promise<void> => new Promise((resolve) => setTimeout(() => resolve(run()), 1));
+    await Promise.all([
+      macrotask(() => outbox.append(record(1), 0, true)),
+      macrotask(() => outbox.append(record(2), 0, true)),
+      macrotask(() => expect(frames).toEqual([])),
+    ]);
+    await nextLoop();
+    expect(frames).toEqual([[1, 2]]);
+    outbox.append(record(3), 0, true);
+    outbox.append(record(4));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(frames.slice(1)).toEqual([[3, 4]]);
   });
 
   test("O2: what is appended in the next turn leaves with it", async () => {
@@ -66,13 +81,14 @@ describe("outbox: order and batches", () => {
   });
 
   test("O1: whatever appends, flushes and turns of the loop come, records leave once and in order", async () => {
-    const steps = fc.array(fc.constantFrom("append", "append", "big", "flush", "nextLoop", "old"), { maxLength: 60 });
+    const steps = fc.array(fc.constantFrom("append", "append", "gather", "big", "flush", "nextLoop", "old"), { maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(steps, async (sequence) => {
         const { outbox, frames } = newOutbox();
         let next = 0;
         for (const step of sequence) {
           if (step === "append") outbox.append(record(next++));
+          else if (step === "gather") outbox.append(record(next++), 0, true);
           else if (step === "big") outbox.append(record(next++), 200_000);
           else if (step === "flush") outbox.flush();
           else if (step === "old") outbox.flushIfOlder(next * 10, 5);
@@ -101,7 +117,10 @@ describe("outbox: limits", () => {
     for (const append of ["append", "appendSized"] as const) {
       const { outbox, frames } = newOutbox();
       const text = "x".repeat(100 * 1024);
-      for (let i = 0; i < 3; i++) outbox[append](record(text), text.length);
+      for (let i = 0; i < 3; i++) {
+        if (append === "append") outbox.append(record(text), text.length);
+        else outbox.appendSized(record(text));
+      }
       expect(frames).toEqual([[text, text, text]]);
     }
   });

@@ -98,7 +98,29 @@ describe.each([
   });
 });
 
-test("an inherited member is not taken for nothing", () => {
-  const inherits = Object.create({ hostMode: true }, { prompt: { value: "p", enumerable: true } }) as object;
-  expect(promptOnly(inherits)).toBeUndefined();
+class Request {
+  prompt = "p";
+  get timeoutMs(): number {
+    return 50;
+  }
+  onEvent(): void {}
+}
+
+describe("promptOnly leaves to the schema what", () => {
+  test.each([
+    ["is inherited", Object.create({ hostMode: true }, { prompt: { value: "p", enumerable: true } }) as object],
+    ["is a class with a getter and a method", new Request()],
+    ["has a member that is not enumerable", Object.defineProperty({ prompt: "p" }, "hostMode", { value: true })],
+    ["answers for a member that it does not list", new Proxy({ prompt: "p" }, { get: (_, member) => member === "hostMode" || "p" })],
+  ])("%s", (_, value) => {
+    expect(promptOnly(value)).toBeUndefined();
+  });
+
+  test("has any member of the schema, also one that will be added to it", () => {
+    for (const member of Object.keys(StartTurnRequestSchema.shape)) {
+      if (member === "prompt") continue;
+      const hidden = Object.defineProperty({ prompt: "p" }, member, { value: 1 });
+      expect([member, promptOnly(hidden)]).toEqual([member, undefined]);
+    }
+  });
 });

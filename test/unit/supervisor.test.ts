@@ -26,7 +26,7 @@ interface Bench {
 }
 const open: Supervisor[] = [];
 
-function newBench(laneStallPolicy: "report" | "kill" = "report"): Bench {
+function newBench(laneStallPolicy: "report" | "kill" = "report", interruptGraceMs = GRACE_MS): Bench {
   const table = new SlotTable();
   table.addSegment();
   tryLock(table, 0, WORD);
@@ -40,7 +40,7 @@ function newBench(laneStallPolicy: "report" | "kill" = "report"): Bench {
   const logger = { info: () => {}, warn, error: () => {} };
   const options = SessionServiceOptionsSchema.parse({
     agent: "x",
-    interruptGraceMs: GRACE_MS,
+    interruptGraceMs,
     laneStallMs: STALL_MS,
     laneStallPolicy,
     logger,
@@ -90,6 +90,23 @@ describe("supervisor: an interrupted turn", () => {
     bench.watch();
     liveFor(bench.words, 60_000);
     expect(bench.kills()).toBe(0);
+  });
+
+  test("V1: with a short grace, a lane that has stood still since the interrupt is killed after two beats", () => {
+    const bench = newBench("report", 100);
+    bench.watch();
+    vi.advanceTimersByTime(300);
+    expect(bench.kills()).toBe(1);
+  });
+
+  test("V1: with a short grace, a lane that has moved since is not killed for a neighbour's work, while the agent is rebuilt", () => {
+    const bench = newBench("report", 100);
+    bench.watch();
+    liveFor(bench.words, 1000);
+    vi.advanceTimersByTime(400);
+    expect(bench.kills()).toBe(0);
+    vi.advanceTimersByTime(300);
+    expect(bench.kills()).toBe(1); // but not for ever
   });
 
   test("V1: a lane is not killed for a turn that does not hold its lock any more, has settled, or whose lane has ended", () => {
