@@ -48,17 +48,18 @@ describe("outbox: order and batches", () => {
 
   test("O2: what may gather waits for the immediates, over checkpoints, unless something that may not takes it along", async () => {
     const { outbox, frames } = newOutbox();
-    const macrotask = (run: () => void): Promise<void> => new Promise((resolve) => setTimeout(() => resolve(run()), 1));
-    await Promise.all([
-      macrotask(() => outbox.append(record(1), 0, true)),
-      macrotask(() => outbox.append(record(2), 0, true)),
-      macrotask(() => expect(frames).toEqual([])),
-    ]);
+    const checkpoint = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+    outbox.append(record(1), 0, true);
+    await checkpoint();
+    await checkpoint();
+    outbox.append(record(2), 0, true);
+    await checkpoint();
+    expect(frames).toEqual([]);
     await nextLoop();
     expect(frames).toEqual([[1, 2]]);
     outbox.append(record(3), 0, true);
     outbox.append(record(4));
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextLoop();
     expect(frames.slice(1)).toEqual([[3, 4]]);
   });
 
