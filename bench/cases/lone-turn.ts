@@ -1,13 +1,12 @@
 /** P3: how long a turn takes that has the host to itself, one at a time; and how long when they arrive at a steady rate (open loop). */
 import type { Histogram } from "hdr-histogram-js";
 
-import type { Contender, Round, TargetResult } from "../harness/case.ts";
+import type { Contender, ContenderKind, Round, TargetResult } from "../harness/case.ts";
 import { defineCase } from "../harness/case.ts";
 import { oneAtATime, openLoop, percentileUs } from "../harness/load.ts";
 import { measured, ratioTarget, rounds } from "../harness/targets.ts";
 import type { CallPeer } from "../peers/call-peer.ts";
-import { openBareEcho, openComlink, openFork, openInProcess } from "../peers/messages.ts";
-import { openPiscina, openTinypool } from "../peers/pools.ts";
+import { CALL_PEERS } from "../peers/call-peers.ts";
 import { openWarren } from "../peers/warren.ts";
 
 interface Load {
@@ -58,7 +57,7 @@ function warren(latency: "balanced" | "low"): Contender<Load> {
   };
 }
 
-function peer(name: string, kind: "peer" | "limit", open: (inFlight: number) => Promise<CallPeer>): Contender<Load> {
+function peer(name: string, kind: ContenderKind, open: (inFlight: number) => Promise<CallPeer>): Contender<Load> {
   return {
     name,
     kind,
@@ -88,16 +87,7 @@ export const loneTurn = defineCase<Load>({
     { name: "open loop, 2,000/s", parameters: { sessions: OPEN_LOOP_SESSIONS, perSecond: 2000 } },
   ],
   smoke: [MAIN],
-  contenders: [
-    warren("balanced"),
-    warren("low"),
-    peer("piscina", "peer", openPiscina),
-    peer("tinypool", "peer", openTinypool),
-    peer("comlink", "peer", openComlink),
-    peer("child process", "peer", openFork),
-    peer("bare echo", "limit", openBareEcho),
-    peer("in process", "limit", openInProcess),
-  ],
+  contenders: [warren("balanced"), warren("low"), ...CALL_PEERS.map(({ name, kind, open }) => peer(name, kind, open))],
   targets: (results) => {
     const overEcho = (scenario: string, name: string, metric: "p50Us" | "p99Us", limit: number, what: string): TargetResult =>
       ratioTarget(

@@ -1,12 +1,11 @@
 /** P1: how many turns that do nothing a host gets through, by turns in flight and sessions. Closed loop. */
-import type { Contender } from "../harness/case.ts";
+import type { Contender, ContenderKind } from "../harness/case.ts";
 import { defineCase } from "../harness/case.ts";
 import { closedLoop } from "../harness/load.ts";
 import { measured, ratioTarget, rounds } from "../harness/targets.ts";
 import { openBareFrames } from "../peers/bare-frames.ts";
 import type { CallPeer } from "../peers/call-peer.ts";
-import { openBareEcho, openComlink, openFork, openInProcess } from "../peers/messages.ts";
-import { openPiscina, openTinypool } from "../peers/pools.ts";
+import { CALL_PEERS } from "../peers/call-peers.ts";
 import { openWarren, sessionOf } from "../peers/warren.ts";
 
 interface Load {
@@ -44,7 +43,7 @@ function warren(latency: "balanced" | "low"): Contender<Load> {
 }
 
 /** A peer has no sessions: it is measured once for every number in flight. */
-function peer(name: string, kind: "peer" | "limit", open: (inFlight: number) => Promise<CallPeer>): Contender<Load> {
+function peer(name: string, kind: ContenderKind, open: (inFlight: number) => Promise<CallPeer>): Contender<Load> {
   return {
     name,
     kind,
@@ -77,12 +76,7 @@ export const noopTurns = defineCase<Load>({
   contenders: [
     warren("balanced"),
     warren("low"),
-    peer("piscina", "peer", openPiscina),
-    peer("tinypool", "peer", openTinypool),
-    peer("comlink", "peer", openComlink),
-    peer("child process", "peer", openFork),
-    peer("bare echo", "limit", openBareEcho),
-    peer("in process", "limit", openInProcess),
+    ...CALL_PEERS.map(({ name, kind, open }) => peer(name, kind, open)),
     {
       name: "bare batched frames",
       kind: "limit",

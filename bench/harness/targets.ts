@@ -1,4 +1,4 @@
-/** Lines of the target table from the rounds of a case. Targets are those of docs/performance.md. */
+/** Lines of the target table from the rounds of a case. What the targets are, and why: bench/README.md. */
 import type { Measured, ScenarioResult, TargetResult } from "./case.ts";
 import { pairedRatios, spreadOf } from "./stats.ts";
 

@@ -36,9 +36,10 @@ export async function openBareFrames({ inFlight, prompt, roundMs, workers: wante
   const frames = Math.max(workers.length, Math.floor(inFlight / records));
   let ticket = FIRST_TICKET;
   const send = (worker: Worker): void => {
-    const batch = Array.from({ length: records }, (_, n) => [COMMANDS.TURN.op, ticket % 10_000, 1, ticket + n, prompt, 0, undefined]);
+    const batch = Array.from({ length: records }, (_, n) => [COMMANDS.TURN.op, ticket % 10_000, 1, ticket + n, prompt]);
     ticket += records;
-    worker.postMessage(encodeFrame(batch));
+    const frame = encodeFrame(batch);
+    worker.postMessage(frame, [frame.buffer as ArrayBuffer]);
   };
   const measure = (durationMs: number): Promise<number> =>
     new Promise((resolve) => {

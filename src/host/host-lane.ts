@@ -42,7 +42,7 @@ export class HostLane {
       thread.transport,
       (reports) => onReports(this, reports),
       (error) => onGarbage(this, error),
-      pollRights && (() => pollRights.grant(words)),
+      pollRights && (() => this.hasEnded || pollRights.grant(words)),
     );
   }
 

@@ -11,26 +11,21 @@ import type { AgentEvent } from "../protocol/events.ts";
 import { approximateBytes } from "../protocol/json.ts";
 import { CreditWindow } from "../transport/credits.ts";
 import { AgentError, TurnInterrupted } from "./agent-errors.ts";
+import type { EventSender } from "./event-sender.ts";
 
 /** Unawaited emits beyond either bound fail the turn. */
 export const BACKLOG_EVENTS_MAX = 1024;
 export const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 
 export class TurnEvents {
-  readonly #send: (event: AgentEvent, bytes: number) => void;
-  readonly #skip: (count: number) => void;
+  readonly #sender: Pick<EventSender, "send" | "skip">;
   readonly #window = new CreditWindow();
   #backlog: { event: AgentEvent; bytes: number; lostAfter: number }[] = [];
   #backlogBytes = 0;
   #drain: { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } | undefined;
 
-  /**
-   * @param send - numbers an event and sends it
-   * @param skip - uses up numbers for events that are lost
-   */
-  constructor(send: (event: AgentEvent, bytes: number) => void, skip: (count: number) => void) {
-    this.#send = send;
-    this.#skip = skip;
+  constructor(sender: Pick<EventSender, "send" | "skip">) {
+    this.#sender = sender;
   }
 
   /**
@@ -40,7 +35,7 @@ export class TurnEvents {
    */
   push(event: AgentEvent, isLossy: boolean): void | Promise<void> {
     const bytes = approximateBytes(event);
-    if (this.#backlog.length === 0 && this.#window.take()) return this.#send(event, bytes);
+    if (this.#backlog.length === 0 && this.#window.take()) return this.#sender.send(event, bytes);
     if (this.#backlog.length >= BACKLOG_EVENTS_MAX || this.#backlogBytes + bytes > BACKLOG_BYTES_MAX) {
       const last = this.#backlog.at(-1);
       if (isLossy && last !== undefined) {
@@ -98,8 +93,8 @@ export class TurnEvents {
     for (const { event, bytes, lostAfter } of this.#backlog) {
       if (!this.#window.take()) break;
       this.#backlogBytes -= bytes;
-      this.#send(event, bytes);
-      this.#skip(lostAfter);
+      this.#sender.send(event, bytes);
+      this.#sender.skip(lostAfter);
       sent++;
     }
     if (sent > 0) this.#backlog = this.#backlog.slice(sent);

@@ -15,25 +15,22 @@ import { isBoundaryCancelRequested, isInterruptRequested, seal, unlock } from ".
 import type { RunContext, SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import { parseEvent, textDelta } from "../protocol/events.ts";
-import type { DeltasReport, TurnCommand } from "../protocol/frames.ts";
-import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
+import { parseEvent } from "../protocol/events.ts";
+import type { TurnCommand } from "../protocol/frames.ts";
+import { TURN_FLAGS } from "../protocol/frames.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, turnFailure } from "./agent-errors.ts";
-import type { Interruptible, LaneContext } from "./lane-context.ts";
+import type { EventSource } from "./event-sender.ts";
+import { EventSender } from "./event-sender.ts";
+import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import { TurnEvents } from "./turn-events.ts";
 import type { Outcome } from "./turn-outcome.ts";
 import { asKind, failedReport, outcomeOf, resultReport } from "./turn-outcome.ts";
 
 /** What a turn needs of the session it runs in. */
-export interface TurnSeat {
-  readonly lane: LaneContext;
-  readonly slot: number;
-  readonly generation: number;
+export interface TurnSeat extends EventSource {
   readonly agent: SessionAgent;
-  /** Use up `count` event numbers. @returns the last of them */
-  takeSeq(count: number): number;
   /** Take the events emitted while no turn ran, if there are any. */
   takeHeld(): AgentEvent[] | undefined;
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
@@ -55,8 +52,6 @@ export class TurnRun implements RunContext, Interruptible {
   #hasConsumer: boolean;
   #controller: AbortController | undefined;
   #events: TurnEvents | undefined;
-  /** The text deltas that left last: one that follows at once joins their record. */
-  #row: DeltasReport | undefined;
   /** What the agent did wrong while it ran; it fails the turn even if the agent swallowed the exception. */
   #spoiled: WireError | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
@@ -122,26 +117,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #openEvents(): TurnEvents {
-    return (this.#events ??= new TurnEvents(
-      (event, bytes) => this.#send(event, bytes),
-      (count) => this.#seat.takeSeq(count),
-    ));
-  }
-
-  #send(event: AgentEvent, bytes: number): void {
-    const { lane, slot, generation } = this.#seat;
-    const seq = this.#seat.takeSeq(1);
-    const nowMs = lane.now();
-    const delta = textDelta(event);
-    if (delta === undefined) {
-      lane.outbox.append([REPORTS.EVENT.op, slot, generation, this.word, seq, nowMs, event], bytes);
-    } else if (this.#row !== undefined && endsBefore(this.#row, seq, nowMs) && lane.outbox.isLast(this.#row)) {
-      this.#row[6].push(delta);
-      lane.outbox.grow(bytes);
-    } else {
-      this.#row = [REPORTS.DELTAS.op, slot, generation, this.word, seq, nowMs, [delta]];
-      lane.outbox.append(this.#row, bytes);
-    }
+    return (this.#events ??= new TurnEvents(new EventSender(this.#seat, this.word)));
   }
 
   #spoil(thrown: unknown): unknown {
@@ -343,9 +319,4 @@ export class TurnRun implements RunContext, Interruptible {
 
 function isThenable(value: unknown): value is Promise<RunResult> {
   return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
-/** The row is of that millisecond, and this is its next number: none was lost or went unheard between. */
-function endsBefore([, , , , firstSeq, timestampMs, deltas]: DeltasReport, seq: number, nowMs: number): boolean {
-  return timestampMs === nowMs && firstSeq + deltas.length === seq;
 }

@@ -4,7 +4,7 @@
  * poller a host on main and one a lane, shared by its ports.
  *
  *   Y1. A poller that may not poll, or whose budget is over, lets the loop sleep at its next turn.
- *   Y2. With back-off, polls that found nothing cost at most one budget in POLL_SKIP_MAX frames.
+ *   Y2. With back-off, a sender whose answers never come in time comes to spend one budget in POLL_SKIP_MAX frames.
  */
 export interface PollPolicy {
   /** Milliseconds a poll may last. */

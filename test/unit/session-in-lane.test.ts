@@ -190,7 +190,7 @@ describe("turn-run", () => {
     expect(lane.said(word).at(-1)).toBe(REPORTS.RESULT.op);
   });
 
-  test("bare text deltas cross as rows of texts, any other event whole; all are numbered in one sequence", async () => {
+  test("X1: bare text deltas cross as rows of texts, any other event whole; all are numbered in one sequence", async () => {
     vi.spyOn(Date, "now").mockReturnValue(1_700_000_000_000); // rows end with their millisecond
     onTestFinished(() => void vi.restoreAllMocks());
     const delta = { type: "text_delta", delta: "d" };

@@ -18,13 +18,13 @@ function newTurn(isLossy = false): {
   const left: number[] = [];
   const numbers: number[] = [];
   let seq = 0;
-  const events = new TurnEvents(
-    (sent) => {
+  const events = new TurnEvents({
+    send: (sent) => {
       left.push((sent as unknown as { n: number }).n);
       numbers.push(++seq);
     },
-    (count) => (seq += count),
-  );
+    skip: (count) => (seq += count),
+  });
   let next = 0;
   return { events, left, numbers, push: (count) => Array.from({ length: count }, () => events.push(event(next++), isLossy)) };
 }
