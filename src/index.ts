@@ -1,6 +1,7 @@
 /** The library: `import { EphemeralSessionService } from "warren"`. */
 export { builtinAgents } from "./agents/index.ts";
 export { EphemeralSessionService } from "./host/ephemeral-service.ts";
+export { PersistentSessionService } from "./host/persistent-service.ts";
 export { AGENT_ERROR_KINDS, ERRORS, SessionError, StreamError } from "./protocol/errors.ts";
 export { compareEnvelopes, isEventOf } from "./protocol/events.ts";
 export type { SessionEventStream } from "./host/session-event-stream.ts";
@@ -21,7 +22,7 @@ export type {
 } from "./protocol/handles.ts";
 export type { InputId, RunId, SessionId } from "./protocol/ids.ts";
 export type { JsonValue } from "./protocol/json.ts";
-export type { AgentModule, Logger, SessionServiceOptions } from "./protocol/options.ts";
+export type { AgentModule, Logger, PersistenceOptions, SessionServiceOptions, StoreOptions } from "./protocol/options.ts";
 export type {
   AppendSystemContextRequest,
   CallOptions,

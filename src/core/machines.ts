@@ -15,29 +15,31 @@ export const TURN_TRANSITIONS = {
   staging: { run: "running", refuse: "draining" },
   running: { settle: "draining" },
   draining: { seal: "sealed", interrupt: "cancelled" },
-  sealed: { complete: "completed", fail: "failed" },
+  sealed: { commit: "committing", complete: "completed", fail: "failed" },
+  committing: { complete: "completed", fail: "failed" },
   completed: {},
   failed: {},
   cancelled: {},
 } as const;
 export type TurnState = keyof typeof TURN_TRANSITIONS;
-export type TurnEvent = "stage" | "run" | "refuse" | "settle" | "seal" | "interrupt" | "complete" | "fail";
+export type TurnEvent = "stage" | "run" | "refuse" | "settle" | "seal" | "interrupt" | "commit" | "complete" | "fail";
 
 /**
  * A session on the main thread.
  *
- *   S1. A session is in the index exactly while it is `live`.
+ *   S1. A session is in the index exactly while it is `live` or `hibernating`.
  *   S2. Its slot is reused only after `gone`: the lane forgot it or is lost.
  *   S3. Its capacity is held from `building` until it left `live` and its running turn has stopped.
  */
 export const SESSION_TRANSITIONS = {
   building: { register: "live", refuse: "leaving", laneLost: "gone" },
-  live: { archive: "leaving", discard: "leaving", close: "leaving", laneLost: "gone" },
+  live: { archive: "leaving", discard: "leaving", drop: "leaving", hibernate: "hibernating", laneLost: "gone" },
+  hibernating: { forgotten: "gone", laneLost: "gone" },
   leaving: { forgotten: "gone", laneLost: "gone" },
   gone: {},
 } as const;
 export type SessionState = keyof typeof SESSION_TRANSITIONS;
-export type SessionEvent = "register" | "refuse" | "archive" | "discard" | "close" | "forgotten" | "laneLost";
+export type SessionEvent = "register" | "refuse" | "archive" | "discard" | "drop" | "hibernate" | "forgotten" | "laneLost";
 
 /**
  * A lane: one worker thread and the sessions in it.

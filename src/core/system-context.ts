@@ -6,6 +6,7 @@
  */
 import type { AppendSystemContextRequest } from "../protocol/requests.ts";
 import type { PendingSystemContextAppend, SystemContextSnapshot } from "../protocol/session-model.ts";
+import type { StoredContext } from "../protocol/stored-session.ts";
 
 /** Stands between the system prompt and each block. */
 export const BLOCK_SEPARATOR = "\n\n---\n\n";
@@ -25,8 +26,28 @@ export class SystemContextLedger {
   readonly #pending: PendingSystemContextAppend[] = [];
   readonly #seen = new Map<string, Seen>();
 
-  /** @param nowMs - epoch milliseconds, kept as acceptedAt */
+  /** How many appends were ever staged. */
+  #staged = 0;
+
+  /** @returns the ledger a store has. @param taken - how many of all appends the agent has taken by now */
+  static from({ staged, pending, seen }: StoredContext, taken: number): SystemContextLedger {
+    const ledger = new SystemContextLedger();
+    ledger.#staged = staged;
+    ledger.#pending.push(...pending);
+    for (const [key, entry] of Object.entries(seen)) ledger.#seen.set(key, { ...entry });
+    ledger.taken(Math.max(0, taken - (staged - pending.length)));
+    return ledger;
+  }
+
+  /** Stage an append at once. @param nowMs - epoch milliseconds, kept as acceptedAt */
   stage(request: AppendSystemContextRequest, nowMs: number): StageOutcome {
+    const outcome = this.check(request, nowMs);
+    if (outcome.status === "staged") this.add(outcome.append);
+    return outcome;
+  }
+
+  /** What staging would come to; changes nothing. @param nowMs - as for `stage` */
+  check(request: AppendSystemContextRequest, nowMs: number): StageOutcome {
     const text = request.text.trim();
     if (text === "") return { status: "empty" };
     const { source, idempotencyKey } = request;
@@ -37,12 +58,24 @@ export class SystemContextLedger {
     if (this.#pending.length >= CONTEXT_KEYS_MAX) return { status: "full" };
     const append: PendingSystemContextAppend = { text, acceptedAt: nowMs };
     if (source !== undefined) append.source = source;
-    if (idempotencyKey !== undefined) {
-      append.idempotencyKey = idempotencyKey;
-      this.#remember(idempotencyKey, { text, ...(source !== undefined && { source }), state: "pending" });
-    }
-    this.#pending.push(append);
+    if (idempotencyKey !== undefined) append.idempotencyKey = idempotencyKey;
     return { status: "staged", append };
+  }
+
+  /** An append that `check` found good. */
+  add(append: PendingSystemContextAppend): void {
+    const { text, source, idempotencyKey } = append;
+    this.#staged++;
+    this.#pending.push(append);
+    if (idempotencyKey !== undefined) this.#remember(idempotencyKey, { text, ...(source !== undefined && { source }), state: "pending" });
+  }
+
+  /** What a store keeps when `append` is added. */
+  storedWith(append: PendingSystemContextAppend): StoredContext {
+    const { pending, seen } = this.snapshot();
+    const after = SystemContextLedger.from({ staged: this.#staged, pending, seen }, 0);
+    after.add(append);
+    return { staged: after.#staged, ...after.snapshot() };
   }
 
   /** The agent took the oldest `count` pending appends. */

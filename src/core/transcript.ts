@@ -1,7 +1,7 @@
 /**
  * The transcript a simple agent's adapter keeps: messages, usage and times, with one mark to which the last run can be taken back.
  *
- *   B1. After `rollBack` the transcript is what it was at the last `begin`.
+ *   B1. After `rollBack` the transcript is what it was at the last `begin` or `advance`.
  *   B2. A run that has begun and not completed does not show in `snapshot` or `session`.
  */
 import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, Usage } from "../protocol/session-model.ts";
@@ -59,6 +59,14 @@ export class Transcript {
     mark.lastText = this.#lastText;
     this.#canRollBack = true;
     this.#isOpen = true;
+  }
+
+  /** What the run has done so far stands, and shows, whatever becomes of the rest. */
+  advance(nowMs: number): void {
+    if (!this.#isOpen) return;
+    this.#lastText = lastAssistantText(this.messages, this.#mark.length) ?? this.#lastText;
+    this.#updatedAt = nowMs;
+    this.begin();
   }
 
   push(message: Message): void {

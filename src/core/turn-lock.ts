@@ -10,12 +10,17 @@
  *
  * All functions take ticket words (see tickets.ts), never wait, and may be called from any thread.
  */
-import { BOUNDARY_CANCEL, LOCK, LOCK_FREE, VERDICT } from "./slot-layout.ts";
+import { BOUNDARY_CANCEL, LOCK, LOCK_FREE, LOCK_HOUSEKEEPING, VERDICT } from "./slot-layout.ts";
 import type { SlotTable } from "./slot-table.ts";
 
 /** @returns whether `word` holds the lock now; false: some other turn does, or housekeeping (L1) */
 export function tryLock(table: SlotTable, slot: number, word: number): boolean {
   return Atomics.compareExchange(table.words(slot), table.base(slot) + LOCK, LOCK_FREE, word) === LOCK_FREE;
+}
+
+/** Take the lock for housekeeping: no turn is admitted until it is freed. @returns false when a turn holds it (L1) */
+export function tryHousekeeping(table: SlotTable, slot: number): boolean {
+  return tryLock(table, slot, LOCK_HOUSEKEEPING);
 }
 
 /** Free the lock if `word` holds it (L2). @returns whether it did */

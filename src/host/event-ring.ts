@@ -1,5 +1,5 @@
 /** A bounded buffer of envelopes that loses the oldest, and says how many it lost, before what it kept. */
-import type { EventEnvelope } from "../protocol/events.ts";
+import type { EventEnvelope, GapKind } from "../protocol/events.ts";
 import { gapMarker, isGapMarker } from "../protocol/events.ts";
 import { IdSource } from "../protocol/ids.ts";
 
@@ -7,6 +7,12 @@ import { IdSource } from "../protocol/ids.ts";
 export const RING_SIZE = 256;
 
 const markerIds = new IdSource();
+
+/** @returns a marker that stands where events are missing: number 0 */
+export function gapEnvelope(sourceId: string, dropped: number, kind?: GapKind): EventEnvelope {
+  const timestampMs = Date.now();
+  return { eventId: markerIds.next(timestampMs), sourceId, seq: 0, timestampMs, payload: gapMarker(dropped, kind) };
+}
 
 export class EventRing {
   readonly #size: number;
@@ -57,8 +63,7 @@ export class EventRing {
   }
 
   #marker(dropped: number): EventEnvelope {
-    const timestampMs = Date.now();
-    return { eventId: markerIds.next(timestampMs), sourceId: this.#sourceId, seq: 0, timestampMs, payload: gapMarker(dropped) };
+    return gapEnvelope(this.#sourceId, dropped);
   }
 
   #take(): EventEnvelope {

@@ -16,6 +16,8 @@ export class HostLane {
   readonly words: LaneWords;
   readonly link: LaneLink;
   state: LaneState = "starting";
+  /** What its port to the store thread is called there. */
+  storeConnection: number | undefined;
   /** Sessions placed here: building, live or leaving. */
   sessionCount = 0;
   /** Turns it owes. */

@@ -5,6 +5,7 @@
  *   P2. A dedicated lane lives for one session and ends with it.
  */
 import { availableParallelism } from "node:os";
+import type { MessagePort } from "node:worker_threads";
 
 import { LaneWords } from "../core/lane-words.ts";
 import { leastLoaded } from "../core/placement.ts";
@@ -30,6 +31,14 @@ export interface LanePoolEvents {
   onEnded(lane: HostLane, end: LaneEnd): void;
 }
 
+/** A lane's port to the store thread. */
+export interface LaneStore {
+  readonly port: MessagePort;
+  /** Names the port to the store thread. */
+  readonly connection: number;
+  readonly logsEvents: boolean;
+}
+
 export type StartThread = (settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller) => LaneThread;
 
 export class LanePool {
@@ -38,6 +47,7 @@ export class LanePool {
   readonly #table: SlotTable;
   readonly #events: LanePoolEvents;
   readonly #startThread: StartThread;
+  readonly #connectStore: (() => LaneStore) | undefined;
   readonly #lanes = new Map<number, HostLane>();
   readonly #poller: Poller | undefined;
   readonly #pollRights: PollRights | undefined;
@@ -52,12 +62,14 @@ export class LanePool {
     table: SlotTable,
     events: LanePoolEvents,
     startThread: StartThread,
+    connectStore?: () => LaneStore,
   ) {
     this.#options = options;
     this.#agents = agents;
     this.#table = table;
     this.#events = events;
     this.#startThread = startThread;
+    this.#connectStore = connectStore;
     this.#nextDedicated = this.sharedCount;
     const cores = availableParallelism();
     const isLow = options.latency === "low";
@@ -131,12 +143,14 @@ export class LanePool {
 
   #start(number: number, kind: HostLane["kind"]): HostLane {
     const words = new LaneWords();
+    const store = this.#connectStore?.();
     const settings: LaneSettings = {
       segments: this.#table.segments,
       words: words.memory,
       agents: this.#agents,
       interruptGraceMs: this.#options.interruptGraceMs,
       polls: this.#options.latency === "low",
+      ...(store && { store: { port: store.port, logsEvents: store.logsEvents } }),
     };
     const lane = new HostLane(
       number,
@@ -147,6 +161,7 @@ export class LanePool {
       (from, error) => this.#events.onGarbage(from, error),
       this.#pollRights,
     );
+    lane.storeConnection = store?.connection;
     this.#lanes.set(number, lane);
     void lane.thread.ended.then((end) => this.#ended(lane, end));
     return lane;

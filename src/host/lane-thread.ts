@@ -67,12 +67,13 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
   pool.on("error", (error: Error) => (failure ??= error)); // of a worker that had not begun its task
   const abort = new AbortController();
   const task: LaneTask = { ...settings, data: data.port2, control: control.port2 };
+  const ports = [data.port2, control.port2, ...(settings.store ? [settings.store.port] : [])];
   const closed = new Promise<void>((resolve) => data.port1.once("close", resolve));
   let running: Promise<unknown>;
   try {
-    running = pool.run(task, { transferList: [data.port2, control.port2] as never, signal: abort.signal });
+    running = pool.run(task, { transferList: ports as never, signal: abort.signal });
   } catch (error) {
-    for (const port of [data.port1, control.port1]) port.close();
+    for (const port of [data.port1, control.port1, ...ports]) port.close();
     return refuse("options.lanes", error instanceof Error ? error.message : String(error));
   }
   const worker = pool.threads[0] as Worker;
@@ -82,8 +83,7 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
   void running.catch((error: Error) => (failure ??= error)).then(destroy);
   void exited.then(() => {
     // A worker that never began left the task, and the ports in it, with us.
-    data.port2.close();
-    control.port2.close();
+    for (const port of ports) port.close();
     return destroy();
   });
   const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;

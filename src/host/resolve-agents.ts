@@ -10,11 +10,12 @@ export const DEFAULT_AGENT = "default";
 
 /** @returns agent name to specifier; relative paths and bare specifiers are looked up from the working directory */
 export function resolveAgents(agent: HostOptions["agent"]): Record<string, string> {
-  if (typeof agent === "string" || agent instanceof URL) return { [DEFAULT_AGENT]: specifierOf(agent) };
-  return Object.fromEntries(Object.entries(agent).map(([name, module]) => [name, specifierOf(module)]));
+  if (typeof agent === "string" || agent instanceof URL) return { [DEFAULT_AGENT]: moduleSpecifier(agent) };
+  return Object.fromEntries(Object.entries(agent).map(([name, module]) => [name, moduleSpecifier(module)]));
 }
 
-function specifierOf(module: AgentModule): string {
+/** @returns what an `import` elsewhere finds the same module by */
+export function moduleSpecifier(module: AgentModule): string {
   if (module instanceof URL) return module.href;
   if (/^(file|data|node):/.test(module)) return module;
   if (isAbsolute(module) || /^\.{1,2}[\\/]/.test(module)) return pathToFileURL(resolve(module)).href;

@@ -1,6 +1,6 @@
 /** The events of one session on main: stamped into envelopes once, and fanned out to subscribers and the turn's own consumer. */
 import type { AgentEvent, EventEnvelope } from "../protocol/events.ts";
-import { eventIdOf, eventIdTail } from "../protocol/ids.ts";
+import { cursorOf, eventIdOf, eventIdTail } from "../protocol/ids.ts";
 import { RING_SIZE } from "./event-ring.ts";
 import { Subscription } from "./session-event-stream.ts";
 
@@ -8,15 +8,26 @@ export class SessionChannel {
   readonly #sourceId: string;
   readonly #tail: string;
   readonly #subscriptions = new Set<Subscription>();
-  readonly #onCount: (count: number) => void;
+  #onCount: (count: number) => void = () => {};
   /** Number of the last event published since somebody subscribed; 0: none yet. */
   #lastSeq = 0;
 
-  /** @param onCount - told how many subscribers there are, whenever that changes */
-  constructor(sessionId: string, onCount: (count: number) => void) {
+  /** Fencing number of the live session whose events these are; undefined: they have no cursors. */
+  epoch: number | undefined;
+
+  constructor(sessionId: string) {
     this.#sourceId = `session:${sessionId}`;
     this.#tail = eventIdTail(sessionId);
-    this.#onCount = onCount;
+  }
+
+  /** @param listener - told how many subscribers there are, now and whenever that changes; there is one at a time */
+  onCount(listener: (count: number) => void): void {
+    this.#onCount = listener;
+    listener(this.#subscriptions.size);
+  }
+
+  get lastSeq(): number {
+    return this.#lastSeq;
   }
 
   get subscribers(): number {
@@ -24,7 +35,15 @@ export class SessionChannel {
   }
 
   envelope(seq: number, timestampMs: number, payload: AgentEvent): EventEnvelope {
-    return { eventId: eventIdOf(timestampMs, seq, this.#tail), sourceId: this.#sourceId, seq, timestampMs, payload };
+    const envelope: EventEnvelope = {
+      eventId: eventIdOf(timestampMs, seq, this.#tail),
+      sourceId: this.#sourceId,
+      seq,
+      timestampMs,
+      payload,
+    };
+    if (this.epoch !== undefined) envelope.cursor = cursorOf(this.#tail, this.epoch, seq);
+    return envelope;
   }
 
   /** Numbers missing since the last event were lost on the way (nothing with a subscriber goes unsent): every subscriber is told. */

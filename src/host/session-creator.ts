@@ -5,13 +5,15 @@
  *   K2. The first turn is admitted before the session can be seen, so nobody else's turn can come first.
  *   K3. A caller that gives up before admission leaves nothing behind: what was built is disposed.
  */
+import type { Permit } from "../core/admission.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
-import type { BuiltReport } from "../protocol/frames.ts";
+import type { BuiltReport, KeptReport } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
+import type { SessionHead, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
@@ -21,9 +23,11 @@ import type { TurnStart, TurnTable } from "./turn-table.ts";
 
 interface Build {
   readonly entry: SessionEntry;
-  /** Undefined: deferred, no turn. */
-  readonly firstTurn: TurnStart | undefined;
-  readonly resolve: (result: RunResult | Promise<RunResult>) => void;
+  /** It was not stored before: refused, it leaves the store too. */
+  readonly isNew: boolean;
+  readonly isHostMode: boolean;
+  /** The session is built: put it into the index. */
+  readonly accept: () => void;
   readonly reject: (error: unknown) => void;
   /** The caller has been answered already. */
   isAbandoned: boolean;
@@ -40,12 +44,36 @@ export interface CreateOrder {
   readonly signal: AbortSignal | undefined;
 }
 
+/** A stored session to be made live. */
+export interface OpenOrder {
+  readonly id: SessionId;
+  readonly head: SessionHead;
+  /** Staged by main. */
+  readonly context: StoredContext | undefined;
+  /** Number of the last of its events that main has seen. */
+  readonly minSeq: number;
+}
+
 /** The parts of a host that creating needs. */
 export interface CreatorParts {
   readonly registry: SessionRegistry;
   readonly turns: TurnTable;
   readonly pool: LanePool;
+  /** Only for a host with a store. */
+  readonly keeping?: CreatorKeeping | undefined;
   isOpen(): boolean;
+}
+
+/** What a host with a store adds. */
+export interface CreatorKeeping {
+  /** A permit made by putting another session to sleep; undefined: none may. */
+  makeRoom(): Promise<Permit | undefined>;
+  /** The lane has built a session that is kept. */
+  onBuilt(entry: SessionEntry, kept: KeptReport, isHostMode: boolean): void;
+  /** The session is in the index. */
+  onLive(entry: SessionEntry): void;
+  /** A session was laid down in the store and is not wanted, or its lane was lost before it could say whether it had been. */
+  onUnwanted(entry: SessionEntry): void;
 }
 
 export class SessionCreator {
@@ -63,27 +91,24 @@ export class SessionCreator {
     return this.#builds.size;
   }
 
-  /** @throws SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
-  create(order: CreateOrder): Promise<RunResult> {
-    const { registry, pool } = this.#host;
+  /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
+  async create(order: CreateOrder): Promise<RunResult> {
     if (!this.#host.isOpen()) throw hostClosed();
-    const permit = registry.capacity.tryTake();
-    if (permit === undefined) throw this.#full();
-    let entry: SessionEntry;
-    try {
-      const lane = order.request.isolation === "dedicated" ? pool.startDedicated() : pool.placeShared();
-      entry = registry.open(order.resumeId ?? this.#ids.next(Date.now()), lane, permit, order.request.labels);
-    } catch (error) {
-      permit.release();
-      throw error;
+    const permit = this.#host.registry.capacity.tryTake() ?? (await this.room());
+    if (!this.#host.isOpen() || order.signal?.aborted === true) {
+      permit.release(); // it had to wait for its permit
+      throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
     }
+    const entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit);
     const { onEvent: _, ...request } = order.request;
     entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
     return new Promise((resolve, reject) => {
+      const accept = (): void => this.#register(entry, order.firstTurn, resolve);
       const build: Build = {
         entry,
-        firstTurn: order.firstTurn,
-        resolve,
+        isNew: order.resumeId === undefined,
+        isHostMode: request.hostMode === true,
+        accept,
         reject,
         isAbandoned: false,
         cleanup: () => {},
@@ -100,12 +125,51 @@ export class SessionCreator {
     });
   }
 
+  /**
+   * Make a stored session live: have a lane open it.
+   *
+   * @param onLive - called when it is in the index, before anything else can be asked of it
+   */
+  open(what: OpenOrder, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
+    const { id, head, context, minSeq } = what;
+    const entry = this.#place(id, { isolation: head.request.isolation, labels: { ...head.labels } }, permit);
+    entry.lane.link.sendSized([COMMANDS.OPEN.op, entry.slot, entry.generation, id, context, minSeq], true);
+    return new Promise((resolve, reject) => {
+      const accept = (): void => {
+        this.#host.registry.register(entry);
+        this.#host.keeping?.onLive(entry);
+        onLive(entry);
+        resolve(entry);
+      };
+      const isHostMode = head.request.hostMode === true;
+      this.#builds.set(entry, { entry, isNew: false, isHostMode, accept, reject, isAbandoned: false, cleanup: () => {} });
+    });
+  }
+
+  /** A permit for one more live session. Rejects at capacity, when nothing can be put to sleep for it */
+  async room(): Promise<Permit> {
+    const permit = this.#host.keeping === undefined ? undefined : await this.#host.keeping.makeRoom();
+    if (permit === undefined) throw this.#full();
+    return permit;
+  }
+
+  /** @throws SessionError HOST_OVERLOADED; the permit is released then */
+  #place(id: SessionId, { isolation, labels }: Pick<CreateSessionRequest, "isolation" | "labels">, permit: Permit): SessionEntry {
+    const { registry, pool } = this.#host;
+    try {
+      return registry.open(id, isolation === "dedicated" ? pool.startDedicated() : pool.placeShared(), permit, labels);
+    } catch (error) {
+      permit.release();
+      throw error;
+    }
+  }
+
   /** The lane built the session. */
   built(entry: SessionEntry, report: BuiltReport): void {
     const build = this.#take(entry);
     if (build === undefined) return;
-    const [, , , id, createdAt, handleBits, lastAssistantText] = report;
-    const { registry } = this.#host;
+    const [, , , id, createdAt, handleBits, lastAssistantText, kept] = report;
+    const { registry, keeping } = this.#host;
     const isTaken = registry.find(id) !== undefined;
     entry.id = isTaken ? entry.id : id;
     const refusal = !this.#host.isOpen()
@@ -115,25 +179,29 @@ export class SessionCreator {
         : undefined;
     if (build.isAbandoned || refusal) {
       registry.leave(entry, "refuse");
+      if (build.isNew && !isTaken) keeping?.onUnwanted(entry);
       build.reject(refusal);
       return;
     }
     entry.createdAt = createdAt;
     entry.handleBits = handleBits;
     entry.lastAssistantText = lastAssistantText;
-    this.#register(entry, build);
+    if (kept !== undefined) keeping?.onBuilt(entry, kept, build.isHostMode);
+    build.accept();
   }
 
-  #register(entry: SessionEntry, { firstTurn, resolve }: Build): void {
-    const { registry, turns } = this.#host;
+  #register(entry: SessionEntry, firstTurn: TurnStart | undefined, resolve: (result: RunResult | Promise<RunResult>) => void): void {
+    const { registry, turns, keeping } = this.#host;
     if (firstTurn === undefined) {
       registry.register(entry);
+      keeping?.onLive(entry);
       this.#announce(entry.id);
       resolve({ text: "", sessionId: entry.id, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } });
       return;
     }
     const ticket = turns.admit(entry); // K2: nobody knows the slot yet, so it is free
     registry.register(entry);
+    keeping?.onLive(entry);
     const wasAwaited = this.#announce(entry.id);
     const onAdmitted = firstTurn.onAdmitted && this.#orDiscard(entry, firstTurn.onAdmitted);
     resolve(turns.start(entry, ticket, { ...firstTurn, onAdmitted }, wasAwaited));
@@ -148,6 +216,7 @@ export class SessionCreator {
         if (entry.state === "live") {
           this.#host.turns.sendNow(entry);
           this.#host.registry.leave(entry, "discard");
+          this.#host.keeping?.onUnwanted(entry);
         }
         throw error;
       }
@@ -162,7 +231,12 @@ export class SessionCreator {
 
   /** The lane ended while it built. The registry frees what the sessions held. */
   laneLost(lane: HostLane, error: SessionError): void {
-    for (const entry of this.#builds.keys()) if (entry.lane === lane) this.#take(entry)?.reject(error);
+    for (const entry of this.#builds.keys()) {
+      if (entry.lane !== lane) continue;
+      const build = this.#take(entry);
+      if (build?.isNew === true) this.#host.keeping?.onUnwanted(entry);
+      build?.reject(error);
+    }
   }
 
   /** @returns what resolves at the next registration only */

@@ -5,6 +5,7 @@ import { SESSION_TRANSITIONS, advance } from "../core/machines.ts";
 import type { SystemContextLedger } from "../core/system-context.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostLane } from "./host-lane.ts";
+import type { KeptEntry } from "./kept-entry.ts";
 import type { SessionChannel } from "./session-channel.ts";
 import type { Turn } from "./turn.ts";
 
@@ -29,6 +30,8 @@ export class SessionEntry {
   /** Exports, history pages and context writes that wait for the lane. */
   queries = 0;
   isArchived = false;
+  /** Of a session that is kept in a store. */
+  kept: KeptEntry | undefined;
   // Made when first needed: most sessions have none of these.
   ledger: SystemContextLedger | undefined;
   channel: SessionChannel | undefined;

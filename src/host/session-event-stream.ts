@@ -13,8 +13,10 @@ export interface SessionEventStream extends AsyncIterableIterator<EventEnvelope>
 export class Subscription implements SessionEventStream {
   readonly #ring: EventRing;
   readonly #onLeave: () => void;
-  #waiting: ((step: IteratorResult<EventEnvelope, undefined>) => void)[] = [];
+  #waiting: { resolve: (step: IteratorResult<EventEnvelope, undefined>) => void; reject: (error: unknown) => void }[] = [];
   #isClosed = false;
+  /** What the next read rejects with, once. */
+  #failure: unknown;
 
   /** @param onLeave - the reader has left; called at most once, not after `close` */
   constructor(sourceId: string, size: number, onLeave: () => void) {
@@ -29,14 +31,14 @@ export class Subscription implements SessionEventStream {
   /** From the hub. Never waits and never fails. */
   push(envelope: EventEnvelope): void {
     if (this.#waiting.length > 0 && this.#ring.isEmpty) {
-      this.#waiting.shift()?.({ done: false, value: envelope });
+      this.#waiting.shift()?.resolve({ done: false, value: envelope });
       return;
     }
     this.#ring.push(envelope);
     while (this.#waiting.length > 0) {
       const next = this.#ring.shift();
       if (next === undefined) return;
-      this.#waiting.shift()?.({ done: false, value: next });
+      this.#waiting.shift()?.resolve({ done: false, value: next });
     }
   }
 
@@ -48,7 +50,17 @@ export class Subscription implements SessionEventStream {
   /** From the hub: the session has left. */
   close(): void {
     this.#isClosed = true;
-    for (const waiting of this.#waiting.splice(0)) waiting({ done: true, value: undefined });
+    for (const { resolve } of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
+  }
+
+  /** From the service: there is no such session. Whoever reads next is told, then the stream is closed. */
+  fail(error: unknown): void {
+    if (this.#isClosed) return;
+    this.#onLeave();
+    this.#isClosed = true;
+    const waiting = this.#waiting.splice(0);
+    if (waiting.length === 0) this.#failure = error;
+    for (const { reject } of waiting) reject(error);
   }
 
   tryNext(): EventEnvelope | undefined {
@@ -58,8 +70,13 @@ export class Subscription implements SessionEventStream {
   next(): Promise<IteratorResult<EventEnvelope, undefined>> {
     const envelope = this.#ring.shift();
     if (envelope !== undefined) return Promise.resolve({ done: false, value: envelope });
+    if (this.#failure !== undefined) {
+      const error = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(error);
+    }
     if (this.#isClosed) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   return(): Promise<IteratorResult<EventEnvelope, undefined>> {

@@ -6,12 +6,11 @@
  *   G2. When a lane ends, everything it owed is settled, in the order turns, builds, sessions, before it is replaced.
  */
 import { SlotTable } from "../core/slot-table.ts";
-import type { SessionError } from "../protocol/errors.ts";
-import { agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
+import { SessionError, agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
 import type { LaneCommand, LaneReport, SessionReport } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import type { HostOptions } from "../protocol/options.ts";
+import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { RequestTable } from "../transport/request-table.ts";
 import { guardedLogger } from "./guarded-logger.ts";
@@ -21,11 +20,13 @@ import { LanePool } from "./lane-pool.ts";
 import type { LaneEnd } from "./lane-thread.ts";
 import { startLaneThread } from "./lane-thread.ts";
 import { overloaded } from "./overloaded.ts";
+import { Persistence } from "./persistence.ts";
 import { resolveAgents } from "./resolve-agents.ts";
 import { SessionCreator } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Supervisor } from "./supervisor.ts";
+import type { StoreThread } from "./store-thread.ts";
 import { within } from "../transport/within.ts";
 import { TurnTable } from "./turn-table.ts";
 
@@ -33,6 +34,12 @@ import { TurnTable } from "./turn-table.ts";
 export const QUERIES_MAX = 1024;
 /** Milliseconds beyond the grace that an interrupted turn gets at shutdown before its lane is stopped under it. */
 const SHUTDOWN_SLACK_MS = 1000;
+
+/** The store of a host that keeps its sessions. */
+export interface OpenedStore {
+  readonly thread: StoreThread;
+  readonly options: PersistentHostOptions;
+}
 
 export class SessionHost {
   readonly options: HostOptions;
@@ -42,18 +49,21 @@ export class SessionHost {
   readonly turns: TurnTable;
   readonly pool: LanePool;
   readonly creator: SessionCreator;
+  /** Of a host with a store. */
+  readonly persistence: Persistence | undefined;
   readonly #requests = new RequestTable<SessionEntry>();
   readonly #supervisor: Supervisor;
   #state: HostSnapshot["state"] = "open";
   #shutdown: Promise<void> | undefined;
 
-  private constructor(options: HostOptions, startThread: StartThread) {
+  private constructor(options: HostOptions, startThread: StartThread, store: OpenedStore | undefined) {
     this.options = options;
     this.agents = resolveAgents(options.agent);
     this.registry = new SessionRegistry(
       this.table,
       options,
       (segment) => this.pool.share(segment),
+      (entry) => this.persistence?.onLeaving(entry),
       (entry) => this.#sessionGone(entry),
     );
     this.turns = new TurnTable(this.table, this.registry, (turn) => this.#supervisor.watch(turn));
@@ -67,25 +77,31 @@ export class SessionHost {
         onEnded: (lane, end) => this.#laneEnded(lane, end),
       },
       startThread,
+      store && (() => (this.persistence as Persistence).connect()),
     );
     this.#supervisor = new Supervisor(this.table, options, this.pool);
-    this.creator = new SessionCreator({ registry: this.registry, turns: this.turns, pool: this.pool, isOpen: () => this.isOpen });
+    this.persistence = store && new Persistence(this, store.thread, store.options);
+    const { registry, turns, pool, persistence: keeping } = this;
+    this.creator = new SessionCreator({ registry, turns, pool, keeping, isOpen: () => this.isOpen });
   }
 
   /**
    * Start the lanes and load the agents.
    *
    * @param startThread - how to start a lane's thread; tests put their own
+   * @param store - of a host that keeps its sessions; closed with the host, also when this throws
    * @throws SessionError INVALID_PARAMS when an agent does not load; nothing is left behind
    */
-  static async open(options: HostOptions, startThread: StartThread = startLaneThread): Promise<SessionHost> {
-    const host = new SessionHost({ ...options, logger: options.logger && guardedLogger(options.logger) }, startThread);
+  static async open(options: HostOptions, startThread: StartThread = startLaneThread, store?: OpenedStore): Promise<SessionHost> {
+    const host = new SessionHost({ ...options, logger: options.logger && guardedLogger(options.logger) }, startThread, store);
     try {
       await host.pool.open();
       return host;
     } catch (error) {
       host.#supervisor.close();
+      host.persistence?.stop();
       await host.pool.close();
+      await host.persistence?.close();
       throw error;
     }
   }
@@ -163,11 +179,22 @@ export class SessionHost {
         entry.ledger?.taken(report[3]);
         return;
       case REPORTS.FORGOTTEN.op:
+        if (entry.state === "live") this.#dropped(entry);
         this.registry.forgotten(entry);
         return;
       default:
         report satisfies never;
     }
+  }
+
+  /** The lane has dropped the session unasked: what it did could not be saved. */
+  #dropped(entry: SessionEntry): void {
+    this.registry.dropped(entry);
+    const details = { reason: "dropped" };
+    this.turns.sessionLost(
+      entry,
+      new SessionError("SESSION_STORE_ERROR", "store error: the session had to be dropped", { sessionId: entry.id, details }),
+    );
   }
 
   #onStray(lane: HostLane, description: string): void {
@@ -177,7 +204,8 @@ export class SessionHost {
 
   /** A session has left its lane: whoever hangs on it is told. */
   #sessionGone(entry: SessionEntry): void {
-    entry.channel?.close();
+    if (this.persistence === undefined) entry.channel?.close();
+    else this.persistence.onGone(entry);
     for (const remote of entry.remotes ?? []) remote.die();
     entry.remotes = undefined;
     if (entry.queries > 0) this.#requests.rejectAll(entry, ({ id }) => notFound(id));
@@ -192,7 +220,11 @@ export class SessionHost {
     if (isLost) {
       this.options.logger?.error({ lane: lane.number, exitCode: end.exitCode, error: end.error?.message }, "lane lost");
     }
-    this.turns.laneLost(lane, ({ entry }) => why(entry.id));
+    this.turns.laneLost(lane, (turn) => {
+      this.turns.failed++;
+      if (this.persistence === undefined || !isLost) turn.failWith(why(turn.entry.id));
+      else void this.persistence.settleLost(turn, why(turn.entry.id));
+    });
     this.creator.laneLost(lane, why());
     for (const entry of this.registry.inLane(lane)) {
       if (entry.queries > 0) this.#requests.rejectAll(entry, ({ id }) => why(id));
@@ -212,6 +244,7 @@ export class SessionHost {
   async #close(deadlineMs: number): Promise<void> {
     this.#state = "closing";
     this.creator.close();
+    this.persistence?.stop();
     if (!(await this.turns.drained(deadlineMs))) {
       this.turns.interruptAll("shutdown");
       await this.turns.drained(this.options.interruptGraceMs + SHUTDOWN_SLACK_MS);
@@ -219,6 +252,7 @@ export class SessionHost {
     await within(this.#requests.settled(), SHUTDOWN_SLACK_MS);
     this.#supervisor.close();
     await this.pool.close();
+    await this.persistence?.close();
     this.#state = "closed";
   }
 
@@ -235,6 +269,7 @@ export class SessionHost {
       lanesLost: this.pool.lost,
       slots: { allocated: slots.allocated, free: slots.free },
       subscribers,
+      ...(this.persistence && { store: this.persistence.inspect() }),
     };
   }
 }

@@ -24,6 +24,7 @@ export class SessionRegistry {
   readonly archived: ArchivedViews;
   readonly slots: SlotAllocator;
   readonly #table: SlotTable;
+  readonly #onLeaving: (entry: SessionEntry) => void;
   readonly #onGone: (entry: SessionEntry) => void;
   readonly #bySlot: (SessionEntry | undefined)[] = [];
   readonly #byId = new Map<SessionId, SessionEntry>();
@@ -33,15 +34,18 @@ export class SessionRegistry {
 
   /**
    * @param onSegment - hands a new segment to every lane
+   * @param onLeaving - a session is on its way out of its lane
    * @param onGone - a session has left its lane, in whatever way
    */
   constructor(
     table: SlotTable,
     limits: { maxSessions: number; archivedViewsMax: number },
     onSegment: (segment: SharedArrayBuffer) => void,
+    onLeaving: (entry: SessionEntry) => void,
     onGone: (entry: SessionEntry) => void,
   ) {
     this.#table = table;
+    this.#onLeaving = onLeaving;
     this.#onGone = onGone;
     this.capacity = new Capacity(limits.maxSessions);
     this.archived = new ArchivedViews(limits.archivedViewsMax);
@@ -85,9 +89,16 @@ export class SessionRegistry {
 
   /** The session's channel, made now if it has none. Subscribers are counted in shared memory, where the lane sees them. */
   channelOf(entry: SessionEntry): SessionChannel {
-    return (entry.channel ??= new SessionChannel(entry.id, (count) => {
+    if (entry.channel === undefined) this.adoptChannel(entry, new SessionChannel(entry.id));
+    return entry.channel as SessionChannel;
+  }
+
+  /** Give the session the channel its subscribers are on. */
+  adoptChannel(entry: SessionEntry, channel: SessionChannel): void {
+    entry.channel = channel;
+    channel.onCount((count) => {
       if (entry.state !== "gone") this.#table.setSubscribers(entry.slot, count);
-    }));
+    });
   }
 
   /** Give a session to be built a slot in `lane`. Capacity is held from here (S3). */
@@ -108,15 +119,37 @@ export class SessionRegistry {
   }
 
   /** Take a session out of the index and have its lane forget it, behind everything queued for it. Never waits. */
-  leave(entry: SessionEntry, event: "archive" | "discard" | "close" | "refuse"): void {
+  leave(entry: SessionEntry, event: "archive" | "discard" | "refuse"): void {
     this.#unindex(entry);
     entry.step(event);
-    this.#leaving.add(entry);
+    this.#leave(entry);
     if (event === "archive") {
       entry.isArchived = true;
       this.archived.put(this.#finalView(entry));
     }
     entry.lane.link.send([COMMANDS.FORGET.op, entry.slot, entry.generation], 0, true);
+    this.#releaseCapacity(entry);
+  }
+
+  #leave(entry: SessionEntry): void {
+    this.#leaving.add(entry);
+    this.#onLeaving(entry);
+  }
+
+  /** The session goes to sleep: it stays in the index until its lane has forgotten it. Main holds its lock. */
+  hibernate(entry: SessionEntry): void {
+    entry.step("hibernate");
+    this.#leave(entry);
+  }
+
+  /** The lane has dropped the session, with its lock, before main asked for it. */
+  dropped(entry: SessionEntry): void {
+    this.#unindex(entry);
+    if (entry.state === "live") {
+      entry.step("drop");
+      this.#leave(entry);
+    }
+    unlock(this.#table, entry.slot, lockHolder(this.#table, entry.slot));
     this.#releaseCapacity(entry);
   }
 
@@ -130,6 +163,8 @@ export class SessionRegistry {
   /** The lane has forgotten the session, or never built it: the slot is free (S2). */
   forgotten(entry: SessionEntry): void {
     if (entry.state === "building") entry.step("refuse");
+    else if (entry.state === "live") this.dropped(entry);
+    else this.#unindex(entry);
     entry.step("forgotten");
     this.#gone(entry);
   }

@@ -43,6 +43,8 @@ export class TurnTable {
   readonly #onInterrupted: (turn: Turn) => void;
   readonly #tickets = new TicketSource(Date.now());
   readonly #unsent = new Map<SessionEntry, () => void>();
+  /** Told of every session whose turn has settled. */
+  onSettled: ((entry: SessionEntry) => void) | undefined;
   running = 0;
   settled = 0;
   failed = 0;
@@ -64,6 +66,16 @@ export class TurnTable {
     const ticket = this.#tickets.next();
     if (!tryLock(this.#table, entry.slot, ticketWord(ticket))) throw busy(entry.id);
     return ticket;
+  }
+
+  /** A ticket for a turn of a session that sleeps: it takes the lock when the session is live. */
+  nextTicket(): number {
+    return this.#tickets.next();
+  }
+
+  /** Take the lock of a session that has just become live, for a ticket given before (K2: nobody else can have it). */
+  admitAs(entry: SessionEntry, ticket: number): void {
+    if (!tryLock(this.#table, entry.slot, ticketWord(ticket))) throw busy(entry.id);
   }
 
   /**
@@ -209,18 +221,28 @@ export class TurnTable {
     const turn = this.#reported(report);
     if (turn === undefined) return;
     if (report[5] !== undefined) turn.entry.lastAssistantText = report[5] || undefined;
+    if (report[6] === true) this.#registry.dropped(turn.entry);
     this.#take(turn);
     this.failed++;
     turn.fail(report);
   }
 
-  /** The lane is gone: every turn it owes fails with what `error` says. */
-  laneLost(lane: HostLane, error: (turn: Turn) => SessionError): void {
+  /** The lane is gone: every turn it owes is settled by `settle`, now or later. */
+  laneLost(lane: HostLane, settle: (turn: Turn) => void): void {
     for (const turn of this.#open()) {
       if (turn.entry.lane !== lane) continue;
       this.#take(turn);
+      settle(turn);
+    }
+  }
+
+  /** The session has left its lane unasked: turns that reached the lane too late fail. */
+  sessionLost(entry: SessionEntry, error: SessionError): void {
+    while (entry.turn !== undefined) {
+      const { turn } = entry;
+      this.#take(turn);
       this.failed++;
-      turn.failWith(error(turn));
+      turn.failWith(error);
     }
   }
 
@@ -251,6 +273,7 @@ export class TurnTable {
     this.running--;
     this.settled++;
     this.#registry.turnSettled(entry);
+    this.onSettled?.(entry);
   }
 
   /** Resolves when no turn is left, or after `deadlineMs`. @returns whether none is left */

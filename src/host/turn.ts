@@ -4,6 +4,7 @@ import { SessionError, fromWire } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { FailedReport, ResultReport } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
+import type { StoredResult } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { CreditReturn } from "../transport/credits.ts";
 import type { SessionEntry } from "./session-entry.ts";
@@ -67,6 +68,11 @@ export class Turn {
     if (extras?.rest !== undefined) Object.assign(result, extras.rest);
     if (this.#consumer === undefined && this.cleanups === undefined) this.#resolve(result);
     else this.#settle(undefined, () => this.#resolve(result));
+  }
+
+  /** With what the store has of the turn: its lane is gone. */
+  completeFrom(result: StoredResult): void {
+    this.#settle(undefined, () => this.#resolve({ ...result, sessionId: this.entry.id }));
   }
 
   fail(report: FailedReport): void {

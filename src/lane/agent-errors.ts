@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { agentFailure, hasErrorCode, toWire } from "../protocol/errors.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { JsonValue } from "../protocol/json.ts";
+import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import { cloneJson } from "../protocol/json.ts";
 
 /** Thrown by an agent to fail its turn with a kind (and details, any JSON) of its own. */
@@ -34,6 +35,11 @@ export function turnFailure(thrown: unknown): WireError {
   if (name === "TurnInterrupted") return CANCELLED;
   const shown = details ?? (name !== undefined && name !== "Error" && name !== "AgentError" ? { name } : undefined);
   return toWire(agentFailure(kind ?? "internal_error", message, { ...(shown !== undefined && { details: shown }) }));
+}
+
+/** @returns why a session could not be saved: the store's error, or the agent's that gave something which cannot be */
+export function saveFailure(thrown: unknown): WireError {
+  return thrown instanceof StoreError ? toWire(storeFailure(thrown)) : turnFailure(thrown);
 }
 
 /** @returns the failure of a build: one of our codes passes through unchanged, everything else is AGENT_ERROR */

@@ -7,6 +7,7 @@ import type { AgentEvent } from "../protocol/events.ts";
 import { textDelta } from "../protocol/events.ts";
 import type { DeltasReport } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
+import type { EventLog } from "./event-log.ts";
 import type { LaneContext } from "./lane-context.ts";
 
 /** Where events go, and who numbers them. */
@@ -16,6 +17,7 @@ export interface EventSource {
   readonly generation: number;
   /** Use up `count` event numbers. @returns the last of them */
   takeSeq(count: number): number;
+  readonly keeper: { readonly events: EventLog | undefined } | undefined;
 }
 
 export class EventSender {
@@ -30,8 +32,8 @@ export class EventSender {
     this.#word = word;
   }
 
-  /** @param bytes - rough size of the event. Never waits */
-  send(event: AgentEvent, bytes: number): void {
+  /** @param bytes - rough size of the event. @returns a promise when the event log has too much that waits */
+  send(event: AgentEvent, bytes: number): void | Promise<void> {
     const { lane, slot, generation } = this.#source;
     const seq = this.#source.takeSeq(1);
     const nowMs = lane.now();
@@ -45,6 +47,7 @@ export class EventSender {
       this.#row = [REPORTS.DELTAS.op, slot, generation, this.#word, seq, nowMs, [delta]];
       lane.outbox.append(this.#row, bytes);
     }
+    return this.#source.keeper?.events?.add(seq, nowMs, event);
   }
 
   /** Use up numbers for events that are lost. */

@@ -4,6 +4,7 @@ import type { SlotTable } from "../core/slot-table.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import type { Outbox } from "../transport/outbox.ts";
+import type { Keeping } from "./session-keeper.ts";
 
 /** Something that runs and can be told of its interrupt. */
 export interface Interruptible {
@@ -16,6 +17,8 @@ export interface LaneContext {
   readonly words: LaneWords;
   readonly outbox: Outbox<LaneReport>;
   readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
+  /** Where sessions are kept; undefined: nowhere. */
+  readonly keeping: Keeping | undefined;
   /** Turns whose agent has not settled. */
   readonly running: Set<Interruptible>;
   /** Milliseconds between an interrupt and giving a run up. */

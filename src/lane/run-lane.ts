@@ -8,6 +8,7 @@ import type { HandleKind } from "../protocol/handles.ts";
 import { exposeOn } from "../transport/comlink-port.ts";
 import { POLL_LOW, Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
+import { StoreClient } from "../transport/store-client.ts";
 import { handleApi } from "./handle-server.ts";
 import type { LoadReport } from "./load-agents.ts";
 import { loadAgents } from "./load-agents.ts";
@@ -24,6 +25,8 @@ export interface LaneTask {
   readonly interruptGraceMs: number;
   /** `latency: "low"`. */
   readonly polls: boolean;
+  /** To the store thread; undefined: sessions are not kept. */
+  readonly store?: { readonly port: MessagePort; readonly logsEvents: boolean } | undefined;
 }
 
 /** The lane's control, called by main over comlink; low rate, never on a turn's way. */
@@ -61,6 +64,7 @@ export async function runLane(task: LaneTask): Promise<void> {
   const contain = (error: unknown): void => lane?.reportStray(error);
   process.on("uncaughtException", contain);
   process.on("unhandledRejection", contain);
+  const store = task.store && new StoreClient(new PortTransport(task.store.port));
   if ((await loading).ok) {
     const words = new LaneWords(task.words);
     lane = new Lane({
@@ -69,10 +73,12 @@ export async function runLane(task: LaneTask): Promise<void> {
       words,
       agents,
       interruptGraceMs: task.interruptGraceMs,
+      keeping: store && { store, logsEvents: task.store?.logsEvents === true },
     });
   }
   await stopped;
   await lane?.close();
+  store?.close();
   task.data.close();
   task.control.close();
 }

@@ -11,16 +11,18 @@ import type { SlotTable } from "../core/slot-table.ts";
 import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import { agentFailure, notFound, toWire } from "../protocol/errors.ts";
-import type { CreateCommand, ForgetCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
+import type { ForgetCommand, HibernateCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
-import { describeError } from "./agent-errors.ts";
+import { describeError, saveFailure } from "./agent-errors.ts";
+import type { BuildOutcome } from "./build-session.ts";
+import { createSession, openSession } from "./build-session.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
-import type { ActorCommand } from "./session-actor.ts";
-import { SessionActor } from "./session-actor.ts";
+import type { ActorCommand, SessionActor } from "./session-actor.ts";
+import type { Keeping } from "./session-keeper.ts";
 
 /** Milliseconds of commands between two looks at the event loop. */
 const WORK_SLICE_MS = 1;
@@ -35,6 +37,8 @@ export interface LaneSeat {
   readonly words: LaneWords;
   readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
   readonly interruptGraceMs: number;
+  /** Where sessions are kept; undefined: nowhere. */
+  readonly keeping?: Keeping | undefined;
 }
 
 export class Lane {
@@ -57,6 +61,7 @@ export class Lane {
       words: seat.words,
       outbox: new Outbox<LaneReport>((frame, records) => seat.transport.send(frame, records), insteadOf),
       agents: seat.agents,
+      keeping: seat.keeping,
       running: new Set<Interruptible>(),
       interruptGraceMs: seat.interruptGraceMs,
       now: Date.now,
@@ -152,7 +157,16 @@ export class Lane {
   #execute(command: LaneCommand): void {
     switch (command[0]) {
       case COMMANDS.CREATE.op:
-        void this.#create(command);
+        void this.#build(
+          command,
+          createSession(this.#context, command, (actor) => this.#leave(actor)),
+        );
+        return;
+      case COMMANDS.OPEN.op:
+        void this.#build(
+          command,
+          openSession(this.#context, command, (actor) => this.#leave(actor)),
+        );
         return;
       case COMMANDS.TURN.op:
       case COMMANDS.EXPORT.op:
@@ -174,25 +188,28 @@ export class Lane {
       case COMMANDS.FORGET.op:
         this.#forget(command);
         return;
+      case COMMANDS.HIBERNATE.op:
+        this.#hibernate(command);
+        return;
+      case COMMANDS.EVENT_TAIL.op: {
+        const tail = this.session(command[1], command[2])?.eventTail(command[4]);
+        if (tail === undefined) this.#notHere(command[3]);
+        else this.#context.outbox.appendSized([REPORTS.REPLY.op, command[3], tail]);
+        return;
+      }
       default:
         command satisfies never;
     }
   }
 
-  async #create(command: CreateCommand): Promise<void> {
-    const [, slot, generation] = command;
-    const built = await SessionActor.build(this.#context, command);
+  async #build([, slot, generation]: readonly [number, number, number, ...unknown[]], building: Promise<BuildOutcome>): Promise<void> {
+    const built = await building;
     if (!built.ok) {
       this.#context.outbox.append([REPORTS.BUILD_FAILED.op, slot, generation, built.error]);
       return;
     }
-    const { actor, createdAt, lastAssistantText } = built;
-    this.#sessions[slot] = actor;
-    this.#context.outbox.append(
-      [REPORTS.BUILT.op, slot, generation, actor.id, createdAt, actor.handleBits, lastAssistantText],
-      lastAssistantText?.length ?? 0,
-      true,
-    );
+    this.#sessions[slot] = built.actor;
+    this.#context.outbox.append(built.report, built.report[6]?.length ?? 0, true);
   }
 
   #deliver(command: ActorCommand): void {
@@ -202,10 +219,14 @@ export class Lane {
       return;
     }
     // Main sends to live sessions only, so this is the race with a session that broke down; its caller must not wait.
-    const error = toWire(notFound(`slot ${command[1]}`));
-    if (command[0] === COMMANDS.TURN.op)
-      this.#context.outbox.append([REPORTS.FAILED.op, command[1], command[2], ticketWord(command[3]), error]);
-    else this.#context.outbox.append([REPORTS.REPLY_ERROR.op, command[3], error]);
+    if (command[0] === COMMANDS.TURN.op) {
+      const error = toWire(notFound(`slot ${command[1]}`));
+      this.#context.outbox.append([REPORTS.FAILED.op, command[1], command[2], ticketWord(command[3]), error, undefined, true]);
+    } else this.#notHere(command[3]);
+  }
+
+  #notHere(request: number): void {
+    this.#context.outbox.append([REPORTS.REPLY_ERROR.op, request, toWire(notFound("it has left its lane"))]);
   }
 
   #currentRun(command: readonly [number, number, number, number, ...unknown[]]): SessionActor["currentRun"] {
@@ -215,14 +236,39 @@ export class Lane {
 
   /** Behind everything queued for the session: a running turn and its mailbox come first. */
   #forget(command: ForgetCommand): void {
-    const [, slot, generation] = command;
+    const actor = this.session(command[1], command[2]);
+    actor?.whenIdle(() => this.#leave(actor));
+  }
+
+  /** As `#forget`, when what is not saved has been. A session that cannot be saved leaves all the same: the store has the truth. */
+  #hibernate([, slot, generation, request]: HibernateCommand): void {
     const actor = this.session(slot, generation);
-    if (actor === undefined) return;
+    if (actor === undefined) {
+      this.#notHere(request);
+      return;
+    }
     actor.whenIdle(() => {
-      this.#sessions[slot] = undefined;
-      this.#dispose(actor);
-      this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation], 0, true);
+      const { outbox } = this.#context;
+      actor.saveRest().then(
+        () => {
+          outbox.append([REPORTS.REPLY.op, request, null]);
+          this.#leave(actor);
+        },
+        (error: unknown) => {
+          outbox.append([REPORTS.REPLY_ERROR.op, request, saveFailure(error)]);
+          this.#leave(actor);
+        },
+      );
     });
+  }
+
+  /** The session is no longer this lane's; a second time does nothing. */
+  #leave(actor: SessionActor): void {
+    const { slot, generation } = actor;
+    if (this.session(slot, generation) !== actor) return;
+    this.#sessions[slot] = undefined;
+    this.#dispose(actor);
+    this.#context.outbox.append([REPORTS.FORGOTTEN.op, slot, generation], 0, true);
   }
 
   #dispose(actor: SessionActor): void {

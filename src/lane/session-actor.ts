@@ -4,34 +4,30 @@
  *   A1. The agent is never entered by two commands at once; commands run in the order they came.
  *   A2. Handles are taken from the agent exactly once, before it serves its first command.
  *   A3. A broken agent (throws, returns rubbish) harms its own command and leaves the session usable.
+ *   A4. A session whose state could not be saved leaves the lane: what is queued for it fails, and its lock is main's to free.
  */
 import { Mailbox } from "../core/mailbox.ts";
 import { writeSummary } from "../core/slot-summary.ts";
+import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgent, SessionAgentBuilder } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
-import type {
-  ApplyContextCommand,
-  CreateCommand,
-  ExportCommand,
-  HistoryCommand,
-  TurnCommand,
-  WireCreateRequest,
-} from "../protocol/frames.ts";
+import type { ApplyContextCommand, EventTail, ExportCommand, HistoryCommand, TurnCommand, WireCreateRequest } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
-import type { CommsRuntime, EventInjector, HandleKind, SubscribableInjector } from "../protocol/handles.ts";
-import { HANDLE_BITS } from "../protocol/handles.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import type { Message, PendingSystemContextAppend } from "../protocol/session-model.ts";
-import { Session, SessionSnapshot } from "../protocol/session-model.ts";
+import type { Message, PendingSystemContextAppend, Session } from "../protocol/session-model.ts";
+import { Session as SessionSchema, SessionSnapshot } from "../protocol/session-model.ts";
 import { ordinarySnapshot } from "../protocol/shortcuts.ts";
 import { within } from "../transport/within.ts";
-import { AgentError, buildFailure, turnFailure } from "./agent-errors.ts";
+import { AgentError, buildFailure, describeError, saveFailure, turnFailure } from "./agent-errors.ts";
+import type { Handles } from "./build-agent.ts";
+import { buildAgent, takeHandles } from "./build-agent.ts";
 import { ContextReplica } from "./context-replica.ts";
 import { HeldEvents } from "./held-events.ts";
 import type { LaneContext } from "./lane-context.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
 import type { TurnSeat } from "./turn-run.ts";
 import { TurnRun } from "./turn-run.ts";
 
@@ -41,24 +37,21 @@ const MAILBOX_LIMIT = 4096;
 const REBUILD_MAX_MS = 5000;
 
 export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand;
-export type Handles = { eventInjector?: EventInjector; interactionEventInjector?: SubscribableInjector; commsRuntime?: CommsRuntime };
+export type SnapshotOutcome = { ok: true; snapshot: SessionSnapshot } | { ok: false; error: WireError };
 
-export type BuildOutcome =
-  | { ok: true; actor: SessionActor; createdAt: number; lastAssistantText: string | undefined }
-  | { ok: false; error: WireError };
-
-const AGENT_METHODS = [
-  "runWithEvents",
-  "runHostMode",
-  "setSkillReferences",
-  "setFlowToolOverlay",
-  "cancel",
-  "sessionId",
-  "snapshot",
-  "sessionClone",
-  "applyRuntimeSystemContext",
-  "systemContextState",
-] as const satisfies readonly (keyof SessionAgent)[];
+/** What a session begins with. */
+export interface SessionSeat {
+  readonly slot: number;
+  readonly generation: number;
+  readonly id: SessionId;
+  readonly agentName: string;
+  readonly builder: SessionAgentBuilder;
+  readonly request: WireCreateRequest;
+  /** Number of its last event so far. */
+  readonly lastSeq: number;
+  /** Staged and not yet taken. */
+  readonly pending: readonly PendingSystemContextAppend[];
+}
 
 export class SessionActor implements TurnSeat {
   readonly lane: LaneContext;
@@ -67,78 +60,60 @@ export class SessionActor implements TurnSeat {
   agent!: SessionAgent;
   id: SessionId;
   handles: Handles | undefined;
+  /** Of a session that is kept in a store. */
+  keeper: SessionKeeper | undefined;
   readonly #builder: SessionAgentBuilder;
   readonly #agentName: string;
+  readonly #onBroken: (actor: SessionActor) => void;
   #request: WireCreateRequest;
   #context: ContextReplica;
-  #seq = 0;
+  #seq: number;
   /** Which agent of the session this is: grows when one is given up. */
   #tenure = 0;
   #run: TurnRun | undefined;
+  /** A command other than a turn is being saved. */
+  #isSaving = false;
   #mailbox: Mailbox<ActorCommand> | undefined;
   #held: HeldEvents | undefined;
   #onIdle: (() => void) | undefined;
-  /** Set when the agent could not be rebuilt: why every further command fails. */
+  /** Set when there is no agent, or no session, that could serve: why every further command fails. */
   #broken: WireError | undefined;
 
-  private constructor(lane: LaneContext, command: CreateCommand, builder: SessionAgentBuilder) {
+  /** @param onBroken - the session could not be saved and leaves (A4) */
+  constructor(lane: LaneContext, seat: SessionSeat, onBroken: (actor: SessionActor) => void) {
     this.lane = lane;
-    this.slot = command[1];
-    this.generation = command[2];
-    this.id = command[3];
-    this.#agentName = command[4];
-    this.#request = command[5];
-    this.#builder = builder;
-    this.#context = new ContextReplica((count) => lane.outbox.append([REPORTS.CONTEXT_TAKEN.op, this.slot, this.generation, count]));
+    this.slot = seat.slot;
+    this.generation = seat.generation;
+    this.id = seat.id;
+    this.#agentName = seat.agentName;
+    this.#request = seat.request;
+    this.#builder = seat.builder;
+    this.#seq = seat.lastSeq;
+    this.#onBroken = onBroken;
+    this.#context = new ContextReplica((count) => this.#contextTaken(count), seat.pending);
   }
 
-  // ── building ──
-
-  /** Build the session a CREATE asks for. @returns the actor, its summary already published, or why there is none */
-  static async build(lane: LaneContext, command: CreateCommand): Promise<BuildOutcome> {
-    const builder = lane.agents.get(command[4]);
-    if (builder === undefined)
-      return { ok: false, error: toWire(agentFailure("internal_error", `no agent named ${command[4]} in this lane`)) };
-    const actor = new SessionActor(lane, command, builder);
-    let isBuilt = false;
-    try {
-      const { resumeSession } = actor.#request.build ?? {};
-      await actor.#adopt(resumeSession === undefined ? undefined : Session.parse(resumeSession), command[3]);
-      actor.id = actor.agent.sessionId();
-      if (typeof actor.id !== "string" || actor.id === "" || actor.id.length > 256) {
-        throw new AgentError("internal_error", "sessionId() must give a string of 1 to 256 characters");
-      }
-      const published = actor.publishSummary();
-      if (!published.ok) return published;
-      actor.handles = actor.#takeHandles();
-      // Kept for a rebuild, without what only the first build and turn needed.
-      const { resumeSession: _resume, ...build } = actor.#request.build ?? {};
-      actor.#request = { ...actor.#request, prompt: "", ...(actor.#request.build && { build }) };
-      isBuilt = true;
-      return { ok: true, actor, createdAt: published.createdAt, lastAssistantText: published.lastAssistantText };
-    } catch (error) {
-      return { ok: false, error: buildFailure(error) };
-    } finally {
-      if (!isBuilt) void actor.#disposeAgent(actor.agent);
-    }
+  #contextTaken(count: number): void {
+    if (this.keeper !== undefined) this.keeper.contextTaken += count;
+    this.lane.outbox.append([REPORTS.CONTEXT_TAKEN.op, this.slot, this.generation, count]);
   }
 
-  /** @param isWanted - asked when the agent is there: false disposes it */
-  async #adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
+  // ── the agent ──
+
+  /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
+  async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
     const tenure = this.#tenure;
-    const agent = (await this.#builder.buildAgent(this.#request, {
+    const agent = await buildAgent(this.#builder, this.#request, {
       sessionId,
       agentName: this.#agentName,
       emit: (event) => {
         if (tenure !== this.#tenure) return undefined; // of an agent that was given up
         return this.#run ? this.#run.emit(event) : this.emitOutside(event);
       },
+      ...(this.lane.keeping && { checkpointer: { checkpoint: (session: Session) => this.#checkpoint(session, tenure) } }),
       systemContext: this.#context,
       ...(resume && { resume }),
-    })) as SessionAgent | undefined | null;
-    const missing = AGENT_METHODS.find((method) => typeof agent?.[method] !== "function");
-    if (missing !== undefined || agent === undefined || agent === null)
-      throw new AgentError("internal_error", `buildAgent must give an agent with ${missing}()`);
+    });
     if (!isWanted()) {
       await this.#disposeAgent(agent);
       return;
@@ -149,23 +124,10 @@ export class SessionActor implements TurnSeat {
     }
   }
 
-  #takeHandles(): Handles | undefined {
-    const eventInjector = this.agent.eventInjector?.();
-    const interactionEventInjector = this.agent.interactionEventInjector?.();
-    const commsRuntime = this.agent.commsRuntime?.();
-    if (!eventInjector && !interactionEventInjector && !commsRuntime) return undefined;
-    return {
-      ...(eventInjector && { eventInjector }),
-      ...(interactionEventInjector && { interactionEventInjector }),
-      ...(commsRuntime && { commsRuntime }),
-    };
-  }
-
-  /** Which handles there are, as HANDLE_BITS. */
-  get handleBits(): number {
-    let bits = 0;
-    for (const kind in this.handles) bits |= HANDLE_BITS[kind as HandleKind];
-    return bits;
+  /** What only the first build and turn needed is forgotten; the rest is for a rebuild. */
+  keepRequest(request: WireCreateRequest): void {
+    this.#request = request;
+    this.handles = takeHandles(this.agent);
   }
 
   /** After a run was given up: a fresh agent from the boundary the old one went back to. Never throws. */
@@ -175,8 +137,8 @@ export class SessionActor implements TurnSeat {
     this.#tenure++;
     let isLate = false;
     const rebuilding = (async () => {
-      await this.#adopt(Session.parse(abandoned.sessionClone()), this.id, () => !isLate);
-      if (!isLate) this.handles = this.#takeHandles();
+      await this.adopt(SessionSchema.parse(abandoned.sessionClone()), this.id, () => !isLate);
+      if (!isLate) this.handles = takeHandles(this.agent);
     })();
     if (await within(rebuilding, REBUILD_MAX_MS)) {
       await rebuilding.catch((error: unknown) => this.#break(buildFailure(error).message));
@@ -192,11 +154,27 @@ export class SessionActor implements TurnSeat {
     this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${reason}`));
   }
 
+  /** Of an agent's checkpointer: what goes wrong is told to the log, never to the agent. */
+  async #checkpoint(session: unknown, tenure: number): Promise<void> {
+    if (this.keeper === undefined || tenure !== this.#tenure) return;
+    try {
+      const parsed = SessionSchema.parse(session);
+      const snapshot = this.takeSnapshot();
+      await this.keeper.checkpoint(parsed, snapshot.ok ? snapshot.snapshot.revision : undefined);
+    } catch (error) {
+      this.lane.reportStray(`checkpoint of session ${this.id} failed: ${describeError(error)}`);
+    }
+  }
+
   // ── commands ──
 
   receive(command: ActorCommand): void {
-    if (this.#run === undefined) this.#execute(command);
+    if (this.isIdle) this.#execute(command);
     else if (!(this.#mailbox ??= new Mailbox(MAILBOX_LIMIT)).push(command)) throw new Error(`mailbox of slot ${this.slot} overflows`);
+  }
+
+  get isIdle(): boolean {
+    return this.#run === undefined && !this.#isSaving;
   }
 
   get currentRun(): TurnRun | undefined {
@@ -210,9 +188,13 @@ export class SessionActor implements TurnSeat {
   turnEnded(run: TurnRun): void {
     if (this.#run !== run) return;
     this.#run = undefined;
+    this.#next();
+  }
+
+  #next(): void {
     let next: ActorCommand | undefined;
-    while (this.#run === undefined && (next = this.#mailbox?.shift()) !== undefined) this.#execute(next);
-    if (this.#run !== undefined) return;
+    while (this.isIdle && (next = this.#mailbox?.shift()) !== undefined) this.#execute(next);
+    if (!this.isIdle) return;
     const onIdle = this.#onIdle;
     this.#onIdle = undefined;
     onIdle?.();
@@ -220,49 +202,104 @@ export class SessionActor implements TurnSeat {
 
   /** Call `then` once, when no turn runs and the mailbox is empty: now, or later. */
   whenIdle(then: () => void): void {
-    if (this.#run === undefined) then();
+    if (this.isIdle) then();
     else this.#onIdle = then;
+  }
+
+  /** What the session is could not be saved (A4): `error` is what everything queued fails with. */
+  abandon(error: WireError): void {
+    this.#run = undefined;
+    this.#isSaving = false;
+    this.#onIdle = undefined;
+    this.#broken = error;
+    for (const command of this.#mailbox?.drain() ?? []) this.#refuse(command, error);
+    this.#onBroken(this);
+  }
+
+  #refuse(command: ActorCommand, error: WireError): void {
+    const { outbox } = this.lane;
+    if (command[0] === COMMANDS.TURN.op) {
+      outbox.append([REPORTS.FAILED.op, this.slot, this.generation, ticketWord(command[3]), error, undefined, true]);
+    } else outbox.append([REPORTS.REPLY_ERROR.op, command[3], error]);
   }
 
   #execute(command: ActorCommand): void {
     if (command[0] === COMMANDS.TURN.op) {
       this.#run = new TurnRun(this, command);
+      this.keeper?.turnBegins(this.#run.ticket);
       if (this.#broken === undefined) this.#run.start();
       else this.#run.refuse(this.#broken);
       return;
     }
     const { outbox } = this.lane;
     try {
-      outbox.appendSized([REPORTS.REPLY.op, command[3], this.#answer(command)]);
+      const answer = this.#answer(command);
+      if (answer instanceof Promise) this.#answerLater(command, answer);
+      else outbox.appendSized([REPORTS.REPLY.op, command[3], answer]);
     } catch (error) {
       outbox.append([REPORTS.REPLY_ERROR.op, command[3], this.#broken ?? turnFailure(error)]);
     }
   }
 
+  #answerLater(command: Exclude<ActorCommand, TurnCommand>, answer: Promise<unknown>): void {
+    this.#isSaving = true;
+    answer.then(
+      (value) => {
+        this.lane.outbox.appendSized([REPORTS.REPLY.op, command[3], value]);
+        this.#isSaving = false;
+        this.#next();
+      },
+      (error: unknown) => {
+        const failure = saveFailure(error);
+        this.lane.outbox.append([REPORTS.REPLY_ERROR.op, command[3], failure]);
+        this.abandon(failure);
+      },
+    );
+  }
+
   #answer(command: Exclude<ActorCommand, TurnCommand>): unknown {
     switch (command[0]) {
       case COMMANDS.EXPORT.op:
-        return Session.parse(this.agent.sessionClone());
+        return SessionSchema.parse(this.agent.sessionClone());
       case COMMANDS.HISTORY.op:
         return this.#historyPage(command[4], command[5]);
-      case COMMANDS.APPLY_CONTEXT.op: {
-        this.agent.applyRuntimeSystemContext(command[4]);
-        const published = this.publishSummary();
-        if (!published.ok) throw new AgentError("internal_error", published.error.message);
-        return null;
-      }
+      case COMMANDS.APPLY_CONTEXT.op:
+        return this.#applyContext(command[4]);
       default:
         return command satisfies never;
     }
   }
 
+  #applyContext(appends: PendingSystemContextAppend[]): null | Promise<null> {
+    this.agent.applyRuntimeSystemContext(appends);
+    const taken = this.takeSnapshot();
+    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    const publish = (): null => {
+      this.publish(taken.snapshot);
+      return null;
+    };
+    return this.keeper === undefined ? publish() : this.keeper.saveRest(taken.snapshot, true).then(publish);
+  }
+
   #historyPage(offset: number, limit: number | undefined): { messageCount: number; messages: Message[] } {
     const { messages } = this.agent.sessionClone();
     const end = limit === undefined ? messages.length : Math.min(offset + limit, messages.length);
-    return { messageCount: messages.length, messages: Session.shape.messages.parse(messages.slice(offset, end)) };
+    return { messageCount: messages.length, messages: SessionSchema.shape.messages.parse(messages.slice(offset, end)) };
+  }
+
+  /** Save what no turn has saved, before the session leaves. Rejects with what the store or the agent said */
+  async saveRest(): Promise<void> {
+    await this.keeper?.saveEvents();
+    const taken = this.takeSnapshot();
+    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    await this.keeper?.saveRest(taken.snapshot);
   }
 
   // ── events and summary ──
+
+  get lastSeq(): number {
+    return this.#seq;
+  }
 
   takeSeq(count: number): number {
     return (this.#seq += count);
@@ -281,16 +318,24 @@ export class SessionActor implements TurnSeat {
     return held?.take();
   }
 
-  /** Ask the agent for its snapshot and publish it in shared memory. */
-  publishSummary(): { ok: true; createdAt: number; lastAssistantText: string | undefined } | { ok: false; error: WireError } {
+  /** Events that are not in the log yet, from number `from` on. */
+  eventTail(from: number): EventTail {
+    return { lastSeq: this.#seq, events: this.keeper?.events?.from(from) ?? [] };
+  }
+
+  /** Ask the agent for its snapshot. */
+  takeSnapshot(): SnapshotOutcome {
     try {
       const given: unknown = this.agent.snapshot();
-      const snapshot = ordinarySnapshot(given) ?? SessionSnapshot.parse(given);
-      writeSummary(this.lane.table, this.slot, snapshot);
-      return { ok: true, createdAt: snapshot.createdAt, lastAssistantText: snapshot.lastAssistantText };
+      return { ok: true, snapshot: ordinarySnapshot(given) ?? SessionSnapshot.parse(given) };
     } catch (error) {
       return { ok: false, error: toWire(agentFailure("internal_error", `the agent's snapshot is not one: ${turnFailure(error).message}`)) };
     }
+  }
+
+  /** Publish a snapshot in shared memory. */
+  publish(snapshot: SessionSnapshot): void {
+    writeSummary(this.lane.table, this.slot, snapshot);
   }
 
   /** The session leaves the lane. Resolves when the agent's own dispose has settled. */

@@ -85,7 +85,7 @@ export class SimpleAgent implements SessionAgent {
     const { text, toolCalls, usage: added, structuredOutput } = result;
     const usage = added === undefined ? turn.usage : addUsage(turn.usage, added);
     this.transcript.push({ role: "assistant", content: text, toolCalls: NO_TOOL_CALLS, stopReason: "end_turn", usage });
-    this.transcript.addUsage(usage);
+    this.transcript.addUsage(added === undefined ? turn.takeUsage() : addUsage(turn.takeUsage(), added));
     this.transcript.complete(Date.now());
     const full: RunResult = { text, sessionId: this.build.sessionId, turns: 1, toolCalls, usage };
     if (structuredOutput !== undefined) full.structuredOutput = structuredOutput;
@@ -150,6 +150,8 @@ class SimpleTurn implements TurnContext {
   readonly #agent: SimpleAgent;
   readonly #run: RunContext;
   #usage = NO_USAGE;
+  /** Not yet in the transcript. */
+  #uncounted = NO_USAGE;
   #isClosed = false;
 
   constructor(agent: SimpleAgent, prompt: string, run: RunContext, hostMode: boolean) {
@@ -210,7 +212,13 @@ class SimpleTurn implements TurnContext {
     return (usage) => this.#addUsage(usage);
   }
   get checkpoint(): () => Promise<void> {
-    return async () => this.#agent.build.checkpointer?.checkpoint(this.#agent.sessionClone());
+    return async () => {
+      const { checkpointer } = this.#agent.build;
+      if (checkpointer === undefined || this.#isClosed) return;
+      this.#agent.transcript.addUsage(this.takeUsage());
+      this.#agent.transcript.advance(Date.now());
+      await checkpointer.checkpoint(this.#agent.sessionClone());
+    };
   }
 
   #append(messages: readonly Message[]): void {
@@ -229,6 +237,14 @@ class SimpleTurn implements TurnContext {
     if (!parsed.success)
       throw new AgentError("internal_error", `addUsage: ${parsed.error.issues[0]?.path.join(".")}: ${parsed.error.issues[0]?.message}`);
     this.#usage = addUsage(this.#usage, parsed.data as Partial<Usage>);
+    this.#uncounted = addUsage(this.#uncounted, parsed.data as Partial<Usage>);
+  }
+
+  /** Usage since it was last taken: it is in the transcript from now on. */
+  takeUsage(): Usage {
+    const usage = this.#uncounted;
+    this.#uncounted = NO_USAGE;
+    return usage;
   }
 
   /** The run is over: what it appends later is not part of it. */

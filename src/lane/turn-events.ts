@@ -93,7 +93,7 @@ export class TurnEvents {
     for (const { event, bytes, lostAfter } of this.#backlog) {
       if (!this.#window.take()) break;
       this.#backlogBytes -= bytes;
-      this.#sender.send(event, bytes);
+      void this.#sender.send(event, bytes); // whoever emits next learns that the log has too much
       this.#sender.skip(lostAfter);
       sent++;
     }

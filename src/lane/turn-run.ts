@@ -6,6 +6,7 @@
  *   R1. The report is the last thing: summary, state and lock are written first, and every event that left is ahead of it.
  *   R2. An interrupt is noticed before the agent is called, while it runs, while events wait, and at the seal; never after it.
  *   R3. A run that ignores its interrupt for the grace is given up: what it does later reaches nobody.
+ *   R4. In a session that is kept, success is reported when it is saved. If it cannot be, the session leaves the lane with its lock.
  */
 import type { TurnEvent, TurnState } from "../core/machines.ts";
 import { TURN_TRANSITIONS, advance } from "../core/machines.ts";
@@ -17,13 +18,17 @@ import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
-import { TURN_FLAGS } from "../protocol/frames.ts";
+import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
+import type { SessionSnapshot } from "../protocol/session-model.ts";
+import type { CheckedResult } from "../protocol/shortcuts.ts";
 import type { RunResult } from "../protocol/views.ts";
-import { AgentError, CANCELLED, TurnInterrupted, turnFailure } from "./agent-errors.ts";
+import { AgentError, CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
 import type { EventSource } from "./event-sender.ts";
 import { EventSender } from "./event-sender.ts";
 import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
+import type { SnapshotOutcome } from "./session-actor.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
 import { TurnEvents } from "./turn-events.ts";
 import type { Outcome } from "./turn-outcome.ts";
 import { asKind, failedReport, outcomeOf, resultReport } from "./turn-outcome.ts";
@@ -35,8 +40,13 @@ export interface TurnSeat extends EventSource {
   takeHeld(): AgentEvent[] | undefined;
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
   emitOutside(event: AgentEvent): void | Promise<void>;
-  /** Publish the agent's snapshot in shared memory. */
-  publishSummary(): { ok: true; lastAssistantText: string | undefined } | { ok: false; error: WireError };
+  /** Undefined: the session is not kept. */
+  readonly keeper: SessionKeeper | undefined;
+  takeSnapshot(): SnapshotOutcome;
+  /** Publish a snapshot in shared memory. */
+  publish(snapshot: SessionSnapshot): void;
+  /** The turn could not be saved: the session leaves, and what is queued for it fails with `error`. */
+  abandon(error: WireError): void;
   /** Put a fresh agent in the place of one whose run was given up. Never rejects. */
   rebuild(): Promise<void>;
   turnEnded(run: TurnRun): void;
@@ -99,15 +109,21 @@ export class TurnRun implements RunContext, Interruptible {
     if (this.#isInterrupted()) return undefined; // the turn's outcome is Cancelled already
     const parsed = parseEvent(event);
     if (!parsed.ok) throw this.#spoil(new AgentError("invalid_event", parsed.problem));
+    this.#assertRoom();
     if (!this.#hasConsumer && !lane.table.hasSubscribers(slot)) {
-      this.#seat.takeSeq(1); // nobody listens: numbered, never sent
-      return undefined;
+      const seq = this.#seat.takeSeq(1); // nobody listens: numbered, never sent
+      return this.#seat.keeper?.events?.add(seq, lane.now(), parsed.event);
     }
     try {
       return this.#openEvents().push(parsed.event, !this.#hasConsumer);
     } catch (flood) {
       throw this.#spoil(flood);
     }
+  }
+
+  #assertRoom(): void {
+    if (this.#seat.keeper?.events?.isFull === true)
+      throw this.#spoil(new AgentError("event_flood", "more events were emitted without awaiting than the event log takes"));
   }
 
   /** Outside the run: the past of a given-up or cancelled run reaches nobody; otherwise the event waits for the next turn. */
@@ -247,13 +263,36 @@ export class TurnRun implements RunContext, Interruptible {
     if (isCancelled) {
       this.#events?.abandon();
       this.#step("interrupt");
-      this.#end(this.#cancel());
+      this.#endCancelled(this.#cancel());
       return;
     }
     this.#step("seal");
     const final = this.#clearOverlay(this.#judge(outcome));
-    this.#step(final.ok ? "complete" : "fail");
-    this.#end(final);
+    if (this.#seat.keeper === undefined) {
+      this.#step(final.ok ? "complete" : "fail");
+      this.#end(final);
+    } else void this.#commit(this.#seat.keeper, final);
+  }
+
+  /** R4. A turn that failed saves its events only. */
+  async #commit(keeper: SessionKeeper, outcome: Outcome): Promise<void> {
+    this.#step("commit");
+    try {
+      if (outcome.ok) await this.#save(keeper, outcome.result);
+      else await keeper.saveEvents();
+    } catch (error) {
+      this.#step("fail");
+      this.#endUnsaved(outcome.ok ? saveFailure(error) : outcome.error, saveFailure(error));
+      return;
+    }
+    this.#step(outcome.ok ? "complete" : "fail");
+    this.#end(outcome);
+  }
+
+  async #save(keeper: SessionKeeper, result: CheckedResult): Promise<void> {
+    const taken = this.#seat.takeSnapshot();
+    if (!taken.ok) throw new AgentError("internal_error", taken.error.agentError?.message ?? taken.error.message);
+    await keeper.saveTurn(this.ticket, result, taken.snapshot);
   }
 
   /** A run that was spoiled fails even if the agent went on as if nothing had been, and is taken back. */
@@ -271,7 +310,18 @@ export class TurnRun implements RunContext, Interruptible {
     this.#seat.lane.running.delete(this);
     this.#step("interrupt");
     const outcome = this.#cancel();
-    void this.#seat.rebuild().then(() => this.#end(outcome));
+    void this.#seat.rebuild().then(() => this.#endCancelled(outcome));
+  }
+
+  /** What an interrupted turn emitted is part of the session's events. */
+  #endCancelled(outcome: Outcome): void {
+    const saving = this.#seat.keeper?.saveEvents();
+    if (saving === undefined) this.#end(outcome);
+    else
+      saving.then(
+        () => this.#end(outcome),
+        (error: unknown) => this.#endUnsaved(CANCELLED, saveFailure(error)),
+      );
   }
 
   #cancel(): Outcome {
@@ -300,16 +350,30 @@ export class TurnRun implements RunContext, Interruptible {
   /** R1: summary, state, lock, report. */
   #end(outcome: Outcome): void {
     const { lane, slot, generation } = this.#seat;
-    const published = this.#seat.publishSummary();
-    const final: Outcome = published.ok || !outcome.ok ? outcome : { ok: false, error: published.error };
-    const lastText = published.ok ? published.lastAssistantText : undefined;
+    const taken = this.#seat.takeSnapshot();
+    if (taken.ok) this.#seat.publish(taken.snapshot);
+    const final: Outcome = taken.ok || !outcome.ok ? outcome : { ok: false, error: taken.error };
+    const lastText = taken.ok ? taken.snapshot.lastAssistantText : undefined;
     lane.table.setState(slot, STATE_IDLE);
     unlock(lane.table, slot, this.word);
     const { report, bytes } = final.ok
       ? resultReport(slot, generation, this.word, final.result, lastText)
-      : failedReport(slot, generation, this.word, final.error, published.ok ? (lastText ?? "") : undefined);
+      : failedReport(slot, generation, this.word, final.error, taken.ok ? (lastText ?? "") : undefined);
     lane.outbox.append(report, bytes);
     this.#seat.turnEnded(this);
+  }
+
+  /**
+   * R4: the report says that the session is dropped, and main frees the lock.
+   *
+   * @param error - the turn's
+   * @param failure - the store's
+   */
+  #endUnsaved(error: WireError, failure: WireError): void {
+    const { lane, slot, generation } = this.#seat;
+    lane.table.setState(slot, STATE_IDLE);
+    lane.outbox.append([REPORTS.FAILED.op, slot, generation, this.word, error, undefined, true]);
+    this.#seat.abandon(failure);
   }
 
   #step(event: TurnEvent): void {

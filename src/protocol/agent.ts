@@ -60,7 +60,10 @@ export interface TurnContext {
   /** Add messages beyond the prompt and the final answer (tool calls and results). */
   readonly append: (...messages: Message[]) => void;
   readonly addUsage: (usage: Partial<Usage>) => void;
-  /** Durable checkpoint between turns of a host-mode run. Without a store it does nothing. */
+  /**
+   * What this turn has appended and used so far is saved and stands, even if the turn fails or is interrupted later. For runs that stay
+   * alive over many interactions. Without a store it does nothing; when saving fails, the host logs it, and the turn's end tries again.
+   */
   readonly checkpoint: () => Promise<void>;
 }
 

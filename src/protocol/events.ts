@@ -122,15 +122,19 @@ export interface EventEnvelope {
   /** Epoch milliseconds at stamping. */
   timestampMs: number;
   mobId?: string;
+  /** On a host with an event log: the position behind this event, for `subscribeSessionEvents({ after })`. Survives restarts. */
+  cursor?: string;
   payload: AgentEvent;
 }
 
 /** Stands for events a slow reader lost. */
-export type GapMarker = { type: "stream_truncated"; reason: { kind: "stream_lagged"; dropped: number } };
+export type GapMarker = { type: "stream_truncated"; reason: { kind: GapKind; dropped: number } };
+/** "stream_lagged": the reader was too slow, or they could not be kept. "rolled_back": they were of a turn that a crash undid. */
+export type GapKind = "stream_lagged" | "rolled_back";
 
 /** @param dropped - how many events it stands for */
-export function gapMarker(dropped: number): GapMarker {
-  return { type: "stream_truncated", reason: { kind: "stream_lagged", dropped } };
+export function gapMarker(dropped: number, kind: GapKind = "stream_lagged"): GapMarker {
+  return { type: "stream_truncated", reason: { kind, dropped } };
 }
 
 /** @returns whether the payload is a marker of ours; only meaningful in an envelope whose seq is 0 */

@@ -12,6 +12,7 @@ import type { AgentEvent } from "./events.ts";
 import type { SessionId } from "./ids.ts";
 import type { CreateSessionRequest } from "./requests.ts";
 import type { PendingSystemContextAppend, SkillKey, ToolOverlay, Usage } from "./session-model.ts";
+import type { StoredContext, StoredEvent } from "./stored-session.ts";
 
 /** Largest frame an outbox builds from small records, in records; a larger backlog is sent as several. */
 export const FRAME_RECORDS_MAX = 512;
@@ -28,14 +29,17 @@ export const COMMANDS = {
   DETACH: { op: 8, length: 4 },
   WAKE: { op: 9, length: 1 },
   FORGET: { op: 10, length: 3 },
+  OPEN: { op: 11, length: 6 },
+  HIBERNATE: { op: 12, length: 4 },
+  EVENT_TAIL: { op: 13, length: 5 },
 } as const;
 
 /** Lane to main. */
 export const REPORTS = {
-  BUILT: { op: 1, length: 7 },
+  BUILT: { op: 1, length: 8, optional: 1 },
   BUILD_FAILED: { op: 2, length: 4 },
   RESULT: { op: 3, length: 11, optional: 2 },
-  FAILED: { op: 4, length: 6, optional: 1 },
+  FAILED: { op: 4, length: 7, optional: 2 },
   EVENT: { op: 5, length: 7 },
   REPLY: { op: 6, length: 3 },
   REPLY_ERROR: { op: 7, length: 3 },
@@ -99,6 +103,21 @@ export type DetachCommand = [op: 8, slot: Slot, generation: Generation, turn: Wo
 export type WakeCommand = [op: 9];
 /** Drop the session behind everything queued for it. */
 export type ForgetCommand = [op: 10, slot: Slot, generation: Generation];
+/**
+ * Make a stored session live: the lane takes it from the store. `context` is what main has staged for it, `minSeq` the last event number main has seen.
+ */
+export type OpenCommand = [
+  op: 11,
+  slot: Slot,
+  generation: Generation,
+  sessionId: SessionId,
+  context: StoredContext | undefined,
+  minSeq: number,
+];
+/** Save what is not saved and drop the session, behind everything queued for it. */
+export type HibernateCommand = [op: 12, slot: Slot, generation: Generation, request: RequestId];
+/** The events from number `from` on that are not in the log yet. Answered at once, also while a turn runs. */
+export type EventTailCommand = [op: 13, slot: Slot, generation: Generation, request: RequestId, from: number];
 export type LaneCommand =
   | CreateCommand
   | TurnCommand
@@ -109,7 +128,10 @@ export type LaneCommand =
   | CreditCommand
   | DetachCommand
   | WakeCommand
-  | ForgetCommand;
+  | ForgetCommand
+  | OpenCommand
+  | HibernateCommand
+  | EventTailCommand;
 
 export type BuiltReport = [
   op: 1,
@@ -119,7 +141,20 @@ export type BuiltReport = [
   createdAt: number,
   handles: number,
   lastAssistantText: string | undefined,
+  kept?: KeptReport | undefined,
 ];
+/** What main must know of a session that is kept in a store. */
+export interface KeptReport {
+  readonly epoch: number;
+  /** How many staged appends its agent has taken, ever. */
+  readonly contextTaken: number;
+}
+/** What EVENT_TAIL is answered with. */
+export interface EventTail {
+  /** Number of the session's last event. */
+  readonly lastSeq: number;
+  readonly events: readonly StoredEvent[];
+}
 export type BuildFailedReport = [op: 2, slot: Slot, generation: Generation, error: WireError];
 /** `lastAssistantText` is undefined when it is `text`, "" when there is none. */
 export type ResultReport = [
@@ -135,7 +170,7 @@ export type ResultReport = [
   lastAssistantText?: string | undefined,
   extras?: ResultExtras | undefined,
 ];
-/** `lastAssistantText` is undefined when it is unchanged, "" when there is none. */
+/** `lastAssistantText` is undefined when it is unchanged, "" when there is none. `isDropped`: the lane has dropped the session, and left its lock to main. */
 export type FailedReport = [
   op: 4,
   slot: Slot,
@@ -143,6 +178,7 @@ export type FailedReport = [
   turn: Word,
   error: WireError,
   lastAssistantText?: string | undefined,
+  isDropped?: true,
 ];
 export type EventReport = [op: 5, slot: Slot, generation: Generation, turn: Word, seq: number, timestampMs: number, payload: AgentEvent];
 /**

@@ -99,3 +99,14 @@ export function eventIdOf(timestampMs: number, seq: number, tail: string): strin
   const number = seq % (HEX4_LIMIT * 1024);
   return `${timePrefix(timestampMs)}${hex4(0x7000 | (number >>> 14))}-${hex4(0x8000 | (number & 0x3fff))}-${tail}`;
 }
+
+/** A position in the event log of a session: its tail, the fencing number under which the event was made, and the event's number. */
+export function cursorOf(tail: string, epoch: number, seq: number): string {
+  return `${tail}.${epoch}.${seq}`;
+}
+
+/** @returns what a cursor says, undefined when it is not one */
+export function parseCursor(cursor: string): { tail: string; epoch: number; seq: number } | undefined {
+  const parts = /^([0-9a-f]{12})\.(\d{1,15})\.(\d{1,15})$/.exec(cursor);
+  return parts === null ? undefined : { tail: parts[1] as string, epoch: Number(parts[2]), seq: Number(parts[3]) };
+}

@@ -1,6 +1,8 @@
 /** Options of a host: one schema with every default, and the types callers write. */
 import * as z from "zod";
 
+import { json } from "./json.ts";
+
 /** Where structured log lines go; any logger with these methods will do. Called on the main thread only. */
 export interface Logger {
   info(fields: Record<string, unknown>, message: string): void;
@@ -53,6 +55,52 @@ export const SessionServiceOptionsSchema = z.strictObject({
 });
 /** Options with every default filled in. */
 export type HostOptions = z.output<typeof SessionServiceOptionsSchema>;
+
+export const PersistenceOptionsSchema = SessionServiceOptionsSchema.extend({
+  store: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("memory") }),
+    z.strictObject({ kind: z.literal("lmdb"), path: z.string().min(1), mapSizeBytes: z.int().positive().optional() }),
+    z.strictObject({
+      kind: z.literal("module"),
+      module: z.union([z.instanceof(URL), z.string().min(1)], "must be a URL or a module specifier"),
+      options: json().optional(),
+    }),
+  ]),
+  durability: z.enum(["fsync", "commit"]).default("fsync"),
+  archivePolicy: z.enum(["retain", "delete"]).default("retain"),
+  events: z.enum(["none", "log"]).default("none"),
+  hibernateAfterMs: z.number().positive().max(2_147_483_647).optional(),
+});
+/** Options of a host with a store. */
+export type PersistentHostOptions = z.output<typeof PersistenceOptionsSchema>;
+
+/** What the store thread is given. */
+export interface StoreSettings {
+  readonly store:
+    | Exclude<StoreOptions, { kind: "module" }>
+    | { readonly kind: "module"; readonly module: string; readonly options?: unknown };
+  readonly durability: "fsync" | "commit";
+}
+
+export type StoreOptions =
+  /** Gone with the host; for tests. */
+  | { kind: "memory" }
+  /** An LMDB environment in the folder `path`, made if it is not there. `mapSizeBytes`: how large it may become. */
+  | { kind: "lmdb"; path: string; mapSizeBytes?: number | undefined }
+  /** A module that exports createSessionStore(options): a third party's store, loaded in the store thread. `options` are JSON. */
+  | { kind: "module"; module: URL | string; options?: unknown };
+
+export interface PersistenceOptions {
+  store: StoreOptions;
+  /** When a turn is acknowledged: its commit is on disk ("fsync", default), or with the operating system ("commit"). */
+  durability?: "fsync" | "commit" | undefined;
+  /** Whether an archived session stays readable ("retain", default) or is removed. */
+  archivePolicy?: "retain" | "delete" | undefined;
+  /** Keep turns' events in the store, so that streams can be resumed. Default "none". */
+  events?: "none" | "log" | undefined;
+  /** Milliseconds after which an idle live session sleeps. Default: only when the host is at capacity. */
+  hibernateAfterMs?: number | undefined;
+}
 
 export interface SessionServiceOptions {
   /** Agent module(s), loaded inside lanes. With several, a create names one; a single one is called "default". */

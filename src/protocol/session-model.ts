@@ -87,6 +87,7 @@ export const SessionSnapshot = z.object({
   totalTokens: count.optional(),
   usage: Usage,
   lastAssistantText: z.string().optional(),
+  revision: count.optional(),
 });
 export interface SessionSnapshot {
   createdAt: number;
@@ -96,6 +97,8 @@ export interface SessionSnapshot {
   totalTokens?: number | undefined;
   usage: Usage;
   lastAssistantText?: string | undefined;
+  /** Grows when messages of earlier turns are changed or removed (compaction): the transcript is then saved whole. Default: never. */
+  revision?: number | undefined;
 }
 
 /** System context on its way into a session. */

@@ -37,10 +37,11 @@ export function ordinaryResult(result: unknown): CheckedResult | undefined {
 /** @returns a snapshot without a total of its own */
 export function ordinarySnapshot(snapshot: unknown): SessionSnapshot | undefined {
   if (!isRecord(snapshot)) return undefined;
-  const { createdAt, updatedAt, messageCount, totalTokens, usage: given, lastAssistantText } = snapshot;
+  const { createdAt, updatedAt, messageCount, totalTokens, usage: given, lastAssistantText, revision } = snapshot;
   const usage = ordinaryUsage(given);
   if (!isTime(createdAt) || !isTime(updatedAt) || !isCount(messageCount) || totalTokens !== undefined || usage === undefined)
     return undefined;
+  if (revision !== undefined) return undefined;
   if (lastAssistantText === undefined) return { createdAt, updatedAt, messageCount, usage };
   return typeof lastAssistantText === "string" ? { createdAt, updatedAt, messageCount, usage, lastAssistantText } : undefined;
 }

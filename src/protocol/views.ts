@@ -94,6 +94,19 @@ export interface LaneSnapshot {
   utilization?: number;
 }
 
+/** The store of a host that has one. */
+export interface StoreSnapshot {
+  kind: "memory" | "lmdb" | "module";
+  /** "closed": its thread has ended, and nothing can be read or written. */
+  state: "open" | "closed";
+  /** Calls of main that wait for an answer. */
+  waitingCalls: number;
+  /** Sessions being made live now. */
+  waking: number;
+  /** How often a session was put to sleep since the host was opened. */
+  hibernated: number;
+}
+
 /** What `inspect()` gives: a copy, taken now. */
 export interface HostSnapshot {
   state: "open" | "closing" | "closed";
@@ -103,4 +116,6 @@ export interface HostSnapshot {
   lanesLost: number;
   slots: { allocated: number; free: number };
   subscribers: number;
+  /** Of a host with a store. */
+  store?: StoreSnapshot;
 }

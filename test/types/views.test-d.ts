@@ -90,6 +90,7 @@ describe("events", () => {
       seq: number;
       timestampMs: number;
       mobId?: string;
+      cursor?: string;
       payload: warren.AgentEvent;
     }>();
     expectTypeOf(compareEnvelopes).toEqualTypeOf<(a: warren.EventEnvelope, b: warren.EventEnvelope) => number>();

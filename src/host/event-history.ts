@@ -1,0 +1,107 @@
+/**
+ * The past of one session's events for a reader that resumes: what the store's log has, and what a running turn has emitted and not yet
+ * logged.
+ *
+ *   T1. An event is in the log or with its lane until the store has acknowledged it, so asking the lane first and the log afterwards
+ *       finds every event there was.
+ */
+import type { EventCursor } from "../protocol/requests.ts";
+import type { EventEnvelope } from "../protocol/events.ts";
+import type { EventTail } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import { cursorOf, eventIdOf, eventIdTail, parseCursor } from "../protocol/ids.ts";
+import { refuse } from "../protocol/parse.ts";
+import type { StoredEvent } from "../protocol/stored-session.ts";
+import type { StoreClient } from "../transport/store-client.ts";
+
+/** Events of one read. */
+const PAGE_EVENTS = 512;
+
+/** Where a reader begins. */
+export interface Position {
+  /** Number of the last event it has. */
+  readonly after: number;
+  /** Events it has seen that a crash undid. */
+  readonly rolledBack: number;
+}
+
+/** What is asked of the session itself. */
+export interface HistorySource {
+  readonly store: StoreClient;
+  /** Fencing number of the session, and whether it is live. Rejects when there is no such session */
+  now(): Promise<{ readonly epoch: number; readonly isLive: boolean }>;
+  /** What the session's lane has not logged yet; undefined when it is in none. */
+  tail(from: number): Promise<EventTail | undefined>;
+}
+
+export class EventHistory {
+  readonly #id: SessionId;
+  readonly #tail: string;
+  readonly #cursor: { readonly epoch: number | undefined; readonly seq: number };
+  readonly #source: HistorySource;
+
+  /** @throws SessionError INVALID_PARAMS when the cursor is not one, or of another session */
+  constructor(id: SessionId, cursor: EventCursor, source: HistorySource) {
+    this.#id = id;
+    this.#tail = eventIdTail(id);
+    this.#source = source;
+    this.#cursor = this.#parse(cursor);
+  }
+
+  #parse(cursor: EventCursor): { epoch: number | undefined; seq: number } {
+    const seq = Number(cursor);
+    if (typeof cursor === "number" || /^\d{1,15}$/.test(cursor)) {
+      if (Number.isSafeInteger(seq) && seq >= 0) return { epoch: undefined, seq };
+      refuse("options.after", "must be the number of an event, or a cursor");
+    }
+    const parsed = parseCursor(cursor);
+    if (parsed === undefined) refuse("options.after", "is not a cursor");
+    if (parsed.tail !== this.#tail) refuse("options.after", "is a cursor of another session");
+    return parsed;
+  }
+
+  /** Find the cursor's place. Rejects with SessionError INVALID_PARAMS when it lies in the future */
+  async position(): Promise<Position> {
+    const { store } = this.#source;
+    const { epoch, seq } = this.#cursor;
+    const { epoch: current, isLive } = await this.#source.now();
+    if (epoch !== undefined && epoch < current) {
+      const last = (await store.call("lastEvent", this.#id, epoch))?.seq ?? 0;
+      return { after: Math.min(seq, last), rolledBack: Math.max(0, seq - last) };
+    }
+    const live = await this.#source.tail(seq + 1);
+    const last = Math.max(live?.lastSeq ?? 0, (await store.call("lastEvent", this.#id, undefined))?.seq ?? 0);
+    if (seq <= last) return { after: seq, rolledBack: 0 };
+    // A session that sleeps since its host crashed still has the epoch under which its last events were made and lost.
+    if (epoch === current && !isLive) return { after: last, rolledBack: seq - last };
+    return refuse(
+      "options.after",
+      `is a cursor from the future: event ${seq} of epoch ${epoch ?? current}, the last one is ${last} of ${current}`,
+    );
+  }
+
+  /** Events from number `from` on, in order; none: there are none but those that come live. */
+  async read(from: number): Promise<EventEnvelope[]> {
+    const { store } = this.#source;
+    const page = await store.call("readEvents", this.#id, from, PAGE_EVENTS);
+    if (page.length > 0) return page.map((event) => this.#envelope(event, event.epoch));
+    const live = await this.#source.tail(from); // T1
+    const logged = await store.call("readEvents", this.#id, from, PAGE_EVENTS);
+    const envelopes = logged.map((event) => this.#envelope(event, event.epoch));
+    if (live === undefined || logged.length === PAGE_EVENTS) return envelopes;
+    const { epoch } = await this.#source.now();
+    const lastLogged = logged.at(-1)?.seq ?? from - 1;
+    return [...envelopes, ...live.events.filter(({ seq }) => seq > lastLogged).map((event) => this.#envelope(event, epoch))];
+  }
+
+  #envelope({ seq, timestampMs, payload }: StoredEvent, epoch: number): EventEnvelope {
+    return {
+      eventId: eventIdOf(timestampMs, seq, this.#tail),
+      sourceId: `session:${this.#id}`,
+      seq,
+      timestampMs,
+      cursor: cursorOf(this.#tail, epoch, seq),
+      payload,
+    };
+  }
+}

@@ -1,0 +1,265 @@
+/**
+ * What every session service does with sessions that are live: checks each request, then hands it to the host. What a service does
+ * with sessions that are not live is its own. What each operation means is in docs/guarantees.md.
+ */
+import type { StageOutcome } from "../core/system-context.ts";
+import { CONTEXT_KEYS_MAX } from "../core/system-context.ts";
+import { SessionError, notRunning } from "../protocol/errors.ts";
+import type { RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
+import { COMMANDS } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import { parseInput, refuse } from "../protocol/parse.ts";
+import * as requests from "../protocol/requests.ts";
+import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
+import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import { overloaded } from "./overloaded.ts";
+import { RemoteHandle, remoteComms, remoteInjector } from "./remote-handles.ts";
+import { RequestChecks } from "./request-checks.ts";
+import type { CreateOrder } from "./session-creator.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionEventStream } from "./session-event-stream.ts";
+import type { SessionHost } from "./session-host.ts";
+import type { SessionService } from "./session-service.ts";
+import { historyPage } from "./session-views.ts";
+import type { TurnConsumer } from "./turn-consumer.ts";
+import { CallbackConsumer } from "./turn-consumer.ts";
+import type { TurnStream } from "./turn-stream.ts";
+import { streamOf, TurnEventReader } from "./turn-stream.ts";
+import type { TurnStart } from "./turn-table.ts";
+
+/** Milliseconds running turns may take at shutdown unless told otherwise. */
+const SHUTDOWN_DEADLINE_MS = 30_000;
+
+export abstract class LiveSessionService implements SessionService, AsyncDisposable {
+  protected readonly host: SessionHost;
+  protected readonly checks: RequestChecks;
+
+  protected constructor(host: SessionHost) {
+    this.host = host;
+    this.checks = new RequestChecks(Object.keys(host.agents), host.options.maxPromptBytes);
+  }
+
+  abstract read(id: SessionId): Promise<SessionView>;
+  abstract list(query?: requests.SessionQuery): Promise<SessionSummary[]>;
+  abstract readHistory(id: SessionId, query?: requests.SessionHistoryQuery): Promise<SessionHistoryPage>;
+  abstract subscribeSessionEvents(id: SessionId, options?: requests.SubscribeOptions): SessionEventStream;
+  abstract archive(id: SessionId): Promise<void>;
+  abstract discardLiveSession(id: SessionId): Promise<void>;
+  /** Stage an append whose shape is checked. */
+  protected abstract stage(id: SessionId, request: requests.AppendSystemContextRequest): Promise<StageOutcome>;
+
+  // ── turns ──
+
+  async createSession(request: requests.CreateSessionRequest, options?: requests.CallOptions): Promise<RunResult> {
+    const order = this.checks.create(request);
+    const call = this.checks.callOptions(options);
+    const { prompt, hostMode, skillReferences, onEvent, initialTurn } = order.request;
+    const firstTurn: TurnStart | undefined =
+      initialTurn === "defer"
+        ? undefined
+        : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.#consumer(onEvent), ...call };
+    return this.create({ ...order, firstTurn, signal: call.signal });
+  }
+
+  protected create(order: CreateOrder): Promise<RunResult> {
+    return this.host.creator.create(order);
+  }
+
+  startTurn(id: SessionId, request: requests.StartTurnRequest, options?: requests.CallOptions): Promise<RunResult> {
+    // Not an async function: on the hottest way of all it would cost a promise and three microtasks a turn.
+    try {
+      const checked = this.checks.turn(request);
+      return this.#start(id, checked, this.checks.callOptions(options), this.#consumer(checked.onEvent));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  streamTurn(id: SessionId, request: Omit<requests.StartTurnRequest, "onEvent">, options?: requests.CallOptions): TurnStream {
+    const reader = new TurnEventReader(`session:${String(id)}`, this.host.options.consumerStallMs);
+    return streamOf(
+      reader,
+      async (onAdmitted) => {
+        const checked = this.checks.turn(request);
+        if (checked.onEvent !== undefined) refuse("request.onEvent", "a stream is its turn's only consumer");
+        const call = this.checks.callOptions(options);
+        const tellBoth = (ticket: number): void => {
+          onAdmitted(ticket);
+          call.onAdmitted?.(ticket);
+        };
+        return this.#start(id, checked, { ...call, onAdmitted: tellBoth }, reader);
+      },
+      async (ticket) => {
+        if (!(await this.interruptTurn(id, ticket))) throw notRunning(id);
+      },
+    );
+  }
+
+  #start(
+    id: SessionId,
+    request: requests.StartTurnRequest,
+    options: requests.CallOptions,
+    consumer: TurnConsumer | undefined,
+  ): Promise<RunResult> {
+    const { prompt, hostMode, skillReferences, flowToolOverlay: overlay, timeoutMs } = request;
+    const { signal, onAdmitted } = options;
+    this.host.assertOpen();
+    const extras = skillReferences || overlay ? { skillReferences, overlay } : undefined;
+    return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted });
+  }
+
+  /** Admit a turn and start it. Everything up to the admission is synchronous; what it throws is the call's rejection. */
+  protected admit(id: SessionId, start: TurnStart): Promise<RunResult> {
+    return this.startLive(this.live(id), start);
+  }
+
+  protected startLive(entry: SessionEntry, start: TurnStart): Promise<RunResult> {
+    return this.host.turns.start(entry, this.host.turns.admit(entry), start);
+  }
+
+  async interrupt(id: SessionId): Promise<void> {
+    if (!this.host.turns.interrupt(this.live(id), "interrupt")) throw notRunning(id);
+  }
+
+  async interruptTurn(id: SessionId, ticket: number): Promise<boolean> {
+    parseInput(requests.TicketParam, ticket, "ticket");
+    const turn = this.host.turns.find(this.checks.id(id), ticket);
+    if (turn !== undefined) return this.host.turns.interruptTurn(turn, "interrupt");
+    this.live(id); // an unknown session is an error, a turn that has ended is not
+    return false;
+  }
+
+  async cancelAfterBoundary(id: SessionId): Promise<void> {
+    if (!this.host.turns.cancelAfterBoundary(this.live(id))) throw notRunning(id);
+  }
+
+  // ── reading ──
+
+  /** A page of the transcript of a live session. Waits for a running turn. */
+  protected async liveHistory(entry: SessionEntry, { offset = 0, limit }: requests.SessionHistoryQuery): Promise<SessionHistoryPage> {
+    const { messageCount, messages } = await this.host.query<{ messageCount: number; messages: Message[] }>(entry, (request) => [
+      COMMANDS.HISTORY.op,
+      entry.slot,
+      entry.generation,
+      request,
+      offset,
+      limit,
+    ]);
+    return historyPage(entry.id, messageCount, messages, { offset, limit });
+  }
+
+  async exportSession(id: SessionId): Promise<Session> {
+    return this.exportLive(this.live(id));
+  }
+
+  protected exportLive(entry: SessionEntry): Promise<Session> {
+    return this.host.query<Session>(entry, (request) => [COMMANDS.EXPORT.op, entry.slot, entry.generation, request]);
+  }
+
+  async waitSessionRegistered(): Promise<SessionId> {
+    return this.host.creator.nextRegistration();
+  }
+
+  inspect(): HostSnapshot {
+    return this.host.inspect();
+  }
+
+  // ── system context ──
+
+  async appendSystemContext(
+    id: SessionId,
+    request: requests.AppendSystemContextRequest,
+  ): Promise<{ status: "applied" | "staged" | "duplicate" }> {
+    const checked = parseInput(requests.AppendSystemContextRequestSchema, request, "request") as requests.AppendSystemContextRequest;
+    const outcome = await this.stage(this.checks.id(id), checked);
+    switch (outcome.status) {
+      case "staged":
+      case "duplicate":
+        return { status: outcome.status };
+      case "empty":
+        return refuse("request.text", "system context text must not be empty");
+      case "full":
+        throw overloaded("system_context", `session ${id} has too much system context pending`, CONTEXT_KEYS_MAX);
+      case "conflict": {
+        const key = checked.idempotencyKey;
+        throw new SessionError(
+          "SESSION_SYSTEM_CONTEXT_CONFLICT",
+          `system-context idempotency conflict on session ${id}: key '${key}' already maps to different content`,
+          { sessionId: id, details: { key, existing: outcome.existing } },
+        );
+      }
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  /** The lane of a live session learns of an append. */
+  protected feed(entry: SessionEntry, append: PendingSystemContextAppend): void {
+    entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, append], append.text.length);
+  }
+
+  async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
+    const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
+    await this.applyLive(this.live(id), checked);
+  }
+
+  protected async applyLive(entry: SessionEntry, checked: PendingSystemContextAppend[]): Promise<void> {
+    if (checked.length === 0) return;
+    await this.host.query(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, entry.slot, entry.generation, request, checked]);
+  }
+
+  async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
+    const entry = this.find(id);
+    return entry && (entry.ledger?.snapshot() ?? { pending: [], seen: {} });
+  }
+
+  // ── handles ──
+
+  async eventInjector(id: SessionId): Promise<RemoteEventInjector | undefined> {
+    const entry = this.find(id);
+    const handle = entry && (await RemoteHandle.open(entry, "eventInjector"));
+    return handle && remoteInjector(handle);
+  }
+
+  async interactionEventInjector(id: SessionId): Promise<RemoteSubscribableInjector | undefined> {
+    const entry = this.find(id);
+    const handle = entry && (await RemoteHandle.open(entry, "interactionEventInjector"));
+    return handle && remoteInjector(handle);
+  }
+
+  async commsRuntime(id: SessionId): Promise<RemoteCommsRuntime | undefined> {
+    const entry = this.find(id);
+    const handle = entry && (await RemoteHandle.open(entry, "commsRuntime"));
+    return handle && remoteComms(handle);
+  }
+
+  // ── ends ──
+
+  async releaseQuarantine(id: SessionId): Promise<void> {
+    this.live(id); // nothing of an ephemeral host is ever in quarantine: its sessions end with their lane
+  }
+
+  async shutdown(options: { deadlineMs?: number | undefined } = {}): Promise<void> {
+    const { deadlineMs = SHUTDOWN_DEADLINE_MS } = parseInput(requests.ShutdownOptionsSchema, options, "options");
+    await this.host.shutdown(deadlineMs);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  // What is in the index is an id: only what is not there needs to be checked.
+  protected find(id: SessionId): SessionEntry | undefined {
+    return this.host.registry.find(id) ?? this.host.registry.find(this.checks.id(id));
+  }
+
+  protected live(id: SessionId): SessionEntry {
+    return this.host.registry.find(id) ?? this.host.live(this.checks.id(id));
+  }
+
+  #consumer(onEvent: requests.OnEvent | undefined): TurnConsumer | undefined {
+    if (onEvent === undefined) return undefined;
+    const { consumerStallMs, logger } = this.host.options;
+    return new CallbackConsumer(onEvent, consumerStallMs, (reason) => logger?.warn({ error: String(reason) }, "event consumer detached"));
+  }
+}

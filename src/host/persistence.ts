@@ -1,0 +1,241 @@
+/**
+ * What a host with a store has beyond one without: the store's thread, sessions that sleep and wake, turns whose lane is lost, staged
+ * context that outlives the process. The service above asks; the dispatcher below tells what happens to live sessions.
+ *
+ *   P1. A turn whose lane is lost is answered by the store: with its result if that was committed, else with an error that says it was not.
+ *   P2. A session that was laid down and is not wanted is removed from the store, behind whatever its lane still sent there.
+ *   P3. When the store's thread is gone nothing is live any more: every call says so.
+ */
+import type { Permit } from "../core/admission.ts";
+import { SystemContextLedger } from "../core/system-context.ts";
+import { lockHolder } from "../core/turn-lock.ts";
+import type { SessionError } from "../protocol/errors.ts";
+import { agentFailure, busy } from "../protocol/errors.ts";
+import type { KeptReport } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { PersistentHostOptions } from "../protocol/options.ts";
+import { StoreError } from "../protocol/store-error.ts";
+import type { StoreSnapshot } from "../protocol/views.ts";
+import type { StoreClient } from "../transport/store-client.ts";
+import { Hibernation } from "./hibernation.ts";
+import { KeptEntry } from "./kept-entry.ts";
+import type { LaneStore } from "./lane-pool.ts";
+import { SessionChannels } from "./session-channels.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionHost } from "./session-host.ts";
+import { StagedContexts } from "./staged-contexts.ts";
+import type { StoreThread } from "./store-thread.ts";
+import type { Turn } from "./turn.ts";
+import type { Stored } from "./wakes.ts";
+import { Wakes } from "./wakes.ts";
+
+interface Leaving {
+  readonly entry: SessionEntry;
+  readonly gone: Promise<void>;
+  readonly onGone: () => void;
+}
+
+export class Persistence {
+  readonly options: PersistentHostOptions;
+  readonly wakes: Wakes;
+  readonly hibernation: Hibernation;
+  readonly channels = new SessionChannels();
+  readonly contexts: StagedContexts;
+  readonly #host: SessionHost;
+  readonly #thread: StoreThread;
+  /** By id: sessions on their way out of their lanes. */
+  readonly #leaving = new Map<SessionId, Leaving>();
+  /** Stored sessions that a create is about to replace. */
+  readonly #replaced = new Set<SessionId>();
+  #isClosing = false;
+  #isLost = false;
+
+  /** Built by the host, whose parts are used only after it is open. */
+  constructor(host: SessionHost, thread: StoreThread, options: PersistentHostOptions) {
+    this.options = options;
+    this.#host = host;
+    this.#thread = thread;
+    this.contexts = new StagedContexts(thread.client);
+    this.hibernation = new Hibernation({
+      table: host.table,
+      registry: host.registry,
+      afterMs: options.hibernateAfterMs,
+      query: (entry, command) => host.query(entry, command),
+      onFailed: ({ id }, error) =>
+        options.logger?.error({ session: id, error: String(error) }, "a session could not be saved before it went to sleep"),
+    });
+    this.wakes = new Wakes({
+      nextTicket: () => host.turns.nextTicket(),
+      stored: (id) => this.#stored(id),
+      leaving: (id) => this.#leavingNow(id),
+      room: () => host.creator.room(),
+      open: (id, stored, permit, onLive) => this.#open(id, stored, permit, onLive),
+      startTurn: (entry, ticket, start) => {
+        host.turns.admitAs(entry, ticket);
+        this.used(entry);
+        return host.turns.start(entry, ticket, start);
+      },
+    });
+    host.turns.onSettled = (entry) => this.used(entry);
+    void thread.ended.then(() => this.#threadEnded());
+  }
+
+  get client(): StoreClient {
+    return this.#thread.client;
+  }
+
+  /** A lane's port to the store thread. */
+  connect(): LaneStore {
+    return this.#thread.connect(this.options.events === "log");
+  }
+
+  // ── sessions come and go ──
+
+  async #stored(id: SessionId): Promise<Stored | undefined> {
+    if (this.#replaced.has(id)) throw busy(id);
+    await this.contexts.settled(id);
+    const [head, context] = await Promise.all([this.client.call("head", id), this.client.call("context", id)]);
+    return head === null || head.isArchived ? undefined : { head, context: context ?? undefined };
+  }
+
+  #open(id: SessionId, { head, context }: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
+    return this.#host.creator.open({ id, head, context, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
+      if (context !== undefined) entry.ledger = SystemContextLedger.from(context, (entry.kept as KeptEntry).contextTaken);
+      onLive(entry);
+    });
+  }
+
+  isReplaced(id: SessionId): boolean {
+    return this.#replaced.has(id);
+  }
+
+  /** Create a session in the place of a stored one. Of an id one at a time; no wake-up begins meanwhile. */
+  async replacing<T>(id: SessionId, create: () => Promise<T>): Promise<T> {
+    this.#replaced.add(id);
+    try {
+      await this.gone(id);
+      return await create();
+    } finally {
+      this.#replaced.delete(id);
+    }
+  }
+
+  makeRoom(): Promise<Permit | undefined> {
+    return this.hibernation.makeRoom((entry) => this.gone(entry.id));
+  }
+
+  onBuilt(entry: SessionEntry, { epoch, contextTaken }: KeptReport, isHostMode: boolean): void {
+    entry.kept = new KeptEntry(entry, { epoch, contextTaken, isHostMode }, Date.now());
+  }
+
+  onLive(entry: SessionEntry): void {
+    this.channels.attach(entry, this.#host.registry, this.options.events === "log");
+    this.used(entry);
+  }
+
+  /** P2. What its lane sent before it was lost, or left, is written by then. */
+  onUnwanted(entry: SessionEntry): void {
+    const remove = async (): Promise<void> => {
+      await this.gone(entry.id);
+      if (entry.lane.hasEnded) await this.client.call("laneDrained", entry.lane.storeConnection ?? 0);
+      await this.client.call("remove", entry.id);
+    };
+    remove().catch((error: unknown) => this.#warn("a session that is not wanted could not be removed", entry.id, error));
+  }
+
+  /** A turn begins or ends. */
+  used({ kept, state }: SessionEntry): void {
+    if (kept !== undefined && state === "live") this.hibernation.used(kept, Date.now());
+  }
+
+  onLeaving(entry: SessionEntry): void {
+    let onGone!: () => void;
+    const gone = new Promise<void>((resolve) => (onGone = resolve));
+    this.#leaving.set(entry.id, { entry, gone, onGone });
+    if (entry.kept !== undefined) this.hibernation.gone(entry.kept);
+  }
+
+  /** The session has left its lane. */
+  onGone(entry: SessionEntry): void {
+    const leaving = this.#leaving.get(entry.id);
+    if (leaving?.entry === entry) {
+      this.#leaving.delete(entry.id);
+      leaving.onGone();
+    }
+    if (entry.kept === undefined) return;
+    this.hibernation.gone(entry.kept);
+    if (entry.isArchived || this.#isClosing) entry.channel?.close();
+    else this.channels.detach(entry);
+    if (!this.#isLost) void this.client.call("dropGate", entry.id).catch(() => {}); // a store that is gone has no gates
+  }
+
+  /** Resolves when no session of that id is on its way out of a lane. */
+  async gone(id: SessionId): Promise<void> {
+    await this.#leaving.get(id)?.gone;
+  }
+
+  /** The session of that id is on its way out, and a turn of it still runs. */
+  isEnding(id: SessionId): boolean {
+    return this.#leavingNow(id)?.isActive === true;
+  }
+
+  #leavingNow(id: SessionId): { entry: SessionEntry; isActive: boolean; gone: Promise<void> } | undefined {
+    const leaving = this.#leaving.get(id);
+    return leaving && { entry: leaving.entry, isActive: lockHolder(this.#host.table, leaving.entry.slot) > 0, gone: leaving.gone };
+  }
+
+  // ── what breaks ──
+
+  /** P1. @param error - what the turn's caller gets if the store does not have its result */
+  async settleLost(turn: Turn, error: SessionError): Promise<void> {
+    const { id } = turn.entry;
+    try {
+      const head = await this.client.call("fence", id);
+      const last = head?.lastTurn;
+      if (last !== undefined && last.ticket === turn.ticket) turn.completeFrom(last.result);
+      else turn.failWith(error);
+    } catch (failure) {
+      this.#warn("what became of a lost lane's turn is not known", id, failure);
+      const details = { ...error.details, outcome: "unknown" };
+      turn.failWith(agentFailure("lane_lost", error.agentError?.message ?? error.message, { sessionId: id, details }));
+    }
+  }
+
+  /** P3 */
+  #threadEnded(): void {
+    this.#isLost = true;
+    if (this.#isClosing) return;
+    this.options.logger?.error({}, "the store's thread has ended: nothing is live any more");
+    for (const entry of this.#host.registry.all()) if (entry.state === "live") this.#host.leave(entry, "discard");
+  }
+
+  #warn(message: string, session: SessionId, error: unknown): void {
+    const reason = error instanceof StoreError ? error.reason : undefined;
+    this.options.logger?.warn({ session, error: String(error), ...(reason !== undefined && { reason }) }, message);
+  }
+
+  // ── the end ──
+
+  /** No session is woken or put to sleep any more. */
+  stop(): void {
+    this.#isClosing = true;
+    this.wakes.close();
+    this.hibernation.close();
+    this.channels.close();
+  }
+
+  /** Close the store. The lanes have ended. */
+  close(): Promise<void> {
+    return this.#thread.close();
+  }
+
+  inspect(): StoreSnapshot {
+    return {
+      kind: this.options.store.kind,
+      state: this.#isLost ? "closed" : "open",
+      waitingCalls: this.client.waiting,
+      waking: this.wakes.size,
+      hibernated: this.hibernation.count,
+    };
+  }
+}

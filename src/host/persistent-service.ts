@@ -1,0 +1,400 @@
+/**
+ * The persistent session service: sessions are kept in a store, sleep there when they are not used, and wake on their next turn. What
+ * each operation means is in docs/guarantees.md.
+ *
+ * A session is live (in a lane), on its way out of one, waking, or asleep. What can be answered from where it is is answered there; what
+ * needs its agent wakes it.
+ */
+import type { StageOutcome } from "../core/system-context.ts";
+import { SystemContextLedger } from "../core/system-context.ts";
+import { lockHolder } from "../core/turn-lock.ts";
+import { SessionError, StreamError, agentFailure, notFound, notRunning } from "../protocol/errors.ts";
+import type { EventTail } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { PersistenceOptions, SessionServiceOptions } from "../protocol/options.ts";
+import { PersistenceOptionsSchema } from "../protocol/options.ts";
+import { parseInput, refuse } from "../protocol/parse.ts";
+import * as requests from "../protocol/requests.ts";
+import type { PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
+import type { StoreMethod, StoreCalls } from "../protocol/store-calls.ts";
+import { StoreError, storeFailure } from "../protocol/store-error.ts";
+import type { SessionHead } from "../protocol/stored-session.ts";
+import { messageCountOf, sessionOf } from "../protocol/stored-session.ts";
+import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import { EventHistory } from "./event-history.ts";
+import { LiveSessionService } from "./live-session-service.ts";
+import type { Persistence } from "./persistence.ts";
+import { ResumedStream } from "./resumed-stream.ts";
+import type { CreateOrder } from "./session-creator.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionEventStream, Subscription } from "./session-event-stream.ts";
+import { SessionHost } from "./session-host.ts";
+import { historyPage, storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts";
+import { StoreThread } from "./store-thread.ts";
+import type { TurnStart } from "./turn-table.ts";
+
+/** Rows of a listing asked of the store at once. */
+const LIST_ROWS = 1000;
+
+export class PersistentSessionService extends LiveSessionService {
+  readonly #keeping: Persistence;
+
+  private constructor(host: SessionHost, keeping: Persistence) {
+    super(host);
+    this.#keeping = keeping;
+  }
+
+  /**
+   * Open the store and start a host over it: lanes are up and agents loaded when this resolves. No stored session is made live.
+   *
+   * @throws SessionError INVALID_PARAMS naming the option or the agent that does not load, SESSION_STORE_ERROR saying what is wrong with
+   * the store and where; nothing is left behind
+   */
+  static async open(options: SessionServiceOptions & PersistenceOptions): Promise<PersistentSessionService> {
+    const checked = parseInput(PersistenceOptionsSchema, options, "options");
+    let thread: StoreThread;
+    try {
+      thread = await StoreThread.start(checked);
+    } catch (error) {
+      throw asSessionError(error);
+    }
+    if (checked.events === "log" && !thread.hasEvents) {
+      await thread.close();
+      refuse("options.events", "the store keeps no events");
+    }
+    const host = await SessionHost.open(checked, undefined, { thread, options: checked });
+    return new PersistentSessionService(host, host.persistence as Persistence);
+  }
+
+  /** @throws SessionError SESSION_STORE_ERROR */
+  async #ask<M extends StoreMethod>(
+    id: SessionId | undefined,
+    method: M,
+    ...args: Parameters<StoreCalls[M]>
+  ): Promise<ReturnType<StoreCalls[M]>> {
+    try {
+      return await this.#keeping.client.call(method, ...args);
+    } catch (error) {
+      throw asSessionError(error, id);
+    }
+  }
+
+  /** @returns the head of a session that is stored, archived or not. @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR */
+  async #head(id: SessionId): Promise<SessionHead> {
+    const head = await this.#ask(id, "head", id);
+    if (head === null) throw notFound(id);
+    return head;
+  }
+
+  /** @throws SessionError SESSION_NOT_FOUND when it is not stored, or archived */
+  async #sleeping(id: SessionId): Promise<SessionHead> {
+    const head = await this.#head(this.checks.id(id));
+    if (head.isArchived) throw notFound(id);
+    return head;
+  }
+
+  /** The session in its lane, able to take a command. */
+  #awake(id: SessionId): SessionEntry | undefined {
+    const entry = this.find(id);
+    return entry?.state === "live" ? entry : undefined;
+  }
+
+  /** The session in its lane: woken, if it sleeps. @throws SessionError */
+  async #wake(id: SessionId): Promise<SessionEntry> {
+    this.host.assertOpen();
+    try {
+      return this.#awake(id) ?? (await this.#keeping.wakes.wake(this.checks.id(id)));
+    } catch (error) {
+      throw asSessionError(error, id);
+    }
+  }
+
+  // ── turns ──
+
+  protected override async create(order: CreateOrder): Promise<RunResult> {
+    const { resumeId } = order;
+    if (resumeId === undefined) return super.create(order);
+    const keeping = this.#keeping;
+    if (this.find(resumeId) !== undefined || keeping.wakes.pending(resumeId) !== undefined || keeping.isReplaced(resumeId)) {
+      throw agentFailure("internal_error", `Duplicate session ID generated: ${resumeId}`, { sessionId: resumeId });
+    }
+    return keeping.replacing(resumeId, () => super.create({ ...order, request: withStoredLabels(order.request) }));
+  }
+
+  protected override admit(id: SessionId, start: TurnStart): Promise<RunResult> {
+    const entry = this.find(id);
+    if (entry?.state === "live") {
+      this.#keeping.used(entry);
+      return this.startLive(entry, start);
+    }
+    return this.#keeping.wakes.startTurn(this.checks.id(id), start).catch((error: unknown) => {
+      throw asSessionError(error, id);
+    });
+  }
+
+  override async interrupt(id: SessionId): Promise<void> {
+    const entry = this.#awake(id);
+    if (entry !== undefined && this.host.turns.interrupt(entry, "interrupt")) return;
+    if (this.#keeping.wakes.interrupt(id, "interrupt")) return;
+    if (entry === undefined) await this.#sleeping(id);
+    throw notRunning(id);
+  }
+
+  override async interruptTurn(id: SessionId, ticket: number): Promise<boolean> {
+    parseInput(requests.TicketParam, ticket, "ticket");
+    const turn = this.host.turns.find(this.checks.id(id), ticket);
+    if (turn !== undefined) return this.host.turns.interruptTurn(turn, "interrupt");
+    if (this.#keeping.wakes.interrupt(id, "interrupt", ticket)) return true;
+    if (this.find(id) === undefined) await this.#head(id); // an unknown session is an error, a turn that has ended is not
+    return false;
+  }
+
+  override async cancelAfterBoundary(id: SessionId): Promise<void> {
+    const entry = this.#awake(id);
+    if (entry !== undefined && this.host.turns.cancelAfterBoundary(entry)) return;
+    if (entry === undefined) await this.#sleeping(id);
+    throw notRunning(id);
+  }
+
+  // ── reading ──
+
+  async read(id: SessionId): Promise<SessionView> {
+    const entry = this.find(id);
+    if (entry !== undefined) return viewOf(this.host.table, entry);
+    return storedView(await this.#head(id), this.#isActive(id));
+  }
+
+  async list(query: requests.SessionQuery = {}): Promise<SessionSummary[]> {
+    const { labels, after, offset, limit = Infinity } = parseInput(requests.SessionQuerySchema, query, "query");
+    const page: SessionSummary[] = [];
+    for (let from = after, skip = offset; page.length < limit; skip = undefined) {
+      const wanted = Math.min(LIST_ROWS, limit - page.length);
+      const rows = await this.#ask(undefined, "list", { labels, after: from, offset: skip, limit: wanted });
+      for (const row of rows) {
+        const live = this.find(row.id);
+        page.push(live === undefined ? storedSummary(row, this.#isActive(row.id)) : summaryOf(this.host.table, live));
+      }
+      if (rows.length < wanted) break;
+      from = rows.at(-1)?.id;
+    }
+    return page;
+  }
+
+  /** Of a session that is not live. */
+  #isActive(id: SessionId): boolean {
+    return this.#keeping.wakes.isActive(id) || this.#keeping.isEnding(id);
+  }
+
+  async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
+    const { offset = 0, limit } = parseInput(requests.SessionHistoryQuerySchema, query, "query");
+    const entry = await this.#settledEntry(id);
+    if (entry !== undefined) return this.liveHistory(entry, { offset, limit });
+    const head = await this.#head(id);
+    const count = messageCountOf(head);
+    const system = head.system === undefined ? [] : [{ role: "system" as const, content: head.system }];
+    const ahead = system.slice(offset, limit === undefined ? undefined : offset + limit);
+    const rest = limit === undefined ? undefined : limit - ahead.length;
+    const log = rest === 0 ? [] : ((await this.#ask(id, "messages", id, Math.max(0, offset - system.length), rest)) ?? []);
+    return historyPage(id, count, [...ahead, ...log].slice(0, Math.max(0, count - offset)), { offset, limit });
+  }
+
+  override async exportSession(id: SessionId): Promise<Session> {
+    const entry = await this.#settledEntry(id);
+    if (entry !== undefined) return this.exportLive(entry);
+    const session = await this.loadPersisted(id);
+    if (session === undefined || session.metadata["session_archived"] === true) throw notFound(id);
+    return session;
+  }
+
+  /** The whole session as the store has it: its last durable boundary, archived or not. Undefined when it is not stored. */
+  async loadPersisted(id: SessionId): Promise<Session | undefined> {
+    const head = await this.#ask(id, "head", this.checks.id(id));
+    if (head === null) return undefined;
+    const messages = await this.#ask(id, "messages", id, 0, head.logLength);
+    return messages === null ? undefined : sessionOf(head, messages);
+  }
+
+  /** The session if it is live, when it is not just falling asleep or waking. */
+  async #settledEntry(id: SessionId): Promise<SessionEntry | undefined> {
+    const entry = this.find(id);
+    if (entry?.state === "hibernating") await this.#keeping.gone(id);
+    else if (entry === undefined) await this.#keeping.wakes.pending(this.checks.id(id))?.catch(() => {}); // what the store says decides
+    return this.#awake(id);
+  }
+
+  subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
+    const { bufferSize, after } = parseInput(requests.SubscribeOptionsSchema, options, "options");
+    this.checks.id(id);
+    if (after !== undefined && this.#keeping.options.events !== "log") {
+      const details = { field: "options.after" };
+      throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", { sessionId: id, details });
+    }
+    const history = after === undefined ? undefined : new EventHistory(id, after, this.#historyOf(id));
+    const entry = this.find(id);
+    const channel = entry === undefined ? this.#keeping.channels.of(id) : this.host.registry.channelOf(entry);
+    const live = channel.subscribe(bufferSize);
+    if (entry === undefined && history === undefined) void this.#endIfUnknown(id, live);
+    return history === undefined ? live : new ResumedStream(`session:${id}`, live, history);
+  }
+
+  async #endIfUnknown(id: SessionId, live: Subscription): Promise<void> {
+    try {
+      await this.#sleeping(id);
+    } catch (error) {
+      const isUnknown = error instanceof SessionError && error.code === "SESSION_NOT_FOUND";
+      live.fail(isUnknown ? new StreamError("NOT_FOUND", `session ${id}`) : error);
+    }
+  }
+
+  #historyOf(id: SessionId): ConstructorParameters<typeof EventHistory>[2] {
+    return {
+      store: this.#keeping.client,
+      now: async () => {
+        const kept = this.#awake(id)?.kept;
+        if (kept !== undefined) return { epoch: kept.epoch, isLive: true };
+        const head = await this.#ask(id, "head", id);
+        if (head === null || head.isArchived) throw new StreamError("NOT_FOUND", `session ${id}`);
+        return { epoch: head.epoch, isLive: false };
+      },
+      tail: async (from) => {
+        const entry = this.#awake(id);
+        if (entry === undefined) return undefined;
+        try {
+          return await this.host.query<EventTail>(entry, (request) => [
+            COMMANDS.EVENT_TAIL.op,
+            entry.slot,
+            entry.generation,
+            request,
+            from,
+          ]);
+        } catch (error) {
+          if (error instanceof SessionError && error.code === "SESSION_NOT_FOUND") return undefined; // it left: the log has what there is
+          throw error;
+        }
+      },
+    };
+  }
+
+  // ── system context ──
+
+  protected async stage(id: SessionId, request: requests.AppendSystemContextRequest): Promise<StageOutcome> {
+    let entry: SessionEntry | undefined;
+    const ledgerOf = async (): Promise<SystemContextLedger> => {
+      entry = this.find(id);
+      if (entry !== undefined) return (entry.ledger ??= new SystemContextLedger());
+      const head = await this.#sleeping(id);
+      const context = await this.#ask(id, "context", id);
+      return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
+    };
+    try {
+      const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
+      // One that fell asleep meanwhile finds the append in the store when it wakes.
+      if (outcome.status === "staged" && entry?.state === "live") this.feed(entry, outcome.append);
+      return outcome;
+    } catch (error) {
+      throw asSessionError(error, id);
+    }
+  }
+
+  override async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
+    const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
+    await this.applyLive(await this.#wake(id), checked);
+  }
+
+  override async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
+    const entry = this.find(id);
+    if (entry !== undefined) return super.systemContextState(id);
+    const head = await this.#ask(id, "head", this.checks.id(id));
+    if (head === null || head.isArchived) return undefined;
+    const context = await this.#ask(id, "context", id);
+    return context === null ? { pending: [], seen: {} } : SystemContextLedger.from(context, head.contextTaken).snapshot();
+  }
+
+  // ── checkpoints ──
+
+  /** Write no checkpoint of the sessions that are live now. Resolves when none is being written. */
+  async cancelAllCheckpointers(): Promise<void> {
+    await this.#ask(undefined, "cancelCheckpoints");
+  }
+
+  /** Write checkpoints again. */
+  async rearmAllCheckpointers(): Promise<void> {
+    await this.#ask(undefined, "rearmCheckpoints");
+  }
+
+  // ── ends ──
+
+  /**
+   * Save an idle live session and drop it from memory; its next turn makes it live again. Resolves at once for one that sleeps already.
+   *
+   * @throws SessionError SESSION_BUSY when a turn runs, a handle of its agent is open, or it is in host mode
+   */
+  async hibernate(id: SessionId): Promise<void> {
+    const entry = await this.#settledEntry(id);
+    if (entry === undefined) await this.#sleeping(id);
+    else await this.#keeping.hibernation.hibernate(entry);
+  }
+
+  /** Also Ok for a session that is archived already. */
+  async archive(id: SessionId): Promise<void> {
+    await this.#settledEntry(id);
+    const entry = this.#awake(id);
+    const ticket = entry?.turn?.ticket;
+    if (entry !== undefined) {
+      entry.isArchived = true;
+      this.host.leave(entry, "discard");
+    }
+    const { archivePolicy } = this.#keeping.options;
+    const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
+    const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#ask(id, "archive", id, ticket);
+    if (!isStored) throw notFound(id);
+    this.#keeping.channels.end(id);
+    if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
+  }
+
+  async #remove(id: SessionId): Promise<boolean> {
+    await this.#keeping.gone(id);
+    return this.#ask(id, "remove", id);
+  }
+
+  /** Drop the live session and forget what is not saved: its next turn begins from the last durable boundary. */
+  async discardLiveSession(id: SessionId): Promise<void> {
+    const entry = await this.#settledEntry(id);
+    if (entry === undefined) throw notFound(id);
+    this.host.leave(entry, "discard");
+  }
+
+  /**
+   * Remove an archived session, its history and its events for good.
+   *
+   * @throws SessionError SESSION_UNSUPPORTED when it is not archived
+   */
+  async purge(id: SessionId): Promise<void> {
+    const head = await this.#head(this.checks.id(id));
+    if (!head.isArchived)
+      throw new SessionError("SESSION_UNSUPPORTED", `unsupported: purge of session ${id}, which is not archived`, { sessionId: id });
+    await this.#remove(id);
+  }
+
+  /** Write a copy of the store to `path`, which must not exist, while sessions go on. @throws SessionError SESSION_STORE_ERROR */
+  async backup(path: string): Promise<void> {
+    if (typeof path !== "string" || path === "") refuse("path", "must be a path");
+    await this.#ask(undefined, "backup", path);
+  }
+
+  override async releaseQuarantine(id: SessionId): Promise<void> {
+    if (this.find(id) === undefined) await this.#sleeping(id); // nothing is ever in quarantine so far
+  }
+}
+
+/** A create that resumes a session without naming labels keeps those the session has. */
+function withStoredLabels(request: requests.CreateSessionRequest): requests.CreateSessionRequest {
+  if (request.labels !== undefined) return request;
+  const parsed = requests.CreateSessionRequestSchema.shape.labels.safeParse(request.build?.resumeSession?.metadata["session_labels"]);
+  return parsed.success && parsed.data !== undefined ? { ...request, labels: parsed.data } : request;
+}
+
+function asSessionError(error: unknown, id?: SessionId): unknown {
+  return error instanceof StoreError ? storeFailure(error, id) : error;
+}

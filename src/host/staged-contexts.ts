@@ -1,0 +1,56 @@
+/**
+ * Staged system context in the store: main's own row of each session.
+ *
+ *   G1. Appends to one session go one after the other; each is in the store before anybody can see it, and one that could not be stored
+ *       has changed nothing.
+ */
+import type { StageOutcome, SystemContextLedger } from "../core/system-context.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { AppendSystemContextRequest } from "../protocol/requests.ts";
+import type { StoreClient } from "../transport/store-client.ts";
+
+export class StagedContexts {
+  readonly #store: StoreClient;
+  /** By session: the write that is under way and all that wait behind it. */
+  readonly #writes = new Map<SessionId, Promise<unknown>>();
+
+  constructor(store: StoreClient) {
+    this.#store = store;
+  }
+
+  /** Resolves when nothing is being written for the session. */
+  async settled(id: SessionId): Promise<void> {
+    while (this.#writes.has(id)) await this.#writes.get(id)?.catch(() => {});
+  }
+
+  /**
+   * Stage an append.
+   *
+   * @param ledgerOf - gives the session's ledger when it is this append's turn
+   * @returns the ledger's answer; "staged" is stored and in the ledger. Rejects with StoreError, and whatever `ledgerOf` rejects with
+   */
+  stage(
+    id: SessionId,
+    request: AppendSystemContextRequest,
+    nowMs: number,
+    ledgerOf: () => Promise<SystemContextLedger>,
+  ): Promise<StageOutcome> {
+    const before = this.#writes.get(id) ?? Promise.resolve();
+    const write = before
+      .catch(() => {})
+      .then(async () => {
+        const ledger = await ledgerOf();
+        const outcome = ledger.check(request, nowMs);
+        if (outcome.status !== "staged") return outcome;
+        await this.#store.call("putContext", id, ledger.storedWith(outcome.append));
+        ledger.add(outcome.append);
+        return outcome;
+      });
+    this.#writes.set(id, write);
+    const forget = (): void => {
+      if (this.#writes.get(id) === write) this.#writes.delete(id);
+    };
+    write.then(forget, forget);
+    return write;
+  }
+}

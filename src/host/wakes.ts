@@ -1,0 +1,185 @@
+/**
+ * Makes sleeping sessions live again, for a turn or for something else that needs their agent.
+ *
+ *   W1. Of one session at most one wake-up is under way; whoever comes meanwhile joins it.
+ *   W2. At most one turn waits for a wake-up: the second is SESSION_BUSY. It takes the session's lock before the session can be seen live.
+ *   W3. A session that is still leaving its lane is woken when it has left; while its turn still runs, it is busy.
+ *   W4. A turn that is interrupted while it waits never reaches the agent, and its caller is answered at once.
+ */
+import type { Permit } from "../core/admission.ts";
+import { agentFailure, busy, hostClosed, notFound } from "../protocol/errors.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { SessionHead, StoredContext } from "../protocol/stored-session.ts";
+import type { RunResult } from "../protocol/views.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { CancelReason } from "./turn.ts";
+import type { TurnStart } from "./turn-table.ts";
+
+/** A turn that waits for its session. */
+interface WaitingTurn {
+  readonly ticket: number;
+  readonly start: TurnStart;
+  readonly startedMs: number;
+  readonly resolve: (result: Promise<RunResult>) => void;
+  readonly reject: (error: unknown) => void;
+  readonly cleanup: () => void;
+}
+
+interface Wake {
+  readonly id: SessionId;
+  turn: WaitingTurn | undefined;
+  live: Promise<SessionEntry>;
+}
+
+/** A sleeping session as main knows it from the store. */
+export interface Stored {
+  readonly head: SessionHead;
+  readonly context: StoredContext | undefined;
+}
+
+/** What a wake-up needs of the host. */
+export interface WakeParts {
+  nextTicket(): number;
+  /** The session as the store has it; undefined: there is none, or it is archived. */
+  stored(id: SessionId): Promise<Stored | undefined>;
+  /** The session of that id which is leaving its lane. */
+  leaving(id: SessionId): { readonly entry: SessionEntry; readonly isActive: boolean; readonly gone: Promise<void> } | undefined;
+  room(): Promise<Permit>;
+  /** Have a lane open the session. `onLive` is called when it is in the index, before anybody else can reach it. Rejects when it cannot be made live */
+  open(id: SessionId, stored: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry>;
+  /** Start a turn whose ticket was given before. */
+  startTurn(entry: SessionEntry, ticket: number, start: TurnStart): Promise<RunResult>;
+}
+
+export class Wakes {
+  readonly #parts: WakeParts;
+  readonly #wakes = new Map<SessionId, Wake>();
+  #isClosed = false;
+
+  constructor(parts: WakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Wake-ups under way. */
+  get size(): number {
+    return this.#wakes.size;
+  }
+
+  /** A turn of the session waits for its wake-up. */
+  isActive(id: SessionId): boolean {
+    return this.#wakes.get(id)?.turn !== undefined;
+  }
+
+  /** @returns the session when it is live; undefined when no wake-up is under way */
+  pending(id: SessionId): Promise<SessionEntry> | undefined {
+    return this.#wakes.get(id)?.live;
+  }
+
+  /** Make the session live. Rejects with what keeps it from that */
+  wake(id: SessionId): Promise<SessionEntry> {
+    return this.#wakeOf(id).live;
+  }
+
+  /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, before anything is changed */
+  startTurn(id: SessionId, start: TurnStart): Promise<RunResult> {
+    if (this.isActive(id) || this.#parts.leaving(id)?.isActive === true) throw busy(id);
+    const ticket = this.#parts.nextTicket();
+    const wake = this.#wakeOf(id);
+    const outcome = new Promise<RunResult>((resolve, reject) => {
+      wake.turn = { ticket, start, startedMs: performance.now(), resolve, reject, cleanup: this.#watch(id, ticket, start) };
+    });
+    if (start.onAdmitted !== undefined) {
+      try {
+        start.onAdmitted(ticket);
+      } catch (thrown) {
+        this.interrupt(id, "interrupt", ticket);
+        outcome.catch(() => {}); // its caller gets what was thrown
+        throw thrown;
+      }
+    }
+    return outcome;
+  }
+
+  /** Timeout and signal end the wait too. @returns what takes them away */
+  #watch(id: SessionId, ticket: number, { timeoutMs, signal }: TurnStart): () => void {
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.interrupt(id, "timeout", ticket), timeoutMs);
+    const onAbort = (): void => void this.interrupt(id, "signal", ticket);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    };
+  }
+
+  /** Interrupt the turn that waits (W4). @param ticket - only this one. @returns whether there was one */
+  interrupt(id: SessionId, reason: CancelReason, ticket?: number): boolean {
+    const wake = this.#wakes.get(id);
+    if (wake?.turn === undefined || (ticket !== undefined && wake.turn.ticket !== ticket)) return false;
+    this.#fail(wake, agentFailure("cancelled", "Run was cancelled", { sessionId: id, details: { reason } }));
+    return true;
+  }
+
+  /** No wake-up leads to a turn any more: whoever waits is told. */
+  close(): void {
+    this.#isClosed = true;
+    for (const wake of this.#wakes.values()) this.#fail(wake, hostClosed());
+  }
+
+  #fail(wake: Wake, error: unknown): void {
+    const turn = this.#settle(wake, wake.turn?.ticket);
+    void turn?.start.consumer?.finish(error, true); // no event came: there is nothing to wait for
+    turn?.reject(error);
+  }
+
+  /** Take the turn of that ticket off the wake-up, if it is still there. */
+  #settle(wake: Wake, ticket: number | undefined): WaitingTurn | undefined {
+    const { turn } = wake;
+    if (turn === undefined || turn.ticket !== ticket) return undefined;
+    wake.turn = undefined;
+    turn.cleanup();
+    return turn;
+  }
+
+  #wakeOf(id: SessionId): Wake {
+    const known = this.#wakes.get(id);
+    if (known !== undefined) return known;
+    const wake: Wake = { id, turn: undefined, live: undefined as never };
+    this.#wakes.set(id, wake);
+    wake.live = this.#makeLive(wake);
+    wake.live.catch((error: unknown) => this.#fail(wake, error)); // whoever else joined is told by the promise
+    return wake;
+  }
+
+  async #makeLive(wake: Wake): Promise<SessionEntry> {
+    const { id } = wake;
+    try {
+      await this.#parts.leaving(id)?.gone;
+      const stored = await this.#parts.stored(id);
+      if (stored === undefined) throw notFound(id);
+      const permit = await this.#parts.room();
+      if (this.#isClosed) {
+        permit.release();
+        throw hostClosed();
+      }
+      return await this.#parts.open(id, stored, permit, (entry) => this.#onLive(wake, entry));
+    } catch (error) {
+      this.#forget(wake);
+      throw error;
+    }
+  }
+
+  #forget(wake: Wake): void {
+    if (this.#wakes.get(wake.id) === wake) this.#wakes.delete(wake.id);
+  }
+
+  /** The session is live: its waiting turn takes the lock now (W2). */
+  #onLive(wake: Wake, entry: SessionEntry): void {
+    this.#forget(wake);
+    const turn = this.#settle(wake, wake.turn?.ticket);
+    if (turn === undefined) return;
+    const { ticket, startedMs, resolve } = turn;
+    const { onAdmitted: _told, timeoutMs, ...start } = turn.start;
+    const leftMs = timeoutMs === undefined ? undefined : Math.max(1, timeoutMs - (performance.now() - startedMs));
+    resolve(this.#parts.startTurn(entry, ticket, { ...start, timeoutMs: leftMs }));
+  }
+}

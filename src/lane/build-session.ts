@@ -1,0 +1,116 @@
+/** Makes sessions live in their lane: new ones from a create request, stored ones from the store. What fails leaves nothing behind in the lane. */
+import type { Session } from "../protocol/session-model.ts";
+import { Session as SessionSchema } from "../protocol/session-model.ts";
+import type { WireError } from "../protocol/errors.ts";
+import { agentFailure, toWire } from "../protocol/errors.ts";
+import type { BuiltReport, CreateCommand, KeptReport, OpenCommand } from "../protocol/frames.ts";
+import { REPORTS } from "../protocol/frames.ts";
+import { accessFailure } from "../protocol/store-error.ts";
+import { sessionOf } from "../protocol/stored-session.ts";
+import { StoreError } from "../protocol/store-error.ts";
+import { AgentError, buildFailure } from "./agent-errors.ts";
+import { handleBitsOf } from "./build-agent.ts";
+import type { LaneContext } from "./lane-context.ts";
+import { SessionActor } from "./session-actor.ts";
+import { SessionKeeper } from "./session-keeper.ts";
+
+export type BuildOutcome = { ok: true; actor: SessionActor; report: BuiltReport } | { ok: false; error: WireError };
+type OnBroken = (actor: SessionActor) => void;
+
+/** Build the session a CREATE asks for, and lay it down in the store, if there is one. */
+export async function createSession(lane: LaneContext, command: CreateCommand, onBroken: OnBroken): Promise<BuildOutcome> {
+  const [, slot, generation, id, agentName, request] = command;
+  const builder = lane.agents.get(agentName);
+  if (builder === undefined) return failed(agentFailure("internal_error", `no agent named ${agentName} in this lane`));
+  const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq: 0, pending: [] }, onBroken);
+  return settle(actor, async () => {
+    const { resumeSession, ...build } = request.build ?? {};
+    await actor.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
+    actor.id = idOf(actor);
+    // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
+    const kept = { ...request, prompt: "", ...(request.build && { build }) };
+    actor.keepRequest(kept);
+    const { keeping } = lane;
+    if (keeping === undefined) return undefined;
+    const taken = actor.takeSnapshot();
+    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    const replaces = resumeSession !== undefined;
+    actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot: taken.snapshot, replaces });
+    return { epoch: actor.keeper.epoch, contextTaken: 0 };
+  });
+}
+
+/** Make the stored session an OPEN names live. */
+export async function openSession(lane: LaneContext, command: OpenCommand, onBroken: OnBroken): Promise<BuildOutcome> {
+  const [, slot, generation, id, context, minSeq] = command;
+  const { keeping } = lane;
+  if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
+  let opened: { head: Awaited<ReturnType<typeof open>>["head"]; resume: Session; log: Session["messages"] };
+  const open = () => keeping.store.call("open", id);
+  try {
+    const { head, messages } = await open();
+    opened = { head, resume: SessionSchema.parse(sessionOf(head, messages)), log: messages };
+  } catch (error) {
+    return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
+  }
+  const { head, resume, log } = opened;
+  const builder = lane.agents.get(head.agent);
+  if (builder === undefined)
+    return failed(agentFailure("internal_error", `this host has no agent named ${head.agent}, which session ${id} needs`));
+  // Main staged `context.staged` appends in all, the agent took the first `contextTaken` of them.
+  const pending =
+    context === undefined ? [] : context.pending.slice(Math.max(0, head.contextTaken - (context.staged - context.pending.length)));
+  const lastSeq = Math.max(head.lastSeq, minSeq);
+  const actor = new SessionActor(
+    lane,
+    { slot, generation, id, agentName: head.agent, builder, request: head.request, lastSeq, pending },
+    onBroken,
+  );
+  return settle(actor, async () => {
+    await actor.adopt(resume, id);
+    if (idOf(actor) !== id)
+      throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${actor.agent.sessionId()}`);
+    actor.keepRequest(head.request);
+    const taken = actor.takeSnapshot();
+    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    actor.keeper = SessionKeeper.resume(keeping, actor, head, log, taken.snapshot.revision);
+    return { epoch: head.epoch, contextTaken: head.contextTaken };
+  });
+}
+
+/** Run the steps that make `actor` a session; whatever fails disposes what was built. */
+async function settle(actor: SessionActor, build: () => Promise<KeptReport | undefined>): Promise<BuildOutcome> {
+  let isBuilt = false;
+  try {
+    const kept = await build();
+    const taken = actor.takeSnapshot();
+    if (!taken.ok) return taken;
+    actor.publish(taken.snapshot);
+    isBuilt = true;
+    const { slot, generation, id } = actor;
+    const { createdAt, lastAssistantText } = taken.snapshot;
+    const report: BuiltReport = [REPORTS.BUILT.op, slot, generation, id, createdAt, handleBitsOf(actor.handles), lastAssistantText];
+    if (kept !== undefined) report.push(kept);
+    return { ok: true, actor, report };
+  } catch (error) {
+    return error instanceof StoreError ? failed(accessFailure(error, actor.id)) : { ok: false, error: buildFailure(error) };
+  } finally {
+    if (!isBuilt) void actor.dispose();
+  }
+}
+
+function idOf({ agent }: SessionActor): string {
+  const id: unknown = agent.sessionId();
+  if (typeof id === "string" && id !== "" && id.length <= 256) return id;
+  throw new AgentError("internal_error", "sessionId() must give a string of 1 to 256 characters");
+}
+
+function failed(error: Parameters<typeof toWire>[0]): BuildOutcome {
+  return { ok: false, error: toWire(error) };
+}
+
+function unreadable(id: string, error: unknown): StoreError {
+  return new StoreError("corrupt", `session ${id} is not stored as one: ${error instanceof Error ? error.message : String(error)}`, {
+    session: id,
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * What the store has of a session's transcript, and what has to be written so that it has the rest.
+ *
+ *   Z1. A transcript that only grew is written by what it grew; anything else is written whole.
+ */
+import { isDeepStrictEqual } from "node:util";
+
+import * as z from "zod";
+
+import type { SessionAgent } from "../protocol/agent.ts";
+import type { JsonValue } from "../protocol/json.ts";
+import type { Message, SessionSnapshot } from "../protocol/session-model.ts";
+import { Message as MessageSchema, Session } from "../protocol/session-model.ts";
+import { AgentError } from "./agent-errors.ts";
+
+/** A transcript as the store keeps it: the leading system message apart. */
+export interface KeptTranscript {
+  readonly system: string | undefined;
+  readonly log: readonly Message[];
+}
+/** The messages to write, and whether they are all of the log. */
+export interface TranscriptChange {
+  readonly messages: readonly Message[];
+  readonly isWhole: boolean;
+  readonly system: string | undefined;
+  /** Undefined: unchanged. */
+  readonly metadata?: Readonly<Record<string, JsonValue>> | undefined;
+}
+
+const Messages = z.array(MessageSchema);
+
+export class SavedTranscript {
+  #logLength: number;
+  #system: string | undefined;
+  #revision: number | undefined;
+  /** The last message in the log. */
+  #last: Message | undefined;
+
+  constructor({ system, log }: KeptTranscript, revision: number | undefined) {
+    this.#logLength = log.length;
+    this.#system = system;
+    this.#revision = revision;
+    this.#last = log.at(-1);
+  }
+
+  get messageCount(): number {
+    return this.#logLength + (this.#system === undefined ? 0 : 1);
+  }
+
+  /**
+   * What to write for the agent's transcript as it is at its boundary.
+   *
+   * @throws AgentError when what the agent gives is no transcript, or not the one its snapshot speaks of
+   */
+  changeOf(agent: SessionAgent, snapshot: SessionSnapshot): TranscriptChange {
+    if (agent.messagesFrom === undefined) return this.changeTo(cloneOf(agent));
+    const saved = this.messageCount;
+    const count = snapshot.messageCount;
+    if (count >= saved && saved > 0 && snapshot.revision === this.#revision) {
+      const messages = checked(agent.messagesFrom(saved));
+      if (messages.length === count - saved) return { messages, isWhole: false, system: this.#system };
+    }
+    const all = checked(agent.messagesFrom(0));
+    if (all.length !== count) {
+      throw new AgentError("internal_error", `messagesFrom(0) gives ${all.length} messages, the agent's snapshot says ${count}`);
+    }
+    const { system, log } = apart(all);
+    return { messages: log, isWhole: saved > 0, system };
+  }
+
+  /** What to write for a whole session. */
+  changeTo(session: Session): TranscriptChange {
+    const { system, log } = apart(session.messages);
+    const saved = this.#logLength;
+    const isLonger = log.length >= saved && (saved === 0 || isDeepStrictEqual(log[saved - 1], this.#last));
+    return { messages: isLonger ? log.slice(saved) : log, isWhole: !isLonger, system, metadata: metadataOf(session) };
+  }
+
+  /** The change is in the store. */
+  saved({ messages, isWhole, system }: TranscriptChange, revision: number | undefined): void {
+    this.#logLength = (isWhole ? 0 : this.#logLength) + messages.length;
+    this.#system = system;
+    this.#revision = revision;
+    this.#last = messages.at(-1) ?? (isWhole ? undefined : this.#last);
+  }
+}
+
+/** @returns messages as the store keeps them */
+export function apart(messages: readonly Message[]): KeptTranscript {
+  const first = messages[0];
+  return first?.role === "system" ? { system: first.content, log: messages.slice(1) } : { system: undefined, log: messages };
+}
+
+/** @returns the session's metadata without what the store keeps in fields of its own */
+export function metadataOf({ metadata }: Session): Record<string, JsonValue> {
+  const { session_labels: _labels, session_archived: _archived, ...rest } = metadata;
+  return rest as Record<string, JsonValue>;
+}
+
+/** @throws AgentError when the agent's clone is no session */
+export function cloneOf(agent: SessionAgent): Session {
+  const parsed = Session.safeParse(agent.sessionClone());
+  if (parsed.success) return parsed.data;
+  throw new AgentError("internal_error", `the agent's sessionClone() is not a session: ${describe(parsed.error)}`);
+}
+
+function checked(messages: unknown): Message[] {
+  const parsed = Messages.safeParse(messages);
+  if (parsed.success) return parsed.data;
+  throw new AgentError("internal_error", `the agent's messagesFrom() does not give messages: ${describe(parsed.error)}`);
+}
+
+function describe(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return `${issue?.path.map(String).join(".") || "it"}: ${issue?.message ?? "invalid"}`;
+}

@@ -1,0 +1,240 @@
+/**
+ * Keeps one live session in the store: what is saved of it, and every write that follows. Fencing is the store's: this owns the epoch
+ * it was given, and whatever the store refuses ends the live session.
+ *
+ *   K1. Writes of a session go one after the other; each names the version the one before made.
+ *   K2. A write that failed changed nothing that is known here, and nothing is written behind one whose outcome is not known: the store
+ *       refuses the version.
+ */
+import type { SessionAgent } from "../protocol/agent.ts";
+import type { JsonValue } from "../protocol/json.ts";
+import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
+import { lastAssistantText } from "../protocol/session-model.ts";
+import type { NewSession, SessionHead, SessionState, SessionWrite, StoredRequest, StoredResult } from "../protocol/stored-session.ts";
+import type { StoreClient } from "../transport/store-client.ts";
+import { EventLog } from "./event-log.ts";
+import type { TranscriptChange } from "./saved-transcript.ts";
+import { apart, cloneOf, metadataOf, SavedTranscript } from "./saved-transcript.ts";
+
+/** What the keeper asks of the session it keeps. */
+export interface KeptSession {
+  readonly id: string;
+  readonly agent: SessionAgent;
+  /** Number of the last event. */
+  readonly lastSeq: number;
+}
+
+/** Where sessions are kept, and what of them. */
+export interface Keeping {
+  readonly store: StoreClient;
+  /** Keep events too. */
+  readonly logsEvents: boolean;
+}
+
+export class SessionKeeper {
+  readonly epoch: number;
+  readonly events: EventLog | undefined;
+  readonly #store: StoreClient;
+  readonly #session: KeptSession;
+  readonly #transcript: SavedTranscript;
+  #version: number;
+  #saved: SessionState;
+  /** How many staged appends the agent has taken, ever. */
+  contextTaken: number;
+  #writing: Promise<unknown> | undefined;
+  /** Of the turn that runs. */
+  #ticket: number | undefined;
+
+  private constructor(
+    { store, logsEvents }: Keeping,
+    session: KeptSession,
+    at: { epoch: number; version: number },
+    saved: SessionState,
+    transcript: SavedTranscript,
+  ) {
+    this.#store = store;
+    this.#session = session;
+    this.epoch = at.epoch;
+    this.#version = at.version;
+    this.#saved = saved;
+    this.#transcript = transcript;
+    this.contextTaken = saved.contextTaken;
+    if (logsEvents) this.events = new EventLog(() => this.#spill());
+  }
+
+  /** Lay a new session down. Rejects with StoreError, or AgentError when the agent's session is not one */
+  static async lay(
+    keeping: Keeping,
+    session: KeptSession,
+    what: { agent: string; request: StoredRequest; snapshot: SessionSnapshot; replaces: boolean },
+  ): Promise<SessionKeeper> {
+    const clone = cloneOf(session.agent);
+    const { system, log } = apart(clone.messages);
+    const { snapshot } = what;
+    const state: SessionState = {
+      ...stateOf(snapshot),
+      system,
+      metadata: metadataOf(clone),
+      lastSeq: session.lastSeq,
+      contextTaken: 0,
+    };
+    const laid: NewSession = {
+      id: session.id,
+      createdAt: snapshot.createdAt,
+      labels: what.request.labels ?? {},
+      agent: what.agent,
+      request: what.request,
+      state,
+      messages: log,
+      ...(what.replaces && { replaces: true }),
+    };
+    const epoch = await keeping.store.call("create", laid);
+    return new SessionKeeper(keeping, session, { epoch, version: 1 }, state, new SavedTranscript({ system, log }, snapshot.revision));
+  }
+
+  /** Go on with a session that was opened. @param revision - of the agent's transcript, now */
+  static resume(
+    keeping: Keeping,
+    session: KeptSession,
+    head: SessionHead,
+    log: Session["messages"],
+    revision: number | undefined,
+  ): SessionKeeper {
+    return new SessionKeeper(keeping, session, head, head, new SavedTranscript({ system: head.system, log }, revision));
+  }
+
+  /** A turn begins: what is written while it runs is its own. */
+  turnBegins(ticket: number): void {
+    this.#ticket = ticket;
+  }
+
+  /** Save a turn that succeeded, with its events. Rejects with StoreError or AgentError */
+  saveTurn(ticket: number, result: StoredResult, snapshot: SessionSnapshot): Promise<void> {
+    return this.#inOrder(() => {
+      const change = this.#transcript.changeOf(this.#session.agent, snapshot);
+      const state = { ...this.#stateWith(snapshot, change), lastTurn: { ticket, result } };
+      return this.#write(change, state, snapshot.revision, ticket);
+    });
+  }
+
+  /**
+   * Save what no turn has saved; nothing changed, nothing is written. Rejects as `saveTurn`.
+   *
+   * @param isEdited - the transcript may have changed without growing: the system message was written to
+   */
+  saveRest(snapshot: SessionSnapshot, isEdited = false): Promise<void> {
+    return this.#inOrder(() => {
+      const { system, updatedAt } = this.#saved;
+      const isSame = !isEdited && snapshot.updatedAt === updatedAt && snapshot.messageCount === this.#transcript.messageCount;
+      const change = isSame ? { messages: [], isWhole: false, system } : this.#transcript.changeTo(cloneOf(this.#session.agent));
+      const state = this.#stateWith(snapshot, change);
+      return this.#isNew(change, state) ? this.#write(change, state, snapshot.revision, undefined) : Promise.resolve();
+    });
+  }
+
+  /**
+   * Save a session as it stands in the middle of a turn. Written unless it is what was saved last, or checkpoints are cancelled. Rejects
+   * as `saveTurn`.
+   */
+  checkpoint(session: Session, revision: number | undefined): Promise<void> {
+    return this.#inOrder(async () => {
+      const change = this.#transcript.changeTo(session);
+      const state = this.#stateWith({ ...session, lastAssistantText: lastAssistantText(session.messages) }, change);
+      if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
+      const isWritten = await this.#store.call("checkpoint", this.#writeOf(change, state, undefined), change.isWhole);
+      if (isWritten) this.#wasWritten(change, state, revision);
+    });
+  }
+
+  /** Log the events of a turn that saved nothing. @returns undefined when there is nothing to log; rejects with StoreError */
+  saveEvents(): Promise<void> | undefined {
+    return this.events === undefined || this.events.isEmpty ? undefined : this.#inOrder(() => this.#logEvents());
+  }
+
+  async #spill(): Promise<void> {
+    try {
+      await this.#inOrder(() => this.#logEvents());
+    } catch {
+      // They stay where they are, and the turn's own write takes them, or fails like this one and says why.
+    }
+  }
+
+  async #logEvents(): Promise<void> {
+    const events = [...(this.events?.waiting() ?? [])];
+    const last = events.at(-1);
+    if (last === undefined) return;
+    await this.#store.call("logEvents", { id: this.#session.id, epoch: this.epoch, events, ticket: this.#ticket });
+    this.events?.acknowledged(last.seq);
+  }
+
+  #inOrder<T>(write: () => Promise<T>): Promise<T> {
+    const before = this.#writing;
+    const written = before === undefined ? attempt(write) : before.then(write, write);
+    this.#writing = written;
+    const forget = (): void => {
+      if (this.#writing === written) this.#writing = undefined;
+    };
+    written.then(forget, forget);
+    return written;
+  }
+
+  async #write(change: TranscriptChange, state: SessionState, revision: number | undefined, ticket: number | undefined): Promise<void> {
+    const write = this.#writeOf(change, state, ticket);
+    await this.#store.call(change.isWhole ? "rewrite" : "append", write);
+    this.#wasWritten(change, state, revision);
+    const last = write.events?.at(-1);
+    if (last !== undefined) this.events?.acknowledged(last.seq);
+  }
+
+  #writeOf(change: TranscriptChange, state: SessionState, ticket: number | undefined): SessionWrite {
+    const { id } = this.#session;
+    const write = { id, epoch: this.epoch, version: this.#version, state, messages: change.messages };
+    if (ticket === undefined) return write;
+    return this.events === undefined || this.events.isEmpty
+      ? { ...write, ticket }
+      : { ...write, ticket, events: [...this.events.waiting()] };
+  }
+
+  #wasWritten(change: TranscriptChange, state: SessionState, revision: number | undefined): void {
+    this.#version++;
+    this.#saved = state;
+    this.#transcript.saved(change, revision);
+  }
+
+  #stateWith(snapshot: Omit<SessionSnapshot, "messageCount">, { system, metadata }: TranscriptChange): SessionState {
+    const { lastTurn } = this.#saved;
+    return {
+      ...stateOf(snapshot),
+      system,
+      metadata: (metadata ?? this.#saved.metadata) as Readonly<Record<string, JsonValue>>,
+      lastSeq: this.#session.lastSeq,
+      contextTaken: this.contextTaken,
+      ...(lastTurn && { lastTurn }),
+    };
+  }
+
+  #isNew({ messages, isWhole }: TranscriptChange, state: SessionState): boolean {
+    const { updatedAt, lastSeq, contextTaken, system } = this.#saved;
+    return (
+      isWhole ||
+      messages.length > 0 ||
+      state.updatedAt !== updatedAt ||
+      state.lastSeq !== lastSeq ||
+      state.contextTaken !== contextTaken ||
+      state.system !== system
+    );
+  }
+}
+
+function stateOf({
+  updatedAt,
+  usage,
+  lastAssistantText: text,
+}: Omit<SessionSnapshot, "messageCount">): Pick<SessionState, "updatedAt" | "usage" | "lastAssistantText"> {
+  return { updatedAt, usage, ...(text !== undefined && { lastAssistantText: text }) };
+}
+
+/** As the call, but what it throws rejects. */
+async function attempt<T>(write: () => Promise<T>): Promise<T> {
+  return write();
+}

@@ -1,0 +1,69 @@
+/**
+ * What crosses the ports of the store thread: calls one way, answers the other. Every call is [op, request, method, arguments], every
+ * answer names its request; calls of one port take effect in their order, those of different ports in any.
+ */
+import type { SessionId } from "./ids.ts";
+import type { Message } from "./session-model.ts";
+import type { StoreReason } from "./store-error.ts";
+import type {
+  LoggedEvent,
+  NewSession,
+  SessionHead,
+  SessionWrite,
+  StoredContext,
+  StoredEvent,
+  StoredQuery,
+  StoredSummary,
+} from "./stored-session.ts";
+
+/** To the store thread. */
+export const STORE_COMMANDS = { CALL: { op: 1, length: 4 } } as const;
+/** From the store thread. */
+export const STORE_REPORTS = { REPLY: { op: 1, length: 3 }, REPLY_ERROR: { op: 2, length: 3 } } as const;
+
+/** A StoreError as it crosses. */
+export interface WireStoreError {
+  readonly reason: StoreReason;
+  readonly message: string;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}
+
+export type StoreCommand = [op: 1, request: number, method: StoreMethod, args: readonly unknown[]];
+export type StoreReport = [op: 1, request: number, value: unknown] | [op: 2, request: number, error: WireStoreError];
+
+/**
+ * What can be called over a port: the store's own methods (SessionStore and EventStore say what they do), and those of the thread
+ * around it. Absent values come back as null.
+ */
+export interface StoreCalls {
+  create(session: NewSession): number;
+  open(id: SessionId): { head: SessionHead; messages: Message[] };
+  fence(id: SessionId): SessionHead | null;
+  append(write: SessionWrite): void;
+  rewrite(write: SessionWrite): void;
+  head(id: SessionId): SessionHead | null;
+  messages(id: SessionId, offset: number, limit: number | undefined): Message[] | null;
+  list(query: StoredQuery): StoredSummary[];
+  archive(id: SessionId, runningTicket: number | undefined): boolean;
+  remove(id: SessionId): boolean;
+  context(id: SessionId): StoredContext | null;
+  putContext(id: SessionId, context: StoredContext): void;
+  backup(path: string): void;
+
+  logEvents(write: { id: SessionId; epoch: number; events: readonly StoredEvent[]; ticket?: number | undefined }): number;
+  readEvents(id: SessionId, seq: number, limit: number): LoggedEvent[];
+  lastEvent(id: SessionId, maxEpoch: number | undefined): { seq: number; epoch: number } | null;
+
+  /** As `append` or `rewrite`, unless checkpoints are cancelled. @returns whether it was written */
+  checkpoint(write: SessionWrite, isRewrite: boolean): boolean;
+  /** Write no checkpoint of the sessions that are live now, until `rearmCheckpoints`. Resolves when none is being written. */
+  cancelCheckpoints(): void;
+  rearmCheckpoints(): void;
+  /** The session sleeps or is gone: it no longer has a gate. */
+  dropGate(id: SessionId): void;
+  /** Resolves when all that the port of a lane held has been done: it is closed. */
+  laneDrained(connection: number): void;
+  /** Close the store; the thread ends by itself then. */
+  close(): void;
+}
+export type StoreMethod = keyof StoreCalls;

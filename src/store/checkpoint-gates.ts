@@ -1,0 +1,48 @@
+/**
+ * Gates of the sessions that are live in this host: whether their checkpoints are written. (That no checkpoint writes an archived session
+ * back needs no gate: the store refuses the write, whichever comes first.)
+ *
+ *   J1. After `cancelAll` resolved, no checkpoint of a session that had a gate then is written until `rearmAll`.
+ *   J2. A session that becomes live afterwards has an open gate.
+ */
+import type { SessionId } from "../protocol/ids.ts";
+
+interface Gate {
+  isCancelled: boolean;
+  /** Checkpoints being written. */
+  writing: Promise<unknown> | undefined;
+}
+
+export class CheckpointGates {
+  readonly #gates = new Map<SessionId, Gate>();
+
+  /** The session is made live. */
+  open(id: SessionId): void {
+    this.#gates.set(id, { isCancelled: false, writing: undefined });
+  }
+
+  /** The session sleeps, is archived or gone. */
+  drop(id: SessionId): void {
+    this.#gates.delete(id);
+  }
+
+  /** Write a checkpoint, unless they are cancelled. @returns whether it was written; rejects when it could not be */
+  async pass(id: SessionId, write: () => Promise<void>): Promise<boolean> {
+    const gate = this.#gates.get(id);
+    if (gate?.isCancelled === true) return false;
+    const writing = write();
+    if (gate !== undefined) gate.writing = Promise.allSettled([gate.writing, writing]);
+    await writing;
+    return true;
+  }
+
+  /** Resolves when no checkpoint is being written any more. */
+  async cancelAll(): Promise<void> {
+    for (const gate of this.#gates.values()) gate.isCancelled = true;
+    for (const gate of this.#gates.values()) await gate.writing;
+  }
+
+  rearmAll(): void {
+    for (const gate of this.#gates.values()) gate.isCancelled = false;
+  }
+}

@@ -1,0 +1,36 @@
+/** The store thread from start to end. Its parent is told once how opening went, and gives it ports to serve. */
+import type { MessagePort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
+
+import type { StoreSettings } from "../protocol/options.ts";
+import type { StoreReason } from "../protocol/store-error.ts";
+import { StoreError } from "../protocol/store-error.ts";
+import { PortTransport } from "../transport/port-transport.ts";
+import { openStore } from "./open-store.ts";
+import { StoreServer } from "./serve-store.ts";
+
+/** What the thread says first: whether the store is open. */
+export type StoreOpened =
+  | { readonly ok: true; readonly hasEvents: boolean; readonly canBackUp: boolean }
+  | { readonly ok: false; readonly reason: StoreReason; readonly message: string; readonly details: StoreError["details"] };
+/** A port to serve; `connection` names it for `laneDrained`, undefined for main. */
+export interface StorePort {
+  readonly port: MessagePort;
+  readonly connection?: number | undefined;
+}
+
+/** Run the store until main closes it. Never rejects: a store that does not open is said to the parent, and the thread ends. */
+export async function runStore(): Promise<void> {
+  const parent = parentPort as MessagePort;
+  const say = (opened: StoreOpened): void => parent.postMessage(opened);
+  try {
+    const store = await openStore(workerData as StoreSettings);
+    const server = new StoreServer(store, () => parent.close());
+    parent.on("message", ({ port, connection }: StorePort) => server.serve(new PortTransport(port), connection));
+    say({ ok: true, hasEvents: store.events !== undefined, canBackUp: store.backup !== undefined });
+  } catch (error) {
+    const { reason, message, details } = error instanceof StoreError ? error : new StoreError("io", String(error));
+    say({ ok: false, reason, message, details });
+    parent.close();
+  }
+}

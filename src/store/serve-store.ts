@@ -1,0 +1,143 @@
+/**
+ * The store thread at work: takes calls from main and from every lane, hands them to the store, answers each on the port it came from.
+ * It knows nothing of threads: the thread entry and the tests give it a store and transports.
+ *
+ *   U1. Calls of one port reach the store in their order.
+ *   U2. Whatever the store does, each call is answered once; what it throws that is no StoreError is reported as its failure ("io").
+ */
+import type { SessionWrite } from "../protocol/stored-session.ts";
+import type { StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
+import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
+import { StoreError } from "../protocol/store-error.ts";
+import { frameReader } from "../transport/codec.ts";
+import { Outbox } from "../transport/outbox.ts";
+import type { FrameTransport } from "../transport/transport.ts";
+import { within } from "../transport/within.ts";
+import { CheckpointGates } from "./checkpoint-gates.ts";
+import type { EventStore, SessionStore } from "./session-store.ts";
+
+/** Milliseconds the ports of lanes that have ended may take to close. */
+const DRAIN_MAX_MS = 5000;
+
+type Handlers = { [M in StoreMethod]: (...args: Parameters<StoreCalls[M]>) => unknown };
+
+const readCommands = frameReader<StoreCommand>(STORE_COMMANDS);
+
+export class StoreServer {
+  readonly #store: SessionStore;
+  readonly #gates = new CheckpointGates();
+  readonly #ports = new Set<FrameTransport>();
+  /** By lane: settles when its port has closed. */
+  readonly #lanes = new Map<number, Promise<void>>();
+  readonly #handlers: Handlers;
+  readonly #onClosed: () => void;
+
+  /** @param onClosed - the store is closed, and whoever asked for it has been told */
+  constructor(store: SessionStore, onClosed: () => void) {
+    this.#store = store;
+    this.#onClosed = onClosed;
+    this.#handlers = this.#makeHandlers();
+  }
+
+  /** Serve a port until it closes. @param lane - number of the lane at its other end; undefined: main */
+  serve(transport: FrameTransport, lane?: number): void {
+    const outbox = new Outbox<StoreReport>(
+      (frame, records) => transport.send(frame, records),
+      (report, error) => [
+        STORE_REPORTS.REPLY_ERROR.op,
+        report[1],
+        wireOf(new StoreError("io", `the answer cannot be sent: ${String(error)}`)),
+      ],
+    );
+    this.#ports.add(transport);
+    let onClosed!: () => void;
+    const closed = new Promise<void>((resolve) => (onClosed = resolve));
+    if (lane !== undefined) this.#lanes.set(lane, closed);
+    transport.onFrame((frame) => {
+      for (const [, request, method, args] of readCommands(frame)) void this.#answer(outbox, request, method, args);
+    });
+    transport.onClose(() => {
+      this.#ports.delete(transport);
+      if (lane !== undefined && this.#lanes.get(lane) === closed) this.#lanes.delete(lane);
+      onClosed();
+    });
+  }
+
+  async #answer(outbox: Outbox<StoreReport>, request: number, method: StoreMethod, args: readonly unknown[]): Promise<void> {
+    try {
+      const handler = this.#handlers[method] as ((...args: readonly unknown[]) => unknown) | undefined;
+      if (handler === undefined) throw new StoreError("io", `no such call: ${String(method)}`);
+      outbox.appendSized([STORE_REPORTS.REPLY.op, request, (await handler(...args)) ?? null]);
+    } catch (error) {
+      outbox.appendSized([STORE_REPORTS.REPLY_ERROR.op, request, wireOf(error)]);
+    }
+    if (method === "close") {
+      outbox.flush();
+      for (const port of this.#ports) port.close();
+      this.#onClosed();
+    }
+  }
+
+  #makeHandlers(): Handlers {
+    const store = this.#store;
+    const gates = this.#gates;
+    const events = (): EventStore => {
+      if (store.events === undefined) throw new StoreError("invalid", "the store keeps no events");
+      return store.events;
+    };
+    return {
+      create: async (session) => {
+        const epoch = await store.create(session);
+        gates.open(session.id);
+        return epoch;
+      },
+      open: async (id) => {
+        const opened = await store.open(id);
+        gates.open(id);
+        return opened;
+      },
+      fence: (id) => store.fence(id),
+      append: (write) => store.append(write),
+      rewrite: (write) => store.rewrite(write),
+      head: (id) => store.head(id),
+      messages: (id, offset, limit) => store.messages(id, offset, limit ?? undefined),
+      list: (query) => store.list(query),
+      archive: (id, runningTicket) => {
+        gates.drop(id);
+        return store.archive(id, runningTicket ?? undefined);
+      },
+      remove: (id) => {
+        gates.drop(id);
+        return store.remove(id);
+      },
+      context: (id) => store.context(id),
+      putContext: (id, context) => store.putContext(id, context),
+      backup: (path) => {
+        if (store.backup === undefined) throw new StoreError("invalid", "the store cannot be copied while it is in use");
+        return store.backup(path);
+      },
+      logEvents: (write) => events().append(write),
+      readEvents: (id, seq, limit) => events().readFrom(id, seq, limit),
+      lastEvent: (id, maxEpoch) => events().last(id, maxEpoch ?? undefined),
+      checkpoint: (write: SessionWrite, isRewrite) => gates.pass(write.id, () => (isRewrite ? store.rewrite(write) : store.append(write))),
+      cancelCheckpoints: () => gates.cancelAll(),
+      rearmCheckpoints: () => gates.rearmAll(),
+      dropGate: (id) => gates.drop(id),
+      laneDrained: async (lane) => {
+        await within(this.#lanes.get(lane) ?? Promise.resolve(), DRAIN_MAX_MS);
+      },
+      close: async () => {
+        await within(Promise.all(this.#lanes.values()), DRAIN_MAX_MS);
+        await store.close();
+      },
+    };
+  }
+}
+
+function wireOf(error: unknown): WireStoreError {
+  if (error instanceof StoreError) return { reason: error.reason, message: error.message, details: error.details };
+  // A third party's store: an error of another copy of our class, or anything at all.
+  const { reason, message, details } = Object(error) as Partial<WireStoreError>;
+  const told = typeof message === "string" ? message : String(error);
+  return { reason: typeof reason === "string" ? reason : "io", message: told, details: typeof details === "object" ? { ...details } : {} };
+}

@@ -1,0 +1,4 @@
+/** Thread entry of the store. */
+import { runStore } from "../src/store/run-store.ts";
+
+await runStore();
