@@ -1,0 +1,88 @@
+/**
+ * What a store of sessions does. Warren runs it in a thread of its own, one per host; Warren's own implementations are `memory` and
+ * `lmdb`, and anybody's will do that passes the conformance suite (`warren/store/conformance`).
+ *
+ *   B1. A call that resolved is as durable as the store promises; one that rejected with a StoreError changed nothing.
+ *   B2. Each call is atomic: all of it is seen, or nothing.
+ *   B3. A write with an epoch that is not the session's newest is refused ("fenced"), whatever else is true of it. Epochs are issued by
+ *       `create`, `open` and `fence` only, and never go back.
+ *   B4. What one session's rows hold never makes a call for another session fail.
+ *   B5. Calls take effect in the order they were made; what they give is the caller's own, changing it changes nothing stored.
+ */
+import type { SessionId } from "../protocol/ids.ts";
+import type { Message } from "../protocol/session-model.ts";
+import type {
+  LoggedEvent,
+  NewSession,
+  SessionHead,
+  SessionWrite,
+  StoredContext,
+  StoredEvent,
+  StoredQuery,
+  StoredSummary,
+} from "../protocol/stored-session.ts";
+
+/** Every method rejects with a StoreError and nothing else. */
+export interface SessionStore {
+  /** Lay a session down. @returns its epoch: 1, or with `replaces` one more than the stored session had. Its version is 1. Refusals: exists, archived, stale */
+  create(session: NewSession): Promise<number>;
+  /** Make a session its caller's: raises the epoch. @returns head and whole log. Refusals: not_found, archived */
+  open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }>;
+  /** Take a session away from whoever owns it: raises the epoch, archived or not. @returns the head, undefined when there is none */
+  fence(id: SessionId): Promise<SessionHead | undefined>;
+  /** Add to the log and replace the state. The version grows by one. Refusals: not_found, fenced, version, archived */
+  append(write: SessionWrite): Promise<void>;
+  /** Replace the log and the state, as `append` otherwise. */
+  rewrite(write: SessionWrite): Promise<void>;
+
+  /** @returns the head, archived or not; undefined when there is none */
+  head(id: SessionId): Promise<SessionHead | undefined>;
+  /** A page of the log. @returns undefined when there is no such session. @param limit - undefined: to the end */
+  messages(id: SessionId, offset: number, limit: number | undefined): Promise<Message[] | undefined>;
+  list(query: StoredQuery): Promise<StoredSummary[]>;
+
+  /**
+   * Mark a session archived: hidden from listings, refused by `open`. Marking it again changes nothing.
+   *
+   * @param runningTicket - of the turn that runs now: its write is still taken
+   * @returns whether there is such a session
+   */
+  archive(id: SessionId, runningTicket: number | undefined): Promise<boolean>;
+  /** Remove a session with its log, context and events. @returns whether there was one */
+  remove(id: SessionId): Promise<boolean>;
+
+  /** @returns the staged context, undefined when there is none */
+  context(id: SessionId): Promise<StoredContext | undefined>;
+  /** Replace the staged context of a session that is not archived. Refusals: not_found, archived */
+  putContext(id: SessionId, context: StoredContext): Promise<void>;
+
+  /** The event log, where the store keeps one. */
+  readonly events?: EventStore | undefined;
+  /** Write a copy of everything to `path`, which does not exist yet, while the store is in use. */
+  backup?(path: string): Promise<void>;
+  /** Finish what was begun, make it durable, let go of everything. */
+  close(): Promise<void>;
+}
+
+/** Events of sessions, numbered; `SessionWrite.events` writes here too, in one transaction with its turn. */
+export interface EventStore {
+  /** Add events behind those that are there. @returns the last number in the log, 0 when it is empty. Refusals: not_found, fenced, archived (as for `append`) */
+  append(write: EventWrite): Promise<number>;
+  /** Events from number `seq` on, in order, at most `limit`. */
+  readFrom(id: SessionId, seq: number, limit: number): Promise<LoggedEvent[]>;
+  /** @returns the last event in the log, undefined when it is empty. @param maxEpoch - the last one that was written under this epoch or an older one */
+  last(id: SessionId, maxEpoch?: number): Promise<{ seq: number; epoch: number } | undefined>;
+}
+
+export interface EventWrite {
+  readonly id: SessionId;
+  readonly epoch: number;
+  /** Numbers grow; those that are in the log already are refused ("version"). */
+  readonly events: readonly StoredEvent[];
+  readonly ticket?: number | undefined;
+}
+
+/** What a third party's store module exports. Runs in the store thread. */
+export interface SessionStoreModule {
+  createSessionStore(options: unknown): Promise<SessionStore> | SessionStore;
+}
