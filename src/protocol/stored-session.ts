@@ -105,7 +105,7 @@ export interface StoredSummary {
 export interface StoredQuery {
   /** Every pair must match. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** "id" (default): ascending. "updated": by updatedAt, the latest first. */
+  /** "id" (default): ascending by bytes in UTF-8. "updated": by updatedAt, the latest first, of equal ones the id that sorts last. */
   readonly order?: "id" | "updated" | undefined;
   /** Only ids that sort behind this one. For order "id". */
   readonly after?: SessionId | undefined;

@@ -24,7 +24,11 @@ import type {
 
 /** Every method rejects with a StoreError and nothing else. */
 export interface SessionStore {
-  /** Lay a session down. @returns its epoch: 1, or with `replaces` one more than the stored session had. Its version is 1. Refusals: exists, archived, stale */
+  /**
+   * Lay a session down. With `replaces` the stored session's log, state, labels and staged context are gone, its event log goes on.
+   *
+   * @returns its epoch: 1, or with `replaces` one more than the stored session had. Its version is 1. Refusals: exists, archived, stale
+   */
   create(session: NewSession): Promise<number>;
   /** Make a session its caller's: raises the epoch. @returns head and whole log. Refusals: not_found, archived */
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }>;
@@ -39,6 +43,7 @@ export interface SessionStore {
   head(id: SessionId): Promise<SessionHead | undefined>;
   /** A page of the log. @returns undefined when there is no such session. @param limit - undefined: to the end */
   messages(id: SessionId, offset: number, limit: number | undefined): Promise<Message[] | undefined>;
+  /** A session whose rows cannot be read is left out (B4). */
   list(query: StoredQuery): Promise<StoredSummary[]>;
 
   /**

@@ -23,6 +23,16 @@ export function encodeFrame(records: readonly (readonly unknown[])[]): Uint8Arra
   return new Uint8Array(packr.pack(records));
 }
 
+/** @returns a value as msgpack; a view that stays as it is, into a buffer that other values share */
+export function encodeValue(value: unknown): Uint8Array {
+  return packr.pack(value);
+}
+
+/** @throws whatever msgpackr throws for bytes that are not one whole value; prototypes are never set */
+export function decodeValue(bytes: Uint8Array): unknown {
+  return packr.unpack(bytes);
+}
+
 /**
  * A reader for one direction.
  *

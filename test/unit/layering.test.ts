@@ -127,6 +127,7 @@ describe("who alone may name what", () => {
     ["msgpackr", ["transport/codec.ts"]],
     ["piscina", ["host/lane-thread.ts"]],
     ["comlink", ["transport/comlink-port.ts"]],
+    ["lmdb", ["store/lmdb-env.ts"]],
   ])("%s", (name, owners) => {
     expect(importersOf(name)).toEqual(owners);
   });

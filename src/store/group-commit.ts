@@ -1,0 +1,123 @@
+/**
+ * Calls of a store, gathered into groups: one transaction, and so one flush to disk, for all that were made while the last one ran.
+ *
+ *   G1. Calls run in the order they were made, reads among them, and settle after the commit of their group.
+ *   G2. A call that refuses before it wrote anything fails alone; the rest of its group goes on.
+ *   G3. When a call fails after it wrote, or the commit fails, the group is taken back and its calls run again one by one, each in a
+ *       transaction of its own: so a failed call leaves nothing behind and harms no other.
+ */
+import type { StoreError } from "./store-error.ts";
+
+/** What a group runs in. */
+export interface Transactions {
+  /** Run and commit; whatever it throws, or the commit throws, nothing of it was written. */
+  transaction<T>(run: () => T): T;
+  /** Grows with every write: whether a call wrote. */
+  readonly writes: number;
+  /** Bytes written since the transaction began. */
+  readonly pendingBytes: number;
+  /** @returns the error as the store's caller gets it */
+  describe(error: unknown): StoreError;
+}
+
+interface Call {
+  readonly isWrite: boolean;
+  readonly run: () => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: StoreError) => void;
+}
+type Outcome = { readonly value: unknown } | { readonly error: StoreError };
+
+/** A group that has written this much takes no further call: memory, and the time others wait for the commit. */
+const GROUP_BYTES_MAX = 16 * 1024 * 1024;
+
+export class GroupCommit {
+  readonly #db: Transactions;
+  readonly #begin: () => void;
+  #calls: Call[] = [];
+  #isScheduled = false;
+
+  /** @param begin - runs first in every transaction; what it throws fails all calls that write */
+  constructor(db: Transactions, begin: () => void) {
+    this.#db = db;
+    this.#begin = begin;
+  }
+
+  /** Queue a call. @param run - synchronous, and looks before it writes */
+  call<T>(kind: "read" | "write", run: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#calls.push({ isWrite: kind === "write", run, resolve: resolve as (value: unknown) => void, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Run what is queued now. Blocks until it is committed. */
+  flush(): void {
+    while (this.#calls.length > 0) this.#runGroup();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#runGroup();
+      if (this.#calls.length > 0) this.#schedule();
+    });
+  }
+
+  #runGroup(): void {
+    const calls = this.#calls;
+    this.#calls = [];
+    const outcomes = calls.some(({ isWrite }) => isWrite) ? this.#write(calls) : calls.map((call) => this.#try(call));
+    this.#calls = [...calls.slice(outcomes.length), ...this.#calls];
+    for (const [index, outcome] of outcomes.entries()) {
+      const { resolve, reject } = calls[index] as Call;
+      if ("error" in outcome) reject(outcome.error);
+      else resolve(outcome.value);
+    }
+  }
+
+  /** @returns the outcomes of as many calls as fitted */
+  #write(calls: readonly Call[]): Outcome[] {
+    try {
+      return this.#db.transaction(() => {
+        this.#begin();
+        const outcomes: Outcome[] = [];
+        for (const call of calls) {
+          if (this.#db.pendingBytes > GROUP_BYTES_MAX) break;
+          const before = this.#db.writes;
+          const outcome = this.#try(call);
+          // G3: what it wrote can only be taken back with the whole group.
+          if ("error" in outcome && this.#db.writes !== before) throw outcome.error;
+          outcomes.push(outcome);
+        }
+        return outcomes;
+      });
+    } catch {
+      // Each call finds its own error now.
+      return calls.map((call) => (call.isWrite ? this.#alone(call) : this.#try(call)));
+    }
+  }
+
+  #alone(call: Call): Outcome {
+    try {
+      return {
+        value: this.#db.transaction(() => {
+          this.#begin();
+          return call.run();
+        }),
+      };
+    } catch (error) {
+      return { error: this.#db.describe(error) };
+    }
+  }
+
+  #try(call: Call): Outcome {
+    try {
+      return { value: call.run() };
+    } catch (error) {
+      return { error: this.#db.describe(error) };
+    }
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * An LMDB environment with the tables of a store, keys and values as bytes. The only file that names the package.
+ *
+ * A commit with durability "fsync" writes the pages, waits for fdatasync, then writes the root through a descriptor that is opened for
+ * synchronous writes: when `transaction` returns, it is on the disk. With "commit" the pages stay with the operating system, which
+ * survives the death of the process, not that of the machine.
+ *
+ * The package grows its map by itself. A limit is kept by opening with a map of just that size: a transaction that made it grow is taken
+ * back, and the environment is opened anew, since a map cannot shrink.
+ */
+import { readFileSync, statSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+
+import { open } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
+
+import { StoreError } from "./store-error.ts";
+
+export const TABLES = ["meta", "heads", "archived", "parts", "log", "events", "updated", "labels", "doomed"] as const;
+export type Table = (typeof TABLES)[number];
+type Bytes = Uint8Array;
+
+export interface EnvOptions {
+  /** The folder. */
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly durability: "fsync" | "commit";
+  /** What the file may grow to; undefined: as large as the disk. */
+  readonly mapSizeBytes?: number | undefined;
+}
+
+/** Keys from `start` on, up to before `end`; reversed: from `start` down, to behind `end`. */
+export interface Range {
+  readonly start: Bytes;
+  readonly end: Bytes;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+/** Members of the package's flags, which it declares but does not export as values. */
+const ABORTABLE_SYNCHRONOUS = 3;
+const NO_SYNC_FLUSH = 0x10000;
+const BYTES = { encoding: "binary", keyEncoding: "binary" } as const;
+
+export class LmdbEnv {
+  readonly #options: EnvOptions;
+  #root: RootDatabase<Bytes, Bytes>;
+  #tables: Record<Table, Database<Bytes, Bytes>>;
+  #isBroken = false;
+  #writes = 0;
+  #pendingBytes = 0;
+
+  constructor(options: EnvOptions) {
+    this.#options = options;
+    this.#root = openRoot(options);
+    this.#tables = this.#openTables();
+  }
+
+  get writes(): number {
+    return this.#writes;
+  }
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+  get pageBytes(): number {
+    return this.#stats().pageSize;
+  }
+
+  get(table: Table, key: Bytes): Bytes | undefined {
+    return this.#tables[table].getBinary(key);
+  }
+
+  has(table: Table, key: Bytes): boolean {
+    return this.#tables[table].doesExist(key);
+  }
+
+  put(table: Table, key: Bytes, value: Bytes): void {
+    this.#writes++;
+    this.#pendingBytes += key.length + value.length;
+    this.#tables[table].putSync(key, value);
+  }
+
+  remove(table: Table, key: Bytes): void {
+    this.#writes++;
+    this.#tables[table].removeSync(key);
+  }
+
+  entries(table: Table, range: Range): Iterable<{ key: Bytes; value: Bytes }> {
+    return this.#tables[table].getRange({ ...range });
+  }
+
+  keys(table: Table, range: Range): Iterable<Bytes> {
+    return this.#tables[table].getKeys({ ...range });
+  }
+
+  /** Run and commit. When it throws, nothing was written, and the environment goes on. */
+  transaction<T>(run: () => T): T {
+    if (this.#isBroken) throw new StoreError("io", `the database in ${this.#options.path} failed and could not be opened anew`);
+    this.#pendingBytes = 0;
+    const mapBytes = this.#stats().mapSize;
+    const limit = this.#options.mapSizeBytes;
+    let isRunning = true;
+    try {
+      return this.#root.transactionSync(
+        () => {
+          const result = run();
+          const grown = this.#stats().mapSize;
+          if (limit !== undefined && grown > mapBytes && grown > limit) throw this.#mapFull(limit);
+          isRunning = false;
+          return result;
+        },
+        this.#options.durability === "fsync" ? ABORTABLE_SYNCHRONOUS : ABORTABLE_SYNCHRONOUS | NO_SYNC_FLUSH,
+      );
+    } catch (error) {
+      // The commit failed, or the map outgrew its limit: what the environment then holds in memory is not to be trusted.
+      if (!isRunning || this.#stats().mapSize > mapBytes || !(error instanceof StoreError)) this.#reopen();
+      throw error;
+    }
+  }
+
+  /** Write a compacted copy. @param path - a folder that is there and empty */
+  backup(path: string): Promise<void> {
+    return this.#root.backup(path, true);
+  }
+
+  /** Wait until what was committed is on the disk. */
+  async flushed(): Promise<void> {
+    await this.#root.flushed;
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  /** @returns the error as the store's caller gets it */
+  describe(error: unknown): StoreError {
+    if (error instanceof StoreError) return error;
+    const { path } = this.#options;
+    const code = (error as { code?: unknown } | undefined)?.code;
+    const message = error instanceof Error ? error.message : String(error);
+    if (code === MDB_CORRUPTED || code === MDB_PAGE_NOTFOUND) {
+      return new StoreError("corrupt", `the database in ${path} is damaged: ${message}`, { path }, error);
+    }
+    const file = join(path, "data.mdb");
+    if (code === ENOSPC || code === EFBIG || code === EDQUOT || (code === EIO && isNearlyFull(path, file))) {
+      const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+      return new StoreError("full", `no room for ${file}, which has ${bytes} bytes: ${message}`, { path, bytes }, error);
+    }
+    return new StoreError("io", `the database in ${path} failed: ${message}`, { path }, error);
+  }
+
+  #mapFull(limit: number): StoreError {
+    const { path } = this.#options;
+    return new StoreError("full", `the database in ${path} may not grow beyond ${limit} bytes`, { path, mapSizeBytes: limit });
+  }
+
+  #openTables(): Record<Table, Database<Bytes, Bytes>> {
+    return Object.fromEntries(TABLES.map((name) => [name, this.#root.openDB<Bytes, Bytes>({ name, ...BYTES })])) as Record<
+      Table,
+      Database<Bytes, Bytes>
+    >;
+  }
+
+  #reopen(): void {
+    try {
+      // Without pending reads and asynchronous writes, of which there are none here, it is closed when the call returns.
+      void this.#root.close();
+      this.#root = openRoot(this.#options);
+      this.#tables = this.#openTables();
+    } catch {
+      // Its cause is in the error that made us come here.
+      this.#isBroken = true;
+    }
+  }
+
+  #stats(): { mapSize: number; pageSize: number } {
+    return this.#root.getStats() as { mapSize: number; pageSize: number };
+  }
+}
+
+function openRoot({ path, readOnly, mapSizeBytes }: EnvOptions): RootDatabase<Bytes, Bytes> {
+  return open<Bytes, Bytes>({
+    path,
+    ...BYTES,
+    readOnly,
+    noSubdir: false,
+    maxDbs: TABLES.length,
+    overlappingSync: false,
+    remapChunks: false,
+    ...(mapSizeBytes !== undefined && !readOnly && { mapSize: mapSizeBytes }),
+  });
+}
+
+const MDB_CORRUPTED = -30796;
+const MDB_PAGE_NOTFOUND = -30797;
+const EIO = 5;
+const EFBIG = 27;
+const ENOSPC = 28;
+const EDQUOT = 122;
+/** LMDB says EIO when a write ends early, as the last one does that a full disk or a limit on file sizes takes. */
+const NEARLY_FULL_BYTES = 16 * 1024 * 1024;
+
+function isNearlyFull(path: string, file: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    if (bavail * bsize < NEARLY_FULL_BYTES) return true;
+    const limit = /^Max file size\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+    return limit !== undefined && statSync(file).size + NEARLY_FULL_BYTES > Number(limit);
+  } catch {
+    // A system that does not tell: then it is what it says it is.
+    return false;
+  }
+}
+
+/** Read one row of the `meta` table without changing anything. @returns also whether there is no table at all */
+export async function probe(path: string, key: Bytes): Promise<{ meta: Bytes | undefined; isEmpty: boolean }> {
+  const root = openRoot({ path, readOnly: true, durability: "fsync" });
+  try {
+    const meta = root.openDB<Bytes, Bytes>({ name: "meta" satisfies Table, ...BYTES }) as Database<Bytes, Bytes> | undefined;
+    const names = [...root.getKeys({ limit: TABLES.length + 1 })].map((name) => Buffer.from(name).toString());
+    const isOurs = names.every((name) => (TABLES as readonly string[]).includes(name));
+    return {
+      meta: meta?.getBinary(key),
+      isEmpty: names.length === 0 || (isOurs && meta !== undefined && meta.getKeysCount({ limit: 1 }) === 0),
+    };
+  } finally {
+    await root.close();
+  }
+}

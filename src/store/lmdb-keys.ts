@@ -1,0 +1,115 @@
+/**
+ * Keys of the tables, whose order is the order of their bytes: numbers are big-endian.
+ *
+ * | table    | key                                                              |
+ * | -------- | ---------------------------------------------------------------- |
+ * | heads    | id in UTF-8; sessions that are not archived                      |
+ * | archived | id in UTF-8; the others                                          |
+ * | parts    | session number (5 bytes), kind (1)                               |
+ * | log      | session number (5), index of the row's first message (4)         |
+ * | events   | session number (5), number of the row's first event (6)          |
+ * | updated  | archived? (1), updatedAt as a double (8), id                     |
+ * | labels   | archived? (1), digest of a pair (16), id                         |
+ * | doomed   | number of a session that was removed (5), whose rows are left    |
+ *
+ * Session numbers are drawn from a counter and never used again, so a new session of an old id does not see the old one's rows.
+ */
+import { createHash } from "node:crypto";
+
+const NUMBER_BYTES = 5;
+
+/** Rows of a session in `parts`. */
+export const PART = { origin: 1, state: 2, turn: 3, context: 4 } as const;
+export type Part = (typeof PART)[keyof typeof PART];
+
+export function idKey(id: string): Buffer {
+  return Buffer.from(id);
+}
+
+export function numberKey(number: number): Buffer {
+  return withNumber(NUMBER_BYTES, number);
+}
+
+/** @returns the number a key of `doomed` is */
+export function numberOf(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).readUIntBE(0, NUMBER_BYTES);
+}
+
+export function partKey(number: number, part: Part): Buffer {
+  const key = withNumber(NUMBER_BYTES + 1, number);
+  key[NUMBER_BYTES] = part;
+  return key;
+}
+
+export function logKey(number: number, index: number): Buffer {
+  const key = withNumber(NUMBER_BYTES + 4, number);
+  key.writeUInt32BE(index, NUMBER_BYTES);
+  return key;
+}
+
+/** @returns the index of the first message of a row of the log */
+export function indexOf(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).readUInt32BE(NUMBER_BYTES);
+}
+
+export function eventKey(number: number, seq: number): Buffer {
+  const key = withNumber(NUMBER_BYTES + 6, number);
+  key.writeUIntBE(Math.min(seq, 2 ** 48 - 1), NUMBER_BYTES, 6);
+  return key;
+}
+
+/** @returns the number of the first event of a row of the event log */
+export function seqOf(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).readUIntBE(NUMBER_BYTES, 6);
+}
+
+/** @param id - empty: where the sessions of that time begin */
+export function updatedKey(isArchived: boolean, updatedAt: number, id: string): Buffer {
+  const key = Buffer.allocUnsafe(9 + Buffer.byteLength(id));
+  key[0] = isArchived ? 1 : 0;
+  // The bytes of doubles that are not negative sort as the numbers do.
+  key.writeDoubleBE(updatedAt, 1);
+  key.write(id, 9);
+  return key;
+}
+export const idOfUpdated = (key: Uint8Array): string => textFrom(key, 9);
+
+/** @returns what the keys of all sessions with the pair begin with */
+export function labelPrefix(isArchived: boolean, label: string, value: string): Buffer {
+  // The length keeps pairs apart whose texts run together alike.
+  const digest = createHash("sha256").update(`${label.length}:${label}${value}`).digest();
+  const key = Buffer.allocUnsafe(17);
+  key[0] = isArchived ? 1 : 0;
+  digest.copy(key, 1, 0, 16);
+  return key;
+}
+export const idOfLabel = (key: Uint8Array): string => textFrom(key, 17);
+
+/** @returns the first key behind all that begin with `prefix`, which is not all 0xff */
+export function behind(prefix: Uint8Array): Buffer {
+  const key = Buffer.from(prefix);
+  let last = key.length - 1;
+  while (last > 0 && key[last] === 0xff) last--;
+  key[last] = (key[last] as number) + 1;
+  return key.subarray(0, last + 1);
+}
+
+/** @returns the first key behind `key` */
+export function next(key: Uint8Array): Buffer {
+  return Buffer.concat([key, ZERO]);
+}
+const ZERO = Buffer.of(0);
+
+export function concat(a: Uint8Array, b: Uint8Array): Buffer {
+  return Buffer.concat([a, b]);
+}
+
+function withNumber(length: number, number: number): Buffer {
+  const key = Buffer.allocUnsafe(length);
+  key.writeUIntBE(number, 0, NUMBER_BYTES);
+  return key;
+}
+
+function textFrom(key: Uint8Array, start: number): string {
+  return Buffer.from(key.buffer, key.byteOffset + start, key.length - start).toString();
+}

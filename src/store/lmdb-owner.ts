@@ -1,0 +1,110 @@
+/**
+ * Who may write to a database: one store at a time. A record in the `meta` table names its process, so that one which died, however
+ * it died, is known to be gone at once: no such process, another one of that number, or the machine was started anew since.
+ */
+import { randomUUID } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+import { decodeValue, encodeValue } from "../transport/codec.ts";
+import type { LmdbEnv } from "./lmdb-env.ts";
+import { StoreError } from "./store-error.ts";
+
+const OWNER = Buffer.from("owner");
+
+interface Owner {
+  readonly pid: number;
+  /** Clock ticks from the machine's start to the process's; 0 where the system does not tell. */
+  readonly startTime: number;
+  /** Of the machine's run; empty where the system does not tell. */
+  readonly boot: string;
+  /** Device and inode of the file, so that in a copy the record names nobody. */
+  readonly file: string;
+  /** Of the store: tells two stores of one process apart. */
+  readonly token: string;
+}
+
+/**
+ * Write the record, in a transaction.
+ *
+ * @param takeOver - from a store of this same process as well, whose thread ended without closing it
+ * @returns the token of the owner. @throws StoreError in_use, naming the process
+ */
+export function own(env: LmdbEnv, path: string, takeOver: boolean): string {
+  const owner: Owner = {
+    pid: process.pid,
+    startTime: startTimeOf(process.pid) ?? 0,
+    boot: bootId(),
+    file: fileOf(path),
+    token: randomUUID(),
+  };
+  env.transaction(() => {
+    const found = readOwner(env);
+    if (found !== undefined && found.file === owner.file && isAlive(found) && !(takeOver && found.pid === process.pid)) {
+      throw new StoreError("in_use", `the store in ${path} is open in process ${found.pid}`, { path, pid: found.pid });
+    }
+    env.put("meta", OWNER, encodeValue([owner.pid, owner.startTime, owner.boot, owner.file, owner.token]));
+  });
+  return owner.token;
+}
+
+/** @throws StoreError in_use, when another store took over */
+export function checkOwned(env: LmdbEnv, path: string, token: string): void {
+  const owner = readOwner(env);
+  if (owner?.token !== token) {
+    throw new StoreError("in_use", `the store in ${path} was taken over`, { path, ...(owner && { pid: owner.pid }) });
+  }
+}
+
+/** Let go: in a transaction, if it is still this one's. */
+export function disown(env: LmdbEnv, token: string): void {
+  env.transaction(() => {
+    if (readOwner(env)?.token === token) env.remove("meta", OWNER);
+  });
+}
+
+function readOwner(env: LmdbEnv): Owner | undefined {
+  const bytes = env.get("meta", OWNER);
+  if (bytes === undefined) return undefined;
+  const [pid, startTime, boot, file, token] = decodeValue(bytes) as [number, number, string, string, string];
+  return { pid, startTime, boot, file, token };
+}
+
+function isAlive({ pid, startTime, boot }: Owner): boolean {
+  if (boot !== bootId()) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // EPERM: it is there, and somebody else's.
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+  }
+  return startTime === 0 || startTimeOf(pid) === startTime;
+}
+
+/** @returns undefined where the system does not tell, and for a process that has ended and is only waited for */
+function startTimeOf(pid: number): number | undefined {
+  try {
+    // The name, in brackets, may hold spaces; behind it come the state and the fields from 4 on.
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+      .replace(/^.*\) /s, "")
+      .split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
+  } catch {
+    // No such process, or no such file system.
+    return undefined;
+  }
+}
+
+function fileOf(path: string): string {
+  const { dev, ino } = statSync(join(path, "data.mdb"), { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  } catch {
+    // Not Linux.
+    return "";
+  }
+}

@@ -1,0 +1,60 @@
+/** What lies at the path of a store, found out without changing anything. */
+import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+import { StoreError } from "./store-error.ts";
+
+/** In an LMDB file, behind the header of its first page, which has 16 bytes or, by newer versions, 24. */
+const LMDB_MAGIC = 0xbeefc0de;
+const MAGIC_AT = [16, 24];
+
+/**
+ * @returns whether there is a database; without one the folder is there, and empty
+ * @throws StoreError unwritable, foreign
+ */
+export function inspectPath(path: string, readOnly: boolean): boolean {
+  try {
+    if (!readOnly) mkdirSync(path, { recursive: true });
+    if (!statSync(path).isDirectory()) throw new StoreError("unwritable", `${path} is not a folder`, { path });
+    accessSync(path, readOnly ? constants.R_OK : constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw error instanceof StoreError ? error : unwritable(path, error);
+  }
+  const file = join(path, "data.mdb");
+  const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (bytes === 0) {
+    if (readOnly) throw new StoreError("unwritable", `there is no store in ${path}`, { path });
+    // Folders that a file system or version control keep are no one's content.
+    const others = readdirSync(path).filter((name) => !name.startsWith(".") && !OURS.has(name));
+    if (others.length > 0) throw foreign(path, `it holds ${others[0]}`);
+    return false;
+  }
+  if (!hasMagic(file, path)) throw foreign(path, "data.mdb is not an LMDB file");
+  return true;
+}
+const OURS = new Set(["data.mdb", "lock.mdb", "lost+found"]);
+
+export function foreign(path: string, why: string): StoreError {
+  return new StoreError("foreign", `${path} is not a store of Warren's: ${why}`, { path });
+}
+
+export function unwritable(path: string, cause: unknown): StoreError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError("unwritable", `${path} cannot be used: ${why}`, { path }, cause);
+}
+
+function hasMagic(file: string, path: string): boolean {
+  const bytes = Buffer.alloc(28);
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, "r");
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+  try {
+    readSync(descriptor, bytes, 0, bytes.length, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  return MAGIC_AT.some((at) => bytes.readUInt32LE(at) === LMDB_MAGIC);
+}

@@ -1,0 +1,154 @@
+/**
+ * Rows of a session as bytes: msgpack arrays whose first member is the version of their schema. What is read is checked for shape, since
+ * a disk, or another version, wrote it: StoreError "schema" or "corrupt", naming the session and the row.
+ *
+ * | row     | members behind the version                                                                                              |
+ * | ------- | ----------------------------------------------------------------------------------------------------------------------- |
+ * | head    | number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken, tailFrom, tailBytes, lastTicket |
+ * | origin  | agent, request                                                                                                          |
+ * | state   | system, metadata                                                                                                        |
+ * | turn    | lastAssistantText, lastTurn                                                                                             |
+ * | context | staged, pending, seen                                                                                                   |
+ */
+import type { SessionId } from "../protocol/ids.ts";
+import type { Usage } from "../protocol/session-model.ts";
+import type { SessionHead, SessionState, StoredContext, StoredRequest } from "../protocol/stored-session.ts";
+import { decodeValue, encodeValue } from "../transport/codec.ts";
+import { StoreError } from "./store-error.ts";
+
+export const ROW_SCHEMA = 1;
+
+/** The row that every write of a session replaces, so it is small. */
+export interface HeadRow {
+  readonly number: number;
+  readonly epoch: number;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly hasSystem: boolean;
+  readonly logLength: number;
+  readonly usage: Usage;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly lastSeq: number;
+  readonly contextTaken: number;
+  /** Where the log's tail begins, the rows that are not merged yet, and the bytes of its messages. See lmdb-log.ts. */
+  readonly tailFrom: number;
+  readonly tailBytes: number;
+  /** See Standing. */
+  readonly lastTicket: number | undefined;
+  /** Not in the row: which of the two tables it is in says it. */
+  readonly isArchived: boolean;
+}
+
+export type OriginRow = Pick<SessionHead, "agent" | "request">;
+export type StateRow = Pick<SessionState, "system" | "metadata">;
+export type TurnRow = Pick<SessionState, "lastAssistantText" | "lastTurn">;
+
+/** Where a row stands, for errors. */
+export interface Where {
+  readonly session: SessionId;
+  readonly row: string;
+}
+
+export function encodeHead(head: HeadRow): Uint8Array {
+  const { number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken } = head;
+  const { tailFrom, tailBytes, lastTicket } = head;
+  const counts = [usage.inputTokens, usage.outputTokens, usage.cacheCreationTokens ?? null, usage.cacheReadTokens ?? null];
+  const log = [logLength, counts, labels, lastSeq, contextTaken, tailFrom, tailBytes, lastTicket ?? null];
+  return encodeValue([ROW_SCHEMA, number, epoch, version, createdAt, updatedAt, hasSystem, ...log]);
+}
+
+export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: boolean): HeadRow {
+  const where = { session, row: "head" };
+  const row = decodeRow(bytes, where, 15);
+  const [, number, epoch, version, createdAt, updatedAt, hasSystem, logLength, counts, labels] = row;
+  const [lastSeq, contextTaken, tailFrom, tailBytes, lastTicket] = row.slice(10);
+  const numbers = [number, epoch, version, createdAt, updatedAt, logLength, lastSeq, contextTaken, tailFrom, tailBytes];
+  if (!numbers.every(isCount) || typeof hasSystem !== "boolean" || !isOptional(lastTicket, isCount) || !isLabels(labels))
+    throw misshapen(where);
+  const checked = { number, epoch, version, createdAt, updatedAt, logLength, lastSeq, contextTaken, tailFrom, tailBytes } as HeadRow;
+  const usage = usageOf(counts, where);
+  return { ...checked, hasSystem, usage, labels, lastTicket: (lastTicket as number | null) ?? undefined, isArchived };
+}
+
+function usageOf(counts: unknown, where: Where): Usage {
+  if (!Array.isArray(counts) || counts.length !== 4) throw misshapen(where);
+  const [inputTokens, outputTokens, created, read] = counts as unknown[];
+  if (!isCount(inputTokens) || !isCount(outputTokens) || !isOptional(created, isCount) || !isOptional(read, isCount))
+    throw misshapen(where);
+  const usage: Usage = { inputTokens, outputTokens };
+  if (created !== null) usage.cacheCreationTokens = created as number;
+  if (read !== null) usage.cacheReadTokens = read as number;
+  return usage;
+}
+
+export const encodeOrigin = ({ agent, request }: OriginRow): Uint8Array => encodeValue([ROW_SCHEMA, agent, request]);
+export function decodeOrigin(bytes: Uint8Array, session: SessionId): OriginRow {
+  const where = { session, row: "origin" };
+  const [, agent, request] = decodeRow(bytes, where, 3);
+  if (typeof agent !== "string" || !isRecord(request)) throw misshapen(where);
+  return { agent, request: request as unknown as StoredRequest };
+}
+
+export const encodeState = ({ system, metadata }: StateRow): Uint8Array => encodeValue([ROW_SCHEMA, system ?? null, metadata]);
+export function decodeState(bytes: Uint8Array, session: SessionId): StateRow {
+  const where = { session, row: "state" };
+  const [, system, metadata] = decodeRow(bytes, where, 3);
+  if (!isOptional(system, isText) || !isRecord(metadata)) throw misshapen(where);
+  return { ...(system !== null && { system: system as string }), metadata: metadata as StateRow["metadata"] };
+}
+
+export const encodeTurn = ({ lastAssistantText, lastTurn }: TurnRow): Uint8Array =>
+  encodeValue([ROW_SCHEMA, lastAssistantText ?? null, lastTurn ?? null]);
+export function decodeTurn(bytes: Uint8Array, session: SessionId): TurnRow {
+  const where = { session, row: "turn" };
+  const [, text, turn] = decodeRow(bytes, where, 3);
+  if (!isOptional(text, isText)) throw misshapen(where);
+  if (turn !== null && !(isRecord(turn) && isCount(turn["ticket"]) && isRecord(turn["result"]))) throw misshapen(where);
+  return {
+    ...(text !== null && { lastAssistantText: text as string }),
+    ...(turn !== null && { lastTurn: turn as unknown as NonNullable<TurnRow["lastTurn"]> }),
+  };
+}
+
+export const encodeContext = ({ staged, pending, seen }: StoredContext): Uint8Array => encodeValue([ROW_SCHEMA, staged, pending, seen]);
+export function decodeContext(bytes: Uint8Array, session: SessionId): StoredContext {
+  const where = { session, row: "context" };
+  const [, staged, pending, seen] = decodeRow(bytes, where, 4);
+  if (!isCount(staged) || !Array.isArray(pending) || !isRecord(seen)) throw misshapen(where);
+  return { staged, pending: pending as StoredContext["pending"], seen: seen as StoredContext["seen"] };
+}
+
+/** @param length - of the row; undefined: any. @returns its members, the version first. @throws StoreError corrupt, schema */
+export function decodeRow(bytes: Uint8Array, where: Where, length: number | undefined): unknown[] {
+  let row: unknown;
+  try {
+    row = decodeValue(bytes);
+  } catch (cause) {
+    throw corrupt(where, `cannot be decoded: ${String(cause)}`, cause);
+  }
+  if (!Array.isArray(row)) throw misshapen(where);
+  const found: unknown = row[0];
+  if (found !== ROW_SCHEMA) {
+    if (!isCount(found)) throw misshapen(where);
+    throw new StoreError("schema", `row ${where.row} of session ${where.session} has schema ${found}, known is ${ROW_SCHEMA}`, {
+      ...where,
+      found,
+      known: ROW_SCHEMA,
+    });
+  }
+  if (length !== undefined && row.length !== length) throw misshapen(where);
+  return row as unknown[];
+}
+
+export function corrupt(where: Where, problem: string, cause?: unknown): StoreError {
+  return new StoreError("corrupt", `row ${where.row} of session ${where.session} ${problem}`, { ...where }, cause);
+}
+export const misshapen = (where: Where): StoreError => corrupt(where, "does not hold what it should");
+
+export const isText = (value: unknown): value is string => typeof value === "string";
+export const isCount = (value: unknown): value is number => typeof value === "number" && value >= 0;
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean => value === null || is(value);
+const isLabels = (value: unknown): value is Record<string, string> => isRecord(value) && Object.values(value).every(isText);
