@@ -9,6 +9,7 @@ import { LANE_TRANSITIONS, MACHINES, SESSION_TRANSITIONS, TURN_TRANSITIONS } fro
 import * as layout from "../../src/core/slot-layout.ts";
 import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
+import { STORE_REASONS } from "../../src/protocol/store-error.ts";
 
 const generatedFrom = (source: string): string => `<!-- Generated from ${source}: do not edit here. To update: npm run docs -->`;
 
@@ -75,6 +76,16 @@ These are the kinds Warren makes itself. An agent may throw an \`AgentError\` wi
 a kind counts as \`give-up\`.
 
 ${table(["kind", "disposition", "meaning"], errorRows(AGENT_ERROR_KINDS))}
+
+## Reasons of \`SESSION_STORE_ERROR\`
+
+\`details.reason\` says what was wrong, the other details say where: \`path\`, \`session\`, \`row\`, \`pid\`, whatever applies. A store refuses what does not fit
+what is stored (a refusal), or fails; the call has changed nothing then. Of a call that ended as \`stalled\` or \`closed\` that is not known.
+
+${table(
+  ["reason", "refusal", "meaning"],
+  Object.entries(STORE_REASONS).map(([reason, { isRefusal, summary }]) => [code(reason), isRefusal ? "yes" : "", sentence(summary)]),
+)}
 
 ## Event streams
 

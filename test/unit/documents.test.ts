@@ -17,7 +17,7 @@ test.each(documents)("every file and link that %s names exists", (name) => {
   const text = readFileSync(join(root, name), "utf8");
   const paths = [...text.matchAll(/`((?:src|workers|test|bench|docs|examples)\/[\w./-]+)`/g)].map(([, path]) => join(root, path as string));
   // Architecture names files by their layer: `host/supervisor.ts`.
-  const layered = [...text.matchAll(/`((?:protocol|core|transport|lane|host|agents|cli)\/[\w-]+\.ts)`/g)].map(([, path]) =>
+  const layered = [...text.matchAll(/`((?:protocol|core|transport|lane|store|host|agents|cli)\/[\w-]+\.ts)`/g)].map(([, path]) =>
     join(root, "src", path as string),
   );
   const links = [...text.matchAll(/\]\(([^)#:]+)\)/g)].map(([, path]) => join(root, dirname(name), path as string));
@@ -25,7 +25,7 @@ test.each(documents)("every file and link that %s names exists", (name) => {
 });
 
 /** Places that docs/architecture.md keeps for parts to come. */
-const LATER = ["src/store", "workers/store.ts", "src/server"];
+const LATER = ["src/server"];
 
 test.each(["README.md", "bench/README.md"])("npm scripts that %s names exist", (name) => {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
