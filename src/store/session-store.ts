@@ -89,5 +89,5 @@ export interface EventWrite {
 
 /** What a third party's store module exports. Runs in the store thread. */
 export interface SessionStoreModule {
-  createSessionStore(options: unknown): Promise<SessionStore> | SessionStore;
+  readonly createSessionStore: (options: unknown) => Promise<SessionStore> | SessionStore;
 }
