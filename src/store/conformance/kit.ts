@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import type { SessionStore } from "../session-store.ts";
-import type { StoreReason } from "../store-error.ts";
+import type { StoreReason } from "../../protocol/store-error.ts";
 
 export interface ConformanceOptions {
   /** A store of this name that holds nothing; each check asks for a name of its own and closes what it got. */
