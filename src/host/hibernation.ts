@@ -12,6 +12,7 @@ import { lockHolder, tryHousekeeping } from "../core/turn-lock.ts";
 import { SessionError, busy } from "../protocol/errors.ts";
 import type { LaneCommand } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
+import { within } from "../transport/within.ts";
 import type { KeptEntry } from "./kept-entry.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -22,6 +23,8 @@ const LOOKED_AT_MAX = 4096;
 const ROUND_MAX_MS = 1000;
 /** Sessions put to sleep in one round: the rest waits for the next. */
 const ROUND_SESSIONS = 1024;
+/** Milliseconds a session may take to leave before another one is put to sleep in its stead. */
+const LEAVE_MAX_MS = 5000;
 /** Milliseconds a lane's loop may stand still and its sessions still be put to sleep. */
 const STALE_MS = 1000;
 
@@ -93,7 +96,7 @@ export class Hibernation {
       const victim = this.#victim();
       if (victim === undefined) return undefined;
       this.hibernate(victim).catch((error: unknown) => this.#parts.onFailed(victim, error));
-      await left(victim);
+      await within(left(victim), LEAVE_MAX_MS); // its lane may be blocked: then another one has to go
     }
   }
 

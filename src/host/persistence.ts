@@ -99,10 +99,20 @@ export class Persistence {
   }
 
   #open(id: SessionId, { head, context }: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
-    return this.#host.creator.open({ id, head, context, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
-      if (context !== undefined) entry.ledger = SystemContextLedger.from(context, (entry.kept as KeptEntry).contextTaken);
-      onLive(entry);
-    });
+    return this.#host.creator
+      .open({ id, head, context, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
+        if (context !== undefined) entry.ledger = SystemContextLedger.from(context, (entry.kept as KeptEntry).contextTaken);
+        onLive(entry);
+      })
+      .catch((error: unknown) => {
+        this.#dropGate(id, head.epoch + 1); // the lane may have opened it
+        throw error;
+      });
+  }
+
+  /** A store that is gone has no gates. */
+  #dropGate(id: SessionId, epoch: number): void {
+    if (!this.#isLost) void this.client.call("dropGate", id, epoch).catch(() => {});
   }
 
   isReplaced(id: SessionId): boolean {
@@ -166,7 +176,7 @@ export class Persistence {
     this.hibernation.gone(entry.kept);
     if (entry.isArchived || this.#isClosing) entry.channel?.close();
     else this.channels.detach(entry);
-    if (!this.#isLost) void this.client.call("dropGate", entry.id).catch(() => {}); // a store that is gone has no gates
+    this.#dropGate(entry.id, entry.kept.epoch);
   }
 
   /** Resolves when no session of that id is on its way out of a lane. */

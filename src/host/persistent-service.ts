@@ -287,6 +287,9 @@ export class PersistentSessionService extends LiveSessionService {
       const context = await this.#ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
     };
+    // A wake-up under way has read what is staged, or is about to: what comes now is for the live session.
+    for (let waking = this.#keeping.wakes.pending(id); waking !== undefined; waking = this.#keeping.wakes.pending(id))
+      await waking.catch(() => {});
     try {
       const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
       // One that fell asleep meanwhile finds the append in the store when it wakes.

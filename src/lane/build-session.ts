@@ -6,12 +6,14 @@ import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { BuiltReport, CreateCommand, KeptReport, OpenCommand } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import { accessFailure } from "../protocol/store-error.ts";
+import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
 import { handleBitsOf } from "./build-agent.ts";
 import type { LaneContext } from "./lane-context.ts";
 import { SessionActor } from "./session-actor.ts";
+import type { Keeping } from "./session-keeper.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 
 export type BuildOutcome = { ok: true; actor: SessionActor; report: BuiltReport } | { ok: false; error: WireError };
@@ -35,6 +37,7 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
     const taken = actor.takeSnapshot();
     if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
     const replaces = resumeSession !== undefined;
+    if (replaces) actor.takeSeq(Math.max((await keeping.store.call("head", actor.id))?.lastSeq ?? 0, await lastLogged(keeping, actor.id)));
     actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot: taken.snapshot, replaces });
     return { epoch: actor.keeper.epoch, contextTaken: 0 };
   });
@@ -45,11 +48,10 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   const [, slot, generation, id, context, minSeq] = command;
   const { keeping } = lane;
   if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
-  let opened: { head: Awaited<ReturnType<typeof open>>["head"]; resume: Session; log: Session["messages"] };
-  const open = () => keeping.store.call("open", id);
+  let opened: { head: SessionHead; resume: Session; log: Session["messages"]; lastLogged: number };
   try {
-    const { head, messages } = await open();
-    opened = { head, resume: SessionSchema.parse(sessionOf(head, messages)), log: messages };
+    const [{ head, messages }, logged] = await Promise.all([keeping.store.call("open", id), lastLogged(keeping, id)]);
+    opened = { head, resume: SessionSchema.parse(sessionOf(head, messages)), log: messages, lastLogged: logged };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
   }
@@ -60,7 +62,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   // Main staged `context.staged` appends in all, the agent took the first `contextTaken` of them.
   const pending =
     context === undefined ? [] : context.pending.slice(Math.max(0, head.contextTaken - (context.staged - context.pending.length)));
-  const lastSeq = Math.max(head.lastSeq, minSeq);
+  const lastSeq = Math.max(head.lastSeq, opened.lastLogged, minSeq);
   const actor = new SessionActor(
     lane,
     { slot, generation, id, agentName: head.agent, builder, request: head.request, lastSeq, pending },
@@ -76,6 +78,11 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     actor.keeper = SessionKeeper.resume(keeping, actor, head, log, taken.snapshot.revision);
     return { epoch: head.epoch, contextTaken: head.contextTaken };
   });
+}
+
+/** Number of the last event in the log: a turn that failed may have put some there that the head does not know of. */
+async function lastLogged({ store, logsEvents }: Keeping, id: string): Promise<number> {
+  return logsEvents ? ((await store.call("lastEvent", id, undefined))?.seq ?? 0) : 0;
 }
 
 /** Run the steps that make `actor` a session; whatever fails disposes what was built. */

@@ -59,8 +59,8 @@ export interface StoreCalls {
   /** Write no checkpoint of the sessions that are live now, until `rearmCheckpoints`. Resolves when none is being written. */
   cancelCheckpoints(): void;
   rearmCheckpoints(): void;
-  /** The session sleeps or is gone: it no longer has a gate. */
-  dropGate(id: SessionId): void;
+  /** The session that was live under that epoch sleeps or is gone: it no longer has a gate. */
+  dropGate(id: SessionId, epoch: number): void;
   /** Resolves when all that the port of a lane held has been done: it is closed. */
   laneDrained(connection: number): void;
   /** Close the store; the thread ends by itself then. */

@@ -8,6 +8,7 @@
 import type { SessionId } from "../protocol/ids.ts";
 
 interface Gate {
+  readonly epoch: number;
   isCancelled: boolean;
   /** Checkpoints being written. */
   writing: Promise<unknown> | undefined;
@@ -16,14 +17,14 @@ interface Gate {
 export class CheckpointGates {
   readonly #gates = new Map<SessionId, Gate>();
 
-  /** The session is made live. */
-  open(id: SessionId): void {
-    this.#gates.set(id, { isCancelled: false, writing: undefined });
+  /** The session is made live under that epoch. */
+  open(id: SessionId, epoch: number): void {
+    this.#gates.set(id, { epoch, isCancelled: false, writing: undefined });
   }
 
-  /** The session sleeps, is archived or gone. */
-  drop(id: SessionId): void {
-    this.#gates.delete(id);
+  /** The session sleeps, is archived or gone. @param epoch - under which it was live: it may be live again. Default: whichever */
+  drop(id: SessionId, epoch = Infinity): void {
+    if ((this.#gates.get(id)?.epoch ?? Infinity) <= epoch) this.#gates.delete(id);
   }
 
   /** Write a checkpoint, unless they are cancelled. @returns whether it was written; rejects when it could not be */

@@ -88,12 +88,12 @@ export class StoreServer {
     return {
       create: async (session) => {
         const epoch = await store.create(session);
-        gates.open(session.id);
+        gates.open(session.id, epoch);
         return epoch;
       },
       open: async (id) => {
         const opened = await store.open(id);
-        gates.open(id);
+        gates.open(id, opened.head.epoch);
         return opened;
       },
       fence: (id) => store.fence(id),
@@ -122,7 +122,7 @@ export class StoreServer {
       checkpoint: (write: SessionWrite, isRewrite) => gates.pass(write.id, () => (isRewrite ? store.rewrite(write) : store.append(write))),
       cancelCheckpoints: () => gates.cancelAll(),
       rearmCheckpoints: () => gates.rearmAll(),
-      dropGate: (id) => gates.drop(id),
+      dropGate: (id, epoch) => gates.drop(id, epoch),
       laneDrained: async (lane) => {
         await within(this.#lanes.get(lane) ?? Promise.resolve(), DRAIN_MAX_MS);
       },
