@@ -7,12 +7,16 @@
  */
 import type { EventCursor } from "../protocol/requests.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
+import { SessionError, StreamError } from "../protocol/errors.ts";
 import type { EventTail } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { cursorOf, eventIdOf, eventIdTail, parseCursor } from "../protocol/ids.ts";
 import { refuse } from "../protocol/parse.ts";
-import type { StoredEvent } from "../protocol/stored-session.ts";
-import type { StoreClient } from "../transport/store-client.ts";
+import type { LoggedEvent, StoredEvent } from "../protocol/stored-session.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionHost } from "./session-host.ts";
+import type { StoredSessions } from "./stored-sessions.ts";
 
 /** Events of one read. */
 const PAGE_EVENTS = 512;
@@ -25,23 +29,62 @@ export interface Position {
   readonly rolledBack: number;
 }
 
-/** What is asked of the session itself. */
-export interface HistorySource {
-  readonly store: StoreClient;
-  /** Fencing number of the session, and whether it is live. Rejects when there is no such session */
-  now(): Promise<{ readonly epoch: number; readonly isLive: boolean }>;
+/** The two places a session's events are in: the store's log, and its lane. */
+export class EventSource {
+  readonly #id: SessionId;
+  readonly #host: SessionHost;
+  readonly #stored: StoredSessions;
+
+  constructor(id: SessionId, host: SessionHost, stored: StoredSessions) {
+    this.#id = id;
+    this.#host = host;
+    this.#stored = stored;
+  }
+
+  #awake(): SessionEntry | undefined {
+    const entry = this.#host.registry.find(this.#id);
+    return entry?.state === "live" ? entry : undefined;
+  }
+
+  /** Fencing number of the session, and whether it is live. @throws StreamError NOT_FOUND, SessionError SESSION_STORE_ERROR */
+  async now(): Promise<{ readonly epoch: number; readonly isLive: boolean }> {
+    const kept = this.#awake()?.kept;
+    if (kept !== undefined) return { epoch: kept.epoch, isLive: true };
+    const head = await this.#stored.ask(this.#id, "head", this.#id);
+    if (head === null || head.isArchived) throw new StreamError("NOT_FOUND", `session ${this.#id}`);
+    return { epoch: head.epoch, isLive: false };
+  }
+
+  /** Number of the last event in the log, made under `maxEpoch` or before. */
+  async lastLogged(maxEpoch?: number): Promise<number> {
+    return (await this.#stored.ask(this.#id, "lastEvent", this.#id, maxEpoch))?.seq ?? 0;
+  }
+
+  logged(from: number): Promise<LoggedEvent[]> {
+    return this.#stored.ask(this.#id, "readEvents", this.#id, from, PAGE_EVENTS);
+  }
+
   /** What the session's lane has not logged yet; undefined when it is in none. */
-  tail(from: number): Promise<EventTail | undefined>;
+  async tail(from: number): Promise<EventTail | undefined> {
+    const entry = this.#awake();
+    if (entry === undefined) return undefined;
+    try {
+      return await this.#host.query<EventTail>(entry, (request) => [COMMANDS.EVENT_TAIL.op, entry.slot, entry.generation, request, from]);
+    } catch (error) {
+      if (error instanceof SessionError && error.code === "SESSION_NOT_FOUND") return undefined; // it left: the log has what there is
+      throw error;
+    }
+  }
 }
 
 export class EventHistory {
   readonly #id: SessionId;
   readonly #tail: string;
   readonly #cursor: { readonly epoch: number | undefined; readonly seq: number };
-  readonly #source: HistorySource;
+  readonly #source: EventSource;
 
   /** @throws SessionError INVALID_PARAMS when the cursor is not one, or of another session */
-  constructor(id: SessionId, cursor: EventCursor, source: HistorySource) {
+  constructor(id: SessionId, cursor: EventCursor, source: EventSource) {
     this.#id = id;
     this.#tail = eventIdTail(id);
     this.#source = source;
@@ -62,15 +105,14 @@ export class EventHistory {
 
   /** Find the cursor's place. Rejects with SessionError INVALID_PARAMS when it lies in the future */
   async position(): Promise<Position> {
-    const { store } = this.#source;
     const { epoch, seq } = this.#cursor;
     const { epoch: current, isLive } = await this.#source.now();
     if (epoch !== undefined && epoch < current) {
-      const last = (await store.call("lastEvent", this.#id, epoch))?.seq ?? 0;
+      const last = await this.#source.lastLogged(epoch);
       return { after: Math.min(seq, last), rolledBack: Math.max(0, seq - last) };
     }
     const live = await this.#source.tail(seq + 1);
-    const last = Math.max(live?.lastSeq ?? 0, (await store.call("lastEvent", this.#id, undefined))?.seq ?? 0);
+    const last = Math.max(live?.lastSeq ?? 0, await this.#source.lastLogged());
     if (seq <= last) return { after: seq, rolledBack: 0 };
     // A session that sleeps since its host crashed still has the epoch under which its last events were made and lost.
     if (epoch === current && !isLive) return { after: last, rolledBack: seq - last };
@@ -82,11 +124,10 @@ export class EventHistory {
 
   /** Events from number `from` on, in order; none: there are none but those that come live. */
   async read(from: number): Promise<EventEnvelope[]> {
-    const { store } = this.#source;
-    const page = await store.call("readEvents", this.#id, from, PAGE_EVENTS);
+    const page = await this.#source.logged(from);
     if (page.length > 0) return page.map((event) => this.#envelope(event, event.epoch));
     const live = await this.#source.tail(from); // T1
-    const logged = await store.call("readEvents", this.#id, from, PAGE_EVENTS);
+    const logged = await this.#source.logged(from);
     const envelopes = logged.map((event) => this.#envelope(event, event.epoch));
     if (live === undefined || logged.length === PAGE_EVENTS) return envelopes;
     const { epoch } = await this.#source.now();

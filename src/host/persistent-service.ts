@@ -8,41 +8,35 @@
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import { SessionError, StreamError, agentFailure, notFound, notRunning } from "../protocol/errors.ts";
-import type { EventTail } from "../protocol/frames.ts";
-import { COMMANDS } from "../protocol/frames.ts";
+import { SessionError, agentFailure, notFound, notRunning } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistenceOptions, SessionServiceOptions } from "../protocol/options.ts";
 import { PersistenceOptionsSchema } from "../protocol/options.ts";
 import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
-import type { StoreMethod, StoreCalls } from "../protocol/store-calls.ts";
-import { StoreError, storeFailure } from "../protocol/store-error.ts";
-import type { SessionHead } from "../protocol/stored-session.ts";
-import { messageCountOf, sessionOf } from "../protocol/stored-session.ts";
 import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
-import { EventHistory } from "./event-history.ts";
+import { EventHistory, EventSource } from "./event-history.ts";
 import { LiveSessionService } from "./live-session-service.ts";
 import type { Persistence } from "./persistence.ts";
 import { ResumedStream } from "./resumed-stream.ts";
 import type { CreateOrder } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
-import type { SessionEventStream, Subscription } from "./session-event-stream.ts";
+import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
-import { historyPage, storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts";
+import { storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts";
 import { StoreThread } from "./store-thread.ts";
+import { asSessionError, StoredSessions } from "./stored-sessions.ts";
 import type { TurnStart } from "./turn-table.ts";
-
-/** Rows of a listing asked of the store at once. */
-const LIST_ROWS = 1000;
 
 export class PersistentSessionService extends LiveSessionService {
   readonly #keeping: Persistence;
+  readonly #stored: StoredSessions;
 
   private constructor(host: SessionHost, keeping: Persistence) {
     super(host);
     this.#keeping = keeping;
+    this.#stored = new StoredSessions(keeping.client);
   }
 
   /**
@@ -65,33 +59,6 @@ export class PersistentSessionService extends LiveSessionService {
     }
     const host = await SessionHost.open(checked, undefined, { thread, options: checked });
     return new PersistentSessionService(host, host.persistence as Persistence);
-  }
-
-  /** @throws SessionError SESSION_STORE_ERROR */
-  async #ask<M extends StoreMethod>(
-    id: SessionId | undefined,
-    method: M,
-    ...args: Parameters<StoreCalls[M]>
-  ): Promise<ReturnType<StoreCalls[M]>> {
-    try {
-      return await this.#keeping.client.call(method, ...args);
-    } catch (error) {
-      throw asSessionError(error, id);
-    }
-  }
-
-  /** @returns the head of a session that is stored, archived or not. @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR */
-  async #head(id: SessionId): Promise<SessionHead> {
-    const head = await this.#ask(id, "head", id);
-    if (head === null) throw notFound(id);
-    return head;
-  }
-
-  /** @throws SessionError SESSION_NOT_FOUND when it is not stored, or archived */
-  async #sleeping(id: SessionId): Promise<SessionHead> {
-    const head = await this.#head(this.checks.id(id));
-    if (head.isArchived) throw notFound(id);
-    return head;
   }
 
   /** The session in its lane, able to take a command. */
@@ -137,7 +104,7 @@ export class PersistentSessionService extends LiveSessionService {
     const entry = this.#awake(id);
     if (entry !== undefined && this.host.turns.interrupt(entry, "interrupt")) return;
     if (this.#keeping.wakes.interrupt(id, "interrupt")) return;
-    if (entry === undefined) await this.#sleeping(id);
+    if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
     throw notRunning(id);
   }
 
@@ -146,14 +113,14 @@ export class PersistentSessionService extends LiveSessionService {
     const turn = this.host.turns.find(this.checks.id(id), ticket);
     if (turn !== undefined) return this.host.turns.interruptTurn(turn, "interrupt");
     if (this.#keeping.wakes.interrupt(id, "interrupt", ticket)) return true;
-    if (this.find(id) === undefined) await this.#head(id); // an unknown session is an error, a turn that has ended is not
+    if (this.find(id) === undefined) await this.#stored.head(id); // an unknown session is an error, a turn that has ended is not
     return false;
   }
 
   override async cancelAfterBoundary(id: SessionId): Promise<void> {
     const entry = this.#awake(id);
     if (entry !== undefined && this.host.turns.cancelAfterBoundary(entry)) return;
-    if (entry === undefined) await this.#sleeping(id);
+    if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
     throw notRunning(id);
   }
 
@@ -162,21 +129,15 @@ export class PersistentSessionService extends LiveSessionService {
   async read(id: SessionId): Promise<SessionView> {
     const entry = this.find(id);
     if (entry !== undefined) return viewOf(this.host.table, entry);
-    return storedView(await this.#head(id), this.#isActive(id));
+    return storedView(await this.#stored.head(id), this.#isActive(id));
   }
 
   async list(query: requests.SessionQuery = {}): Promise<SessionSummary[]> {
     const { labels, after, offset, limit = Infinity } = parseInput(requests.SessionQuerySchema, query, "query");
     const page: SessionSummary[] = [];
-    for (let from = after, skip = offset; page.length < limit; skip = undefined) {
-      const wanted = Math.min(LIST_ROWS, limit - page.length);
-      const rows = await this.#ask(undefined, "list", { labels, after: from, offset: skip, limit: wanted });
-      for (const row of rows) {
-        const live = this.find(row.id);
-        page.push(live === undefined ? storedSummary(row, this.#isActive(row.id)) : summaryOf(this.host.table, live));
-      }
-      if (rows.length < wanted) break;
-      from = rows.at(-1)?.id;
+    for await (const row of this.#stored.list({ labels, after, offset, limit })) {
+      const live = this.find(row.id);
+      page.push(live === undefined ? storedSummary(row, this.#isActive(row.id)) : summaryOf(this.host.table, live));
     }
     return page;
   }
@@ -190,13 +151,7 @@ export class PersistentSessionService extends LiveSessionService {
     const { offset = 0, limit } = parseInput(requests.SessionHistoryQuerySchema, query, "query");
     const entry = await this.#settledEntry(id);
     if (entry !== undefined) return this.liveHistory(entry, { offset, limit });
-    const head = await this.#head(id);
-    const count = messageCountOf(head);
-    const system = head.system === undefined ? [] : [{ role: "system" as const, content: head.system }];
-    const ahead = system.slice(offset, limit === undefined ? undefined : offset + limit);
-    const rest = limit === undefined ? undefined : limit - ahead.length;
-    const log = rest === 0 ? [] : ((await this.#ask(id, "messages", id, Math.max(0, offset - system.length), rest)) ?? []);
-    return historyPage(id, count, [...ahead, ...log].slice(0, Math.max(0, count - offset)), { offset, limit });
+    return this.#stored.history(id, { offset, limit });
   }
 
   override async exportSession(id: SessionId): Promise<Session> {
@@ -209,10 +164,7 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** The whole session as the store has it: its last durable boundary, archived or not. Undefined when it is not stored. */
   async loadPersisted(id: SessionId): Promise<Session | undefined> {
-    const head = await this.#ask(id, "head", this.checks.id(id));
-    if (head === null) return undefined;
-    const messages = await this.#ask(id, "messages", id, 0, head.logLength);
-    return messages === null ? undefined : sessionOf(head, messages);
+    return this.#stored.session(this.checks.id(id));
   }
 
   /** The session if it is live, when it is not just falling asleep or waking. */
@@ -230,50 +182,13 @@ export class PersistentSessionService extends LiveSessionService {
       const details = { field: "options.after" };
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", { sessionId: id, details });
     }
-    const history = after === undefined ? undefined : new EventHistory(id, after, this.#historyOf(id));
     const entry = this.find(id);
+    const history = after === undefined ? undefined : new EventHistory(id, after, new EventSource(id, this.host, this.#stored));
     const channel = entry === undefined ? this.#keeping.channels.of(id) : this.host.registry.channelOf(entry);
     const live = channel.subscribe(bufferSize);
-    if (entry === undefined && history === undefined) void this.#endIfUnknown(id, live);
-    return history === undefined ? live : new ResumedStream(`session:${id}`, live, history);
-  }
-
-  async #endIfUnknown(id: SessionId, live: Subscription): Promise<void> {
-    try {
-      await this.#sleeping(id);
-    } catch (error) {
-      const isUnknown = error instanceof SessionError && error.code === "SESSION_NOT_FOUND";
-      live.fail(isUnknown ? new StreamError("NOT_FOUND", `session ${id}`) : error);
-    }
-  }
-
-  #historyOf(id: SessionId): ConstructorParameters<typeof EventHistory>[2] {
-    return {
-      store: this.#keeping.client,
-      now: async () => {
-        const kept = this.#awake(id)?.kept;
-        if (kept !== undefined) return { epoch: kept.epoch, isLive: true };
-        const head = await this.#ask(id, "head", id);
-        if (head === null || head.isArchived) throw new StreamError("NOT_FOUND", `session ${id}`);
-        return { epoch: head.epoch, isLive: false };
-      },
-      tail: async (from) => {
-        const entry = this.#awake(id);
-        if (entry === undefined) return undefined;
-        try {
-          return await this.host.query<EventTail>(entry, (request) => [
-            COMMANDS.EVENT_TAIL.op,
-            entry.slot,
-            entry.generation,
-            request,
-            from,
-          ]);
-        } catch (error) {
-          if (error instanceof SessionError && error.code === "SESSION_NOT_FOUND") return undefined; // it left: the log has what there is
-          throw error;
-        }
-      },
-    };
+    if (history !== undefined) return new ResumedStream(`session:${id}`, live, history);
+    if (entry === undefined) void this.#stored.orEnd(id, live);
+    return live;
   }
 
   // ── system context ──
@@ -283,8 +198,8 @@ export class PersistentSessionService extends LiveSessionService {
     const ledgerOf = async (): Promise<SystemContextLedger> => {
       entry = this.find(id);
       if (entry !== undefined) return (entry.ledger ??= new SystemContextLedger());
-      const head = await this.#sleeping(id);
-      const context = await this.#ask(id, "context", id);
+      const head = await this.#stored.sleeping(this.checks.id(id));
+      const context = await this.#stored.ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
     };
     // A wake-up under way has read what is staged, or is about to: what comes now is for the live session.
@@ -308,9 +223,9 @@ export class PersistentSessionService extends LiveSessionService {
   override async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
     const entry = this.find(id);
     if (entry !== undefined) return super.systemContextState(id);
-    const head = await this.#ask(id, "head", this.checks.id(id));
+    const head = await this.#stored.ask(id, "head", this.checks.id(id));
     if (head === null || head.isArchived) return undefined;
-    const context = await this.#ask(id, "context", id);
+    const context = await this.#stored.ask(id, "context", id);
     return context === null ? { pending: [], seen: {} } : SystemContextLedger.from(context, head.contextTaken).snapshot();
   }
 
@@ -318,12 +233,12 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** Write no checkpoint of the sessions that are live now. Resolves when none is being written. */
   async cancelAllCheckpointers(): Promise<void> {
-    await this.#ask(undefined, "cancelCheckpoints");
+    await this.#stored.ask(undefined, "cancelCheckpoints");
   }
 
   /** Write checkpoints again. */
   async rearmAllCheckpointers(): Promise<void> {
-    await this.#ask(undefined, "rearmCheckpoints");
+    await this.#stored.ask(undefined, "rearmCheckpoints");
   }
 
   // ── ends ──
@@ -335,7 +250,7 @@ export class PersistentSessionService extends LiveSessionService {
    */
   async hibernate(id: SessionId): Promise<void> {
     const entry = await this.#settledEntry(id);
-    if (entry === undefined) await this.#sleeping(id);
+    if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
     else await this.#keeping.hibernation.hibernate(entry);
   }
 
@@ -350,7 +265,7 @@ export class PersistentSessionService extends LiveSessionService {
     }
     const { archivePolicy } = this.#keeping.options;
     const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
-    const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#ask(id, "archive", id, ticket);
+    const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#stored.ask(id, "archive", id, ticket);
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);
     if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
@@ -358,7 +273,7 @@ export class PersistentSessionService extends LiveSessionService {
 
   async #remove(id: SessionId): Promise<boolean> {
     await this.#keeping.gone(id);
-    return this.#ask(id, "remove", id);
+    return this.#stored.ask(id, "remove", id);
   }
 
   /** Drop the live session and forget what is not saved: its next turn begins from the last durable boundary. */
@@ -374,7 +289,7 @@ export class PersistentSessionService extends LiveSessionService {
    * @throws SessionError SESSION_UNSUPPORTED when it is not archived
    */
   async purge(id: SessionId): Promise<void> {
-    const head = await this.#head(this.checks.id(id));
+    const head = await this.#stored.head(this.checks.id(id));
     if (!head.isArchived)
       throw new SessionError("SESSION_UNSUPPORTED", `unsupported: purge of session ${id}, which is not archived`, { sessionId: id });
     await this.#remove(id);
@@ -383,11 +298,11 @@ export class PersistentSessionService extends LiveSessionService {
   /** Write a copy of the store to `path`, which must not exist, while sessions go on. @throws SessionError SESSION_STORE_ERROR */
   async backup(path: string): Promise<void> {
     if (typeof path !== "string" || path === "") refuse("path", "must be a path");
-    await this.#ask(undefined, "backup", path);
+    await this.#stored.ask(undefined, "backup", path);
   }
 
   override async releaseQuarantine(id: SessionId): Promise<void> {
-    if (this.find(id) === undefined) await this.#sleeping(id); // nothing is ever in quarantine so far
+    if (this.find(id) === undefined) await this.#stored.sleeping(this.checks.id(id)); // nothing is ever in quarantine so far
   }
 }
 
@@ -396,8 +311,4 @@ function withStoredLabels(request: requests.CreateSessionRequest): requests.Crea
   if (request.labels !== undefined) return request;
   const parsed = requests.CreateSessionRequestSchema.shape.labels.safeParse(request.build?.resumeSession?.metadata["session_labels"]);
   return parsed.success && parsed.data !== undefined ? { ...request, labels: parsed.data } : request;
-}
-
-function asSessionError(error: unknown, id?: SessionId): unknown {
-  return error instanceof StoreError ? storeFailure(error, id) : error;
 }

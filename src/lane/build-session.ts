@@ -27,11 +27,11 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq: 0, pending: [] }, onBroken);
   return settle(actor, async () => {
     const { resumeSession, ...build } = request.build ?? {};
-    await actor.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
+    await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
     actor.id = idOf(actor);
     // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
     const kept = { ...request, prompt: "", ...(request.build && { build }) };
-    actor.keepRequest(kept);
+    actor.tenure.begin(kept);
     const { keeping } = lane;
     if (keeping === undefined) return undefined;
     const taken = actor.takeSnapshot();
@@ -69,10 +69,10 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     onBroken,
   );
   return settle(actor, async () => {
-    await actor.adopt(resume, id);
+    await actor.tenure.adopt(resume, id);
     if (idOf(actor) !== id)
       throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${actor.agent.sessionId()}`);
-    actor.keepRequest(head.request);
+    actor.tenure.begin(head.request);
     const taken = actor.takeSnapshot();
     if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
     actor.keeper = SessionKeeper.resume(keeping, actor, head, log, taken.snapshot.revision);
@@ -96,7 +96,7 @@ async function settle(actor: SessionActor, build: () => Promise<KeptReport | und
     isBuilt = true;
     const { slot, generation, id } = actor;
     const { createdAt, lastAssistantText } = taken.snapshot;
-    const report: BuiltReport = [REPORTS.BUILT.op, slot, generation, id, createdAt, handleBitsOf(actor.handles), lastAssistantText];
+    const report: BuiltReport = [REPORTS.BUILT.op, slot, generation, id, createdAt, handleBitsOf(actor.tenure.handles), lastAssistantText];
     if (kept !== undefined) report.push(kept);
     return { ok: true, actor, report };
   } catch (error) {

@@ -43,7 +43,7 @@ export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {
     }
   };
   const method = (name: string): ((...args: unknown[]) => unknown) => {
-    const handle = actor.handles?.[kind] as unknown as Record<string, unknown> | undefined;
+    const handle = actor.tenure.handles?.[kind] as unknown as Record<string, unknown> | undefined;
     const found = METHODS[kind].includes(name) || name === "injectWithSubscription" ? handle?.[name] : undefined;
     if (typeof found !== "function") throw new SessionError("SESSION_UNSUPPORTED", `unsupported: the agent's ${kind} has no ${name}`);
     return (...args) => Reflect.apply(found, handle, args) as unknown;

@@ -50,7 +50,7 @@ export async function runLane(task: LaneTask): Promise<void> {
     loaded: () => loading,
     openHandle: (slot, generation, kind, port) => {
       const actor = lane?.session(slot, generation);
-      if (actor?.handles?.[kind] === undefined) {
+      if (actor?.tenure.handles?.[kind] === undefined) {
         port.close();
         return false;
       }

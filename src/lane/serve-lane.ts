@@ -175,7 +175,7 @@ export class Lane {
         this.#deliver(command);
         return;
       case COMMANDS.STAGE_CONTEXT.op:
-        this.session(command[1], command[2])?.feedContext(command[3]);
+        this.session(command[1], command[2])?.tenure.feedContext(command[3]);
         return;
       case COMMANDS.CREDIT.op:
         this.#currentRun(command)?.credit(command[4]);

@@ -9,67 +9,51 @@
 import { Mailbox } from "../core/mailbox.ts";
 import { writeSummary } from "../core/slot-summary.ts";
 import { ticketWord } from "../core/tickets.ts";
-import type { SessionAgent, SessionAgentBuilder } from "../protocol/agent.ts";
+import type { SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
-import type { ApplyContextCommand, EventTail, ExportCommand, HistoryCommand, TurnCommand, WireCreateRequest } from "../protocol/frames.ts";
+import type { ApplyContextCommand, EventTail, ExportCommand, HistoryCommand, TurnCommand } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import type { Message, PendingSystemContextAppend, Session } from "../protocol/session-model.ts";
+import type { Message, PendingSystemContextAppend } from "../protocol/session-model.ts";
 import { Session as SessionSchema, SessionSnapshot } from "../protocol/session-model.ts";
 import { ordinarySnapshot } from "../protocol/shortcuts.ts";
-import { within } from "../transport/within.ts";
-import { AgentError, buildFailure, describeError, saveFailure, turnFailure } from "./agent-errors.ts";
-import type { Handles } from "./build-agent.ts";
-import { buildAgent, takeHandles } from "./build-agent.ts";
-import { ContextReplica } from "./context-replica.ts";
+import { AgentError, describeError, saveFailure, turnFailure } from "./agent-errors.ts";
+import type { AgentOrder, AgentOwner } from "./agent-tenure.ts";
+import { AgentTenure } from "./agent-tenure.ts";
 import { HeldEvents } from "./held-events.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import type { SnapshotOutcome } from "./turn-end.ts";
 import type { TurnSeat } from "./turn-run.ts";
 import { TurnRun } from "./turn-run.ts";
 
 /** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */
 const MAILBOX_LIMIT = 4096;
-/** Milliseconds the builder has to replace an agent whose run was given up; its caller waits meanwhile. */
-const REBUILD_MAX_MS = 5000;
 
 export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand;
-export type SnapshotOutcome = { ok: true; snapshot: SessionSnapshot } | { ok: false; error: WireError };
 
 /** What a session begins with. */
-export interface SessionSeat {
+export interface SessionSeat extends AgentOrder {
   readonly slot: number;
   readonly generation: number;
   readonly id: SessionId;
-  readonly agentName: string;
-  readonly builder: SessionAgentBuilder;
-  readonly request: WireCreateRequest;
   /** Number of its last event so far. */
   readonly lastSeq: number;
-  /** Staged and not yet taken. */
-  readonly pending: readonly PendingSystemContextAppend[];
 }
 
-export class SessionActor implements TurnSeat {
+export class SessionActor implements TurnSeat, AgentOwner {
   readonly lane: LaneContext;
   readonly slot: number;
   readonly generation: number;
-  agent!: SessionAgent;
   id: SessionId;
-  handles: Handles | undefined;
+  readonly tenure: AgentTenure;
   /** Of a session that is kept in a store. */
   keeper: SessionKeeper | undefined;
-  readonly #builder: SessionAgentBuilder;
-  readonly #agentName: string;
   readonly #onBroken: (actor: SessionActor) => void;
-  #request: WireCreateRequest;
-  #context: ContextReplica;
   #seq: number;
-  /** Which agent of the session this is: grows when one is given up. */
-  #tenure = 0;
   #run: TurnRun | undefined;
   /** A command other than a turn is being saved. */
   #isSaving = false;
@@ -85,78 +69,29 @@ export class SessionActor implements TurnSeat {
     this.slot = seat.slot;
     this.generation = seat.generation;
     this.id = seat.id;
-    this.#agentName = seat.agentName;
-    this.#request = seat.request;
-    this.#builder = seat.builder;
     this.#seq = seat.lastSeq;
     this.#onBroken = onBroken;
-    this.#context = new ContextReplica((count) => this.#contextTaken(count), seat.pending);
+    this.tenure = new AgentTenure(this, seat);
   }
 
-  #contextTaken(count: number): void {
+  get agent(): SessionAgent {
+    return this.tenure.agent;
+  }
+
+  contextTaken(count: number): void {
     if (this.keeper !== undefined) this.keeper.contextTaken += count;
     this.lane.outbox.append([REPORTS.CONTEXT_TAKEN.op, this.slot, this.generation, count]);
   }
 
-  // ── the agent ──
-
-  /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
-  async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
-    const tenure = this.#tenure;
-    const agent = await buildAgent(this.#builder, this.#request, {
-      sessionId,
-      agentName: this.#agentName,
-      emit: (event) => {
-        if (tenure !== this.#tenure) return undefined; // of an agent that was given up
-        return this.#run ? this.#run.emit(event) : this.emitOutside(event);
-      },
-      ...(this.lane.keeping && { checkpointer: { checkpoint: (session: Session) => this.#checkpoint(session, tenure) } }),
-      systemContext: this.#context,
-      ...(resume && { resume }),
-    });
-    if (!isWanted()) {
-      await this.#disposeAgent(agent);
-      return;
-    }
-    this.agent = agent; // from here on it is ours to dispose
-    if (agent.systemContextState() !== this.#context) {
-      throw new AgentError("internal_error", "systemContextState() must give the systemContext of the build context");
-    }
-  }
-
-  /** What only the first build and turn needed is forgotten; the rest is for a rebuild. */
-  keepRequest(request: WireCreateRequest): void {
-    this.#request = request;
-    this.handles = takeHandles(this.agent);
-  }
-
-  /** After a run was given up: a fresh agent from the boundary the old one went back to. Never throws. */
+  /** After a run was given up. Never rejects: a session without an agent fails every further command. */
   async rebuild(): Promise<void> {
-    const abandoned = this.agent;
-    this.#context = this.#context.succeed();
-    this.#tenure++;
-    let isLate = false;
-    const rebuilding = (async () => {
-      await this.adopt(SessionSchema.parse(abandoned.sessionClone()), this.id, () => !isLate);
-      if (!isLate) this.handles = takeHandles(this.agent);
-    })();
-    if (await within(rebuilding, REBUILD_MAX_MS)) {
-      await rebuilding.catch((error: unknown) => this.#break(buildFailure(error).message));
-    } else {
-      isLate = true;
-      rebuilding.catch((error: unknown) => this.lane.reportStray(error));
-      this.#break(`its builder took longer than ${REBUILD_MAX_MS} ms`);
-    }
-    void this.#disposeAgent(abandoned);
-  }
-
-  #break(reason: string): void {
-    this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${reason}`));
+    const problem = await this.tenure.renew(this.id);
+    if (problem !== undefined) this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${problem}`));
   }
 
   /** Of an agent's checkpointer: what goes wrong is told to the log, never to the agent. */
-  async #checkpoint(session: unknown, tenure: number): Promise<void> {
-    if (this.keeper === undefined || tenure !== this.#tenure) return;
+  async checkpoint(session: unknown): Promise<void> {
+    if (this.keeper === undefined) return;
     try {
       const parsed = SessionSchema.parse(session);
       const snapshot = this.takeSnapshot();
@@ -179,10 +114,6 @@ export class SessionActor implements TurnSeat {
 
   get currentRun(): TurnRun | undefined {
     return this.#run;
-  }
-
-  feedContext(append: PendingSystemContextAppend): void {
-    this.#context.feed(append);
   }
 
   turnEnded(run: TurnRun): void {
@@ -305,6 +236,11 @@ export class SessionActor implements TurnSeat {
     return (this.#seq += count);
   }
 
+  /** The agent emits. */
+  emit(event: AgentEvent): void | Promise<void> {
+    return this.#run ? this.#run.emit(event) : this.emitOutside(event);
+  }
+
   /** An event from outside a run: kept for the next turn. @throws AgentError invalid_event, event_flood */
   emitOutside(event: AgentEvent): void | Promise<void> {
     const parsed = parseEvent(event);
@@ -341,14 +277,6 @@ export class SessionActor implements TurnSeat {
   /** The session leaves the lane. Resolves when the agent's own dispose has settled. */
   async dispose(): Promise<void> {
     this.takeHeld();
-    await this.#disposeAgent(this.agent);
-  }
-
-  async #disposeAgent(agent: SessionAgent | undefined): Promise<void> {
-    try {
-      await agent?.dispose?.();
-    } catch (error) {
-      this.lane.reportStray(error);
-    }
+    await this.tenure.dispose();
   }
 }

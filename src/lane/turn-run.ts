@@ -10,31 +10,29 @@
  */
 import type { TurnEvent, TurnState } from "../core/machines.ts";
 import { TURN_TRANSITIONS, advance } from "../core/machines.ts";
-import { STATE_IDLE, STATE_RUNNING } from "../core/slot-layout.ts";
+import { STATE_RUNNING } from "../core/slot-layout.ts";
 import { ticketWord } from "../core/tickets.ts";
-import { isBoundaryCancelRequested, isInterruptRequested, seal, unlock } from "../core/turn-lock.ts";
+import { isBoundaryCancelRequested, isInterruptRequested, seal } from "../core/turn-lock.ts";
 import type { RunContext, SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import { parseEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
-import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
-import type { SessionSnapshot } from "../protocol/session-model.ts";
+import { TURN_FLAGS } from "../protocol/frames.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
 import type { EventSource } from "./event-sender.ts";
-import { EventSender } from "./event-sender.ts";
 import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
-import type { SnapshotOutcome } from "./session-actor.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
-import { TurnEvents } from "./turn-events.ts";
+import { TurnEmitter } from "./turn-emitter.ts";
+import type { EndingSeat } from "./turn-end.ts";
+import { endTurn, endUnsaved } from "./turn-end.ts";
 import type { Outcome } from "./turn-outcome.ts";
-import { asKind, failedReport, outcomeOf, resultReport } from "./turn-outcome.ts";
+import { asKind, outcomeOf } from "./turn-outcome.ts";
 
 /** What a turn needs of the session it runs in. */
-export interface TurnSeat extends EventSource {
+export interface TurnSeat extends EventSource, EndingSeat {
   readonly agent: SessionAgent;
   /** Take the events emitted while no turn ran, if there are any. */
   takeHeld(): AgentEvent[] | undefined;
@@ -42,9 +40,6 @@ export interface TurnSeat extends EventSource {
   emitOutside(event: AgentEvent): void | Promise<void>;
   /** Undefined: the session is not kept. */
   readonly keeper: SessionKeeper | undefined;
-  takeSnapshot(): SnapshotOutcome;
-  /** Publish a snapshot in shared memory. */
-  publish(snapshot: SessionSnapshot): void;
   /** The turn could not be saved: the session leaves, and what is queued for it fails with `error`. */
   abandon(error: WireError): void;
   /** Put a fresh agent in the place of one whose run was given up. Never rejects. */
@@ -59,11 +54,8 @@ export class TurnRun implements RunContext, Interruptible {
   readonly #seat: TurnSeat;
   readonly #command: TurnCommand;
   #state: TurnState = "admitted";
-  #hasConsumer: boolean;
+  #emitter: TurnEmitter | undefined;
   #controller: AbortController | undefined;
-  #events: TurnEvents | undefined;
-  /** What the agent did wrong while it ran; it fails the turn even if the agent swallowed the exception. */
-  #spoiled: WireError | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
   #isGivenUp = false;
 
@@ -72,7 +64,6 @@ export class TurnRun implements RunContext, Interruptible {
     this.#command = command;
     this.ticket = command[3];
     this.word = ticketWord(this.ticket);
-    this.#hasConsumer = ((command[5] ?? 0) & TURN_FLAGS.hasConsumer) !== 0;
   }
 
   // ── what the agent sees ──
@@ -104,41 +95,20 @@ export class TurnRun implements RunContext, Interruptible {
 
   #emit(event: AgentEvent): void | Promise<void> {
     if (this.#state !== "running") return this.#emitLate(event);
-    const { lane, slot } = this.#seat;
-    lane.outbox.flushIfOlder(performance.now(), OUTPUT_AGE_MAX_MS);
+    this.#seat.lane.outbox.flushIfOlder(performance.now(), OUTPUT_AGE_MAX_MS);
     if (this.#isInterrupted()) return undefined; // the turn's outcome is Cancelled already
-    const parsed = parseEvent(event);
-    if (!parsed.ok) throw this.#spoil(new AgentError("invalid_event", parsed.problem));
-    this.#assertRoom();
-    if (!this.#hasConsumer && !lane.table.hasSubscribers(slot)) {
-      const seq = this.#seat.takeSeq(1); // nobody listens: numbered, never sent
-      return this.#seat.keeper?.events?.add(seq, lane.now(), parsed.event);
-    }
-    try {
-      return this.#openEvents().push(parsed.event, !this.#hasConsumer);
-    } catch (flood) {
-      throw this.#spoil(flood);
-    }
+    return this.#openEmitter().emit(event);
   }
 
-  #assertRoom(): void {
-    if (this.#seat.keeper?.events?.isFull === true)
-      throw this.#spoil(new AgentError("event_flood", "more events were emitted without awaiting than the event log takes"));
+  /** Made when first needed: most turns emit nothing. */
+  #openEmitter(): TurnEmitter {
+    return (this.#emitter ??= new TurnEmitter(this.#seat, this.word, ((this.#command[5] ?? 0) & TURN_FLAGS.hasConsumer) !== 0));
   }
 
   /** Outside the run: the past of a given-up or cancelled run reaches nobody; otherwise the event waits for the next turn. */
   #emitLate(event: AgentEvent): void | Promise<void> {
     if (this.#isGivenUp || this.#state === "cancelled" || this.#isInterrupted()) return undefined;
     return this.#seat.emitOutside(event);
-  }
-
-  #openEvents(): TurnEvents {
-    return (this.#events ??= new TurnEvents(new EventSender(this.#seat, this.word)));
-  }
-
-  #spoil(thrown: unknown): unknown {
-    this.#spoiled ??= turnFailure(thrown);
-    return thrown;
   }
 
   // ── what the lane drives ──
@@ -169,7 +139,7 @@ export class TurnRun implements RunContext, Interruptible {
       try {
         void this.#emit(event);
       } catch (error) {
-        this.#spoil(error);
+        this.#openEmitter().spoil(error);
       }
     }
   }
@@ -223,19 +193,18 @@ export class TurnRun implements RunContext, Interruptible {
     if (this.#graceTimer !== undefined || !this.#isInterrupted()) return;
     const { lane } = this.#seat;
     this.#graceTimer = setTimeout(() => this.#giveUp(), lane.interruptGraceMs);
-    this.#events?.abandon();
+    this.#emitter?.abandon();
     this.#controller?.abort(new TurnInterrupted());
   }
 
   /** The consumer took events of this turn. */
   credit(count: number): void {
-    this.#events?.credit(count);
+    this.#emitter?.credit(count);
   }
 
   /** The consumer is gone. */
   detach(): void {
-    this.#hasConsumer = false;
-    this.#events?.detach();
+    this.#openEmitter().detach();
   }
 
   // ── the end ──
@@ -245,7 +214,7 @@ export class TurnRun implements RunContext, Interruptible {
     if (this.#isGivenUp) return;
     const { lane } = this.#seat;
     this.#step("settle");
-    const waiting = this.#isInterrupted() ? undefined : this.#events?.drained();
+    const waiting = this.#isInterrupted() ? undefined : this.#emitter?.drained();
     if (waiting === undefined) {
       this.#finish(outcome);
       return;
@@ -261,7 +230,7 @@ export class TurnRun implements RunContext, Interruptible {
     clearTimeout(this.#graceTimer);
     const isCancelled = this.#state === "admitted" || seal(lane.table, slot, this.word) === "interrupted";
     if (isCancelled) {
-      this.#events?.abandon();
+      this.#emitter?.abandon();
       this.#step("interrupt");
       this.#endCancelled(this.#cancel());
       return;
@@ -297,9 +266,10 @@ export class TurnRun implements RunContext, Interruptible {
 
   /** A run that was spoiled fails even if the agent went on as if nothing had been, and is taken back. */
   #judge(outcome: Outcome): Outcome {
-    if (this.#spoiled === undefined) return outcome;
+    const spoiled = this.#emitter?.spoiled;
+    if (spoiled === undefined) return outcome;
     if (outcome.ok) this.#takeBack();
-    return { ok: false, error: this.#spoiled };
+    return { ok: false, error: spoiled };
   }
 
   /** The grace is over and the agent still runs. */
@@ -347,32 +317,14 @@ export class TurnRun implements RunContext, Interruptible {
     }
   }
 
-  /** R1: summary, state, lock, report. */
   #end(outcome: Outcome): void {
-    const { lane, slot, generation } = this.#seat;
-    const taken = this.#seat.takeSnapshot();
-    if (taken.ok) this.#seat.publish(taken.snapshot);
-    const final: Outcome = taken.ok || !outcome.ok ? outcome : { ok: false, error: taken.error };
-    const lastText = taken.ok ? taken.snapshot.lastAssistantText : undefined;
-    lane.table.setState(slot, STATE_IDLE);
-    unlock(lane.table, slot, this.word);
-    const { report, bytes } = final.ok
-      ? resultReport(slot, generation, this.word, final.result, lastText)
-      : failedReport(slot, generation, this.word, final.error, taken.ok ? (lastText ?? "") : undefined);
-    lane.outbox.append(report, bytes);
+    endTurn(this.#seat, this.word, outcome);
     this.#seat.turnEnded(this);
   }
 
-  /**
-   * R4: the report says that the session is dropped, and main frees the lock.
-   *
-   * @param error - the turn's
-   * @param failure - the store's
-   */
+  /** @param error - the turn's. @param failure - the store's */
   #endUnsaved(error: WireError, failure: WireError): void {
-    const { lane, slot, generation } = this.#seat;
-    lane.table.setState(slot, STATE_IDLE);
-    lane.outbox.append([REPORTS.FAILED.op, slot, generation, this.word, error, undefined, true]);
+    endUnsaved(this.#seat, this.word, error);
     this.#seat.abandon(failure);
   }
 

@@ -1,0 +1,98 @@
+/** What the store says of sessions, in the words of a session service: SessionErrors, views' data, pages. */
+import { SessionError, StreamError, notFound } from "../protocol/errors.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { Message, Session } from "../protocol/session-model.ts";
+import type { StoreCalls, StoreMethod } from "../protocol/store-calls.ts";
+import { StoreError, storeFailure } from "../protocol/store-error.ts";
+import type { SessionHead, StoredQuery, StoredSummary } from "../protocol/stored-session.ts";
+import { messageCountOf, sessionOf } from "../protocol/stored-session.ts";
+import type { SessionHistoryPage } from "../protocol/views.ts";
+import type { StoreClient } from "../transport/store-client.ts";
+import type { Subscription } from "./session-event-stream.ts";
+import { historyPage } from "./session-views.ts";
+
+/** Rows of a listing asked of the store at once. */
+const LIST_ROWS = 1000;
+
+export class StoredSessions {
+  readonly #client: StoreClient;
+
+  constructor(client: StoreClient) {
+    this.#client = client;
+  }
+
+  /** @param id - of the session it is about. @throws SessionError SESSION_STORE_ERROR */
+  async ask<M extends StoreMethod>(
+    id: SessionId | undefined,
+    method: M,
+    ...args: Parameters<StoreCalls[M]>
+  ): Promise<ReturnType<StoreCalls[M]>> {
+    try {
+      return await this.#client.call(method, ...args);
+    } catch (error) {
+      throw asSessionError(error, id);
+    }
+  }
+
+  /** @returns the head, archived or not. @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR */
+  async head(id: SessionId): Promise<SessionHead> {
+    const head = await this.ask(id, "head", id);
+    if (head === null) throw notFound(id);
+    return head;
+  }
+
+  /** As `head`; one that is archived is not found. */
+  async sleeping(id: SessionId): Promise<SessionHead> {
+    const head = await this.head(id);
+    if (head.isArchived) throw notFound(id);
+    return head;
+  }
+
+  /** The whole session as of its last save, archived or not. @returns undefined when it is not stored */
+  async session(id: SessionId): Promise<Session | undefined> {
+    const head = await this.ask(id, "head", id);
+    if (head === null) return undefined;
+    const messages = await this.ask(id, "messages", id, 0, head.logLength);
+    return messages === null ? undefined : sessionOf(head, messages);
+  }
+
+  /** @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR */
+  async history(id: SessionId, { offset, limit }: { offset: number; limit: number | undefined }): Promise<SessionHistoryPage> {
+    const head = await this.head(id);
+    const count = messageCountOf(head);
+    const system: Message[] = head.system === undefined ? [] : [{ role: "system", content: head.system }];
+    const end = Math.min(count, limit === undefined ? count : offset + limit);
+    const ahead = system.slice(offset, end);
+    const wanted = Math.max(0, end - Math.max(offset, system.length));
+    const log = wanted === 0 ? [] : await this.ask(id, "messages", id, Math.max(0, offset - system.length), wanted);
+    return historyPage(id, count, [...ahead, ...(log ?? [])], { offset, limit });
+  }
+
+  /** Sessions that are not archived, page by page. @param query - `limit` may be infinite */
+  async *list({ labels, after, offset, limit = Infinity }: StoredQuery): AsyncGenerator<StoredSummary> {
+    let given = 0;
+    for (let from = after, skip = offset; given < limit; skip = undefined) {
+      const wanted = Math.min(LIST_ROWS, limit - given);
+      const rows = await this.ask(undefined, "list", { labels, after: from, offset: skip, limit: wanted });
+      yield* rows;
+      if (rows.length < wanted) return;
+      given += rows.length;
+      from = rows.at(-1)?.id;
+    }
+  }
+
+  /** End a subscription to a session that is not stored, or archived. Never rejects. */
+  async orEnd(id: SessionId, live: Subscription): Promise<void> {
+    try {
+      await this.sleeping(id);
+    } catch (error) {
+      const isUnknown = error instanceof SessionError && error.code === "SESSION_NOT_FOUND";
+      live.fail(isUnknown ? new StreamError("NOT_FOUND", `session ${id}`) : error);
+    }
+  }
+}
+
+/** @returns a store's error as its caller gets it; any other as it is */
+export function asSessionError(error: unknown, id?: SessionId): unknown {
+  return error instanceof StoreError ? storeFailure(error, id) : error;
+}

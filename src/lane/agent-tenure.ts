@@ -1,0 +1,127 @@
+/**
+ * The agent of a session: built, and built anew when one is given up. What an agent that was given up still does reaches nobody.
+ */
+import type { SessionAgent, SessionAgentBuilder } from "../protocol/agent.ts";
+import type { AgentEvent } from "../protocol/events.ts";
+import type { WireCreateRequest } from "../protocol/frames.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { PendingSystemContextAppend, Session } from "../protocol/session-model.ts";
+import { Session as SessionSchema } from "../protocol/session-model.ts";
+import { within } from "../transport/within.ts";
+import { AgentError, buildFailure } from "./agent-errors.ts";
+import type { Handles } from "./build-agent.ts";
+import { buildAgent, takeHandles } from "./build-agent.ts";
+import { ContextReplica } from "./context-replica.ts";
+import type { LaneContext } from "./lane-context.ts";
+
+/** Milliseconds the builder has to replace an agent whose run was given up; its caller waits meanwhile. */
+const REBUILD_MAX_MS = 5000;
+
+/** What an agent is built from. */
+export interface AgentOrder {
+  readonly agentName: string;
+  readonly builder: SessionAgentBuilder;
+  readonly request: WireCreateRequest;
+  /** Staged and not yet taken. */
+  readonly pending: readonly PendingSystemContextAppend[];
+}
+
+/** What an agent may do to its session. */
+export interface AgentOwner {
+  readonly lane: Pick<LaneContext, "keeping" | "reportStray">;
+  /** The agent emits, in a run or outside. */
+  emit(event: AgentEvent): void | Promise<void>;
+  /** Save the session as it stands; only in a lane that keeps sessions. Never rejects. */
+  checkpoint(session: Session): Promise<void>;
+  contextTaken(count: number): void;
+}
+
+export class AgentTenure {
+  agent!: SessionAgent;
+  handles: Handles | undefined;
+  readonly #owner: AgentOwner;
+  readonly #agentName: string;
+  readonly #builder: SessionAgentBuilder;
+  #request: WireCreateRequest;
+  #context: ContextReplica;
+  /** Which agent of the session this is: grows when one is given up. */
+  #number = 0;
+
+  constructor(owner: AgentOwner, { agentName, builder, request, pending }: AgentOrder) {
+    this.#owner = owner;
+    this.#agentName = agentName;
+    this.#builder = builder;
+    this.#request = request;
+    this.#context = new ContextReplica((count) => owner.contextTaken(count), pending);
+  }
+
+  /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
+  async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
+    const number = this.#number;
+    const isCurrent = (): boolean => number === this.#number;
+    const agent = await buildAgent(this.#builder, this.#request, {
+      sessionId,
+      agentName: this.#agentName,
+      emit: (event) => (isCurrent() ? this.#owner.emit(event) : undefined),
+      ...(this.#owner.lane.keeping && {
+        checkpointer: { checkpoint: async (session: Session) => (isCurrent() ? this.#owner.checkpoint(session) : undefined) },
+      }),
+      systemContext: this.#context,
+      ...(resume && { resume }),
+    });
+    if (!isWanted()) {
+      await this.#dispose(agent);
+      return;
+    }
+    this.agent = agent; // from here on it is ours to dispose
+    if (agent.systemContextState() !== this.#context) {
+      throw new AgentError("internal_error", "systemContextState() must give the systemContext of the build context");
+    }
+  }
+
+  /** The agent is the session's: take its handles (A2), and keep of the request what a rebuild needs. */
+  begin(request: WireCreateRequest): void {
+    this.#request = request;
+    this.handles = takeHandles(this.agent);
+  }
+
+  feedContext(append: PendingSystemContextAppend): void {
+    this.#context.feed(append);
+  }
+
+  /** After a run was given up: a fresh agent from the boundary the old one went back to. @returns why there is none; never rejects */
+  async renew(sessionId: SessionId): Promise<string | undefined> {
+    const abandoned = this.agent;
+    this.#context = this.#context.succeed();
+    this.#number++;
+    let isLate = false;
+    const renewing = (async () => {
+      await this.adopt(SessionSchema.parse(abandoned.sessionClone()), sessionId, () => !isLate);
+      if (!isLate) this.handles = takeHandles(this.agent);
+    })();
+    const isInTime = await within(renewing, REBUILD_MAX_MS);
+    void this.#dispose(abandoned);
+    if (isInTime) {
+      return renewing.then(
+        () => undefined,
+        (error: unknown) => buildFailure(error).message,
+      );
+    }
+    isLate = true;
+    renewing.catch((error: unknown) => this.#owner.lane.reportStray(error));
+    return `its builder took longer than ${REBUILD_MAX_MS} ms`;
+  }
+
+  /** The session leaves. Resolves when the agent's own dispose has settled; never rejects. */
+  dispose(): Promise<void> {
+    return this.#dispose(this.agent);
+  }
+
+  async #dispose(agent: SessionAgent | undefined): Promise<void> {
+    try {
+      await agent?.dispose?.();
+    } catch (error) {
+      this.#owner.lane.reportStray(error);
+    }
+  }
+}

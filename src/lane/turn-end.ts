@@ -1,0 +1,42 @@
+/** The last steps of a turn, in the order that others may rely on: summary, state, lock, report. */
+import { STATE_IDLE } from "../core/slot-layout.ts";
+import { unlock } from "../core/turn-lock.ts";
+import type { WireError } from "../protocol/errors.ts";
+import { REPORTS } from "../protocol/frames.ts";
+import type { SessionSnapshot } from "../protocol/session-model.ts";
+import type { LaneContext } from "./lane-context.ts";
+import type { Outcome } from "./turn-outcome.ts";
+import { failedReport, resultReport } from "./turn-outcome.ts";
+
+export type SnapshotOutcome = { ok: true; snapshot: SessionSnapshot } | { ok: false; error: WireError };
+
+/** The session a turn ends in. */
+export interface EndingSeat {
+  readonly lane: LaneContext;
+  readonly slot: number;
+  readonly generation: number;
+  takeSnapshot(): SnapshotOutcome;
+  /** Publish a snapshot in shared memory. */
+  publish(snapshot: SessionSnapshot): void;
+}
+
+/** A success whose agent cannot say what its session is now is a failure. @param word - of the turn's ticket */
+export function endTurn(seat: EndingSeat, word: number, outcome: Outcome): void {
+  const { lane, slot, generation } = seat;
+  const taken = seat.takeSnapshot();
+  if (taken.ok) seat.publish(taken.snapshot);
+  const final: Outcome = taken.ok || !outcome.ok ? outcome : { ok: false, error: taken.error };
+  const lastText = taken.ok ? taken.snapshot.lastAssistantText : undefined;
+  lane.table.setState(slot, STATE_IDLE);
+  unlock(lane.table, slot, word);
+  const { report, bytes } = final.ok
+    ? resultReport(slot, generation, word, final.result, lastText)
+    : failedReport(slot, generation, word, final.error, taken.ok ? (lastText ?? "") : undefined);
+  lane.outbox.append(report, bytes);
+}
+
+/** The turn could not be saved and its session leaves: the report says so, and main frees the lock. */
+export function endUnsaved({ lane, slot, generation }: EndingSeat, word: number, error: WireError): void {
+  lane.table.setState(slot, STATE_IDLE);
+  lane.outbox.append([REPORTS.FAILED.op, slot, generation, word, error, undefined, true]);
+}
