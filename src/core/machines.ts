@@ -12,7 +12,7 @@
  */
 export const TURN_TRANSITIONS = {
   admitted: { stage: "staging", interrupt: "cancelled" },
-  staging: { run: "running", refuse: "draining" },
+  staging: { run: "running", answer: "draining", refuse: "draining" },
   running: { settle: "draining" },
   draining: { seal: "sealed", interrupt: "cancelled" },
   sealed: { commit: "committing", complete: "completed", fail: "failed" },
@@ -22,7 +22,7 @@ export const TURN_TRANSITIONS = {
   cancelled: {},
 } as const;
 export type TurnState = keyof typeof TURN_TRANSITIONS;
-export type TurnEvent = "stage" | "run" | "refuse" | "settle" | "seal" | "interrupt" | "commit" | "complete" | "fail";
+export type TurnEvent = "stage" | "run" | "answer" | "refuse" | "settle" | "seal" | "interrupt" | "commit" | "complete" | "fail";
 
 /**
  * A session on the main thread.

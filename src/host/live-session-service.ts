@@ -101,10 +101,10 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     options: requests.CallOptions,
     consumer: TurnConsumer | undefined,
   ): Promise<RunResult> {
-    const { prompt, hostMode, skillReferences, flowToolOverlay: overlay, timeoutMs } = request;
+    const { prompt, hostMode, skillReferences, flowToolOverlay: overlay, idempotencyKey, timeoutMs } = request;
     const { signal, onAdmitted } = options;
     this.host.assertOpen();
-    const extras = skillReferences || overlay ? { skillReferences, overlay } : undefined;
+    const extras = skillReferences || overlay || idempotencyKey ? { skillReferences, overlay, idempotencyKey } : undefined;
     return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted });
   }
 

@@ -75,6 +75,8 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     actor.tenure.begin(head.request);
     const taken = actor.takeSnapshot();
     if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    const { key, result } = head.lastTurn ?? {};
+    if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
     actor.keeper = SessionKeeper.resume(keeping, actor, head, log, taken.snapshot.revision);
     return { epoch: head.epoch, contextTaken: head.contextTaken };
   });

@@ -27,7 +27,7 @@ import { HeldEvents } from "./held-events.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
-import type { TurnSeat } from "./turn-run.ts";
+import type { KeyedTurn, TurnSeat } from "./turn-run.ts";
 import { TurnRun } from "./turn-run.ts";
 
 /** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */
@@ -50,6 +50,8 @@ export class SessionActor implements TurnSeat, AgentOwner {
   readonly generation: number;
   id: SessionId;
   readonly tenure: AgentTenure;
+  /** The last good turn, if its request had an idempotency key. */
+  lastTurn: KeyedTurn | undefined;
   /** Of a session that is kept in a store. */
   keeper: SessionKeeper | undefined;
   readonly #onBroken: (actor: SessionActor) => void;

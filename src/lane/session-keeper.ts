@@ -10,7 +10,7 @@ import type { SessionAgent } from "../protocol/agent.ts";
 import type { JsonValue } from "../protocol/json.ts";
 import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { lastAssistantText } from "../protocol/session-model.ts";
-import type { NewSession, SessionHead, SessionState, SessionWrite, StoredRequest, StoredResult } from "../protocol/stored-session.ts";
+import type { NewSession, SavedTurn, SessionHead, SessionState, SessionWrite, StoredRequest } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { EventLog } from "./event-log.ts";
 import type { TranscriptChange } from "./saved-transcript.ts";
@@ -109,11 +109,11 @@ export class SessionKeeper {
   }
 
   /** Save a turn that succeeded, with its events. Rejects with StoreError or AgentError */
-  saveTurn(ticket: number, result: StoredResult, snapshot: SessionSnapshot): Promise<void> {
+  saveTurn(turn: SavedTurn, snapshot: SessionSnapshot): Promise<void> {
     return this.#inOrder(() => {
       const change = this.#transcript.changeOf(this.#session.agent, snapshot);
-      const state = { ...this.#stateWith(snapshot, change), lastTurn: { ticket, result } };
-      return this.#write(change, state, snapshot.revision, ticket);
+      const state = { ...this.#stateWith(snapshot, change), lastTurn: turn };
+      return this.#write(change, state, snapshot.revision, turn.ticket);
     });
   }
 

@@ -7,6 +7,7 @@
  *   R2. An interrupt is noticed before the agent is called, while it runs, while events wait, and at the seal; never after it.
  *   R3. A run that ignores its interrupt for the grace is given up: what it does later reaches nobody.
  *   R4. In a session that is kept, success is reported when it is saved. If it cannot be, the session leaves the lane with its lock.
+ *   R5. A turn with the key of the session's last good one is answered with that one's result: the agent is not entered, nothing is saved.
  */
 import type { TurnEvent, TurnState } from "../core/machines.ts";
 import { TURN_TRANSITIONS, advance } from "../core/machines.ts";
@@ -18,6 +19,7 @@ import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { TURN_FLAGS } from "../protocol/frames.ts";
+import type { SavedTurn, StoredResult } from "../protocol/stored-session.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
@@ -31,6 +33,12 @@ import { endTurn, endUnsaved } from "./turn-end.ts";
 import type { Outcome } from "./turn-outcome.ts";
 import { asKind, outcomeOf } from "./turn-outcome.ts";
 
+/** A good turn that its caller may ask for again. */
+export interface KeyedTurn {
+  readonly key: string;
+  readonly result: StoredResult;
+}
+
 /** What a turn needs of the session it runs in. */
 export interface TurnSeat extends EventSource, EndingSeat {
   readonly agent: SessionAgent;
@@ -38,6 +46,8 @@ export interface TurnSeat extends EventSource, EndingSeat {
   takeHeld(): AgentEvent[] | undefined;
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
   emitOutside(event: AgentEvent): void | Promise<void>;
+  /** The session's last good turn, if its request had a key: whoever asks for that turn again gets its result (R5). */
+  lastTurn: KeyedTurn | undefined;
   /** Undefined: the session is not kept. */
   readonly keeper: SessionKeeper | undefined;
   /** The turn could not be saved: the session leaves, and what is queued for it fails with `error`. */
@@ -121,6 +131,11 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("stage");
+    const { lastTurn } = this.#seat;
+    if (lastTurn !== undefined && lastTurn.key === this.#key) {
+      this.#answer(lastTurn.result);
+      return;
+    }
     const refusal = this.#stage();
     if (refusal !== undefined) {
       this.#step("refuse");
@@ -131,6 +146,24 @@ export class TurnRun implements RunContext, Interruptible {
     lane.table.setState(slot, STATE_RUNNING);
     this.#emitHeld(this.#seat.takeHeld());
     this.#runAgent();
+  }
+
+  get #key(): string | undefined {
+    return this.#command[6]?.idempotencyKey;
+  }
+
+  /** R5 */
+  #answer(result: StoredResult): void {
+    const { lane, slot } = this.#seat;
+    this.#step("answer");
+    if (seal(lane.table, slot, this.word) === "interrupted") {
+      this.#step("interrupt");
+      this.#end({ ok: false, error: CANCELLED });
+      return;
+    }
+    this.#step("seal");
+    this.#step("complete");
+    this.#end({ ok: true, result: result as CheckedResult });
   }
 
   #emitHeld(events: readonly AgentEvent[] | undefined): void {
@@ -238,6 +271,7 @@ export class TurnRun implements RunContext, Interruptible {
     this.#step("seal");
     const final = this.#clearOverlay(this.#judge(outcome));
     if (this.#seat.keeper === undefined) {
+      if (final.ok) this.#remember(final.result);
       this.#step(final.ok ? "complete" : "fail");
       this.#end(final);
     } else void this.#commit(this.#seat.keeper, final);
@@ -261,7 +295,15 @@ export class TurnRun implements RunContext, Interruptible {
   async #save(keeper: SessionKeeper, result: CheckedResult): Promise<void> {
     const taken = this.#seat.takeSnapshot();
     if (!taken.ok) throw new AgentError("internal_error", taken.error.agentError?.message ?? taken.error.message);
-    await keeper.saveTurn(this.ticket, result, taken.snapshot);
+    const key = this.#key;
+    const turn: SavedTurn = { ticket: this.ticket, result, ...(key !== undefined && { key }) };
+    await keeper.saveTurn(turn, taken.snapshot);
+    this.#remember(result);
+  }
+
+  #remember(result: StoredResult): void {
+    const key = this.#key;
+    this.#seat.lastTurn = key === undefined ? undefined : { key, result };
   }
 
   /** A run that was spoiled fails even if the agent went on as if nothing had been, and is taken back. */

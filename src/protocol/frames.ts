@@ -64,6 +64,7 @@ export type WireCreateRequest = Omit<CreateSessionRequest, "onEvent">;
 export interface TurnExtras {
   readonly skillReferences?: SkillKey[] | undefined;
   readonly overlay?: ToolOverlay | undefined;
+  readonly idempotencyKey?: string | undefined;
 }
 /** What a result has beyond its text and counts; undefined when there is nothing. */
 export interface ResultExtras {

@@ -27,6 +27,7 @@ const labels = withoutProto(
   z.record(z.string().min(1).max(256), z.string().max(4096)).refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries"),
 );
 const sessionId = z.string().min(1).max(256);
+const idempotencyKey = z.string().min(1).max(1024);
 const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegative().optional() };
 
 /** Members that `createSession` and `startTurn` share. */
@@ -57,6 +58,7 @@ export const StartTurnRequestSchema = z.strictObject({
   additionalInstructions: z.array(z.string()).optional(),
   executionKind: z.enum(["content_turn", "resume_pending"]).optional(),
   timeoutMs: positiveMs.optional(),
+  idempotencyKey: idempotencyKey.optional(),
   onBusy: z.enum(["reject", "enqueue", "interrupt", "rollback", "latest", "merge"]).optional(),
 });
 
@@ -70,7 +72,7 @@ export const SessionHistoryQuerySchema = z.strictObject(page);
 export const AppendSystemContextRequestSchema = z.strictObject({
   text: z.string(),
   source: z.string().optional(),
-  idempotencyKey: z.string().min(1).max(1024).optional(),
+  idempotencyKey: idempotencyKey.optional(),
 });
 export const SystemContextAppends = z.array(PendingAppendSchema);
 export const SubscribeOptionsSchema = z.strictObject({
@@ -107,6 +109,8 @@ export interface StartTurnRequest {
   executionKind?: "content_turn" | "resume_pending" | undefined;
   /** Milliseconds; the turn is interrupted after this long. */
   timeoutMs?: number | undefined;
+  /** Of the session's last good turn: its result is given once more, and nothing runs. Only the last good turn's key is known. */
+  idempotencyKey?: string | undefined;
   /** When the session is busy. Default "reject", the only one this host offers so far. */
   onBusy?: "reject" | "enqueue" | "interrupt" | "rollback" | "latest" | "merge" | undefined;
   onEvent?: OnEvent | undefined;

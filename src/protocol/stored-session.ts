@@ -15,6 +15,14 @@ export type StoredRequest = Omit<CreateSessionRequest, "onEvent">;
 /** A turn's result as the agent gave it: the session's id is known. */
 export type StoredResult = Omit<RunResult, "sessionId">;
 
+/** A turn that was saved. */
+export interface SavedTurn {
+  readonly ticket: number;
+  readonly result: StoredResult;
+  /** The idempotency key of its request. */
+  readonly key?: string | undefined;
+}
+
 /** What a write says about the session as a whole. It replaces what the head had; an absent optional member is gone then. */
 export interface SessionState {
   readonly updatedAt: number;
@@ -27,8 +35,8 @@ export interface SessionState {
   readonly lastSeq: number;
   /** How many staged appends of system context the agent has taken, ever. */
   readonly contextTaken: number;
-  /** The last turn that was saved: what its caller is told if its lane is lost. */
-  readonly lastTurn?: { readonly ticket: number; readonly result: StoredResult } | undefined;
+  /** The last turn that was saved: what its caller is told if its lane is lost, or asks with the turn's key once more. */
+  readonly lastTurn?: SavedTurn | undefined;
 }
 
 /** A session without its log. */

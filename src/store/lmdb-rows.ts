@@ -12,7 +12,7 @@
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { Usage } from "../protocol/session-model.ts";
-import type { SessionHead, SessionState, StoredContext, StoredRequest } from "../protocol/stored-session.ts";
+import type { SavedTurn, SessionHead, SessionState, StoredContext, StoredRequest } from "../protocol/stored-session.ts";
 import { decodeValue, encodeValue } from "../transport/codec.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
@@ -104,10 +104,10 @@ export function decodeTurn(bytes: Uint8Array, session: SessionId): TurnRow {
   const where = { session, row: "turn" };
   const [, text, turn] = decodeRow(bytes, where, 3);
   if (!isOptional(text, isText)) throw misshapen(where);
-  if (turn !== null && !(isRecord(turn) && isCount(turn["ticket"]) && isRecord(turn["result"]))) throw misshapen(where);
+  if (turn !== null && !isSavedTurn(turn)) throw misshapen(where);
   return {
     ...(text !== null && { lastAssistantText: text as string }),
-    ...(turn !== null && { lastTurn: turn as unknown as NonNullable<TurnRow["lastTurn"]> }),
+    ...(turn !== null && { lastTurn: turn as SavedTurn }),
   };
 }
 
@@ -151,4 +151,6 @@ export const isCount = (value: unknown): value is number => typeof value === "nu
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean => value === null || is(value);
+const isSavedTurn = (value: unknown): boolean =>
+  isRecord(value) && isCount(value["ticket"]) && isRecord(value["result"]) && (value["key"] === undefined || isText(value["key"]));
 const isLabels = (value: unknown): value is Record<string, string> => isRecord(value) && Object.values(value).every(isText);

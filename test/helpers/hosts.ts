@@ -44,7 +44,10 @@ export function script(...steps: (readonly [verb: string, ...args: unknown[]])[]
 }
 
 /** Create a deferred session. @returns its id */
-export async function deferred(service: EphemeralSessionService, request: Partial<CreateSessionRequest> = {}): Promise<string> {
+export async function deferred(
+  service: Pick<EphemeralSessionService, "createSession">,
+  request: Partial<CreateSessionRequest> = {},
+): Promise<string> {
   const { sessionId } = await service.createSession({ prompt: "", initialTurn: "defer", ...request });
   return sessionId;
 }

@@ -164,6 +164,7 @@ describe("what is asked", () => {
       | "additionalInstructions"
       | "executionKind"
       | "timeoutMs"
+      | "idempotencyKey"
       | "onBusy"
       | "onEvent"
     >();

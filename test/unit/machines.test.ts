@@ -13,6 +13,7 @@ const EXPECTED: Record<string, string[]> = {
     "admitted stage staging",
     "admitted interrupt cancelled",
     "staging run running",
+    "staging answer draining",
     "staging refuse draining",
     "running settle draining",
     "draining seal sealed",

@@ -84,6 +84,42 @@ describe("session-actor", () => {
     expect(log).toEqual(["taken", "turn", "turn"]);
   });
 
+  test("R5: the key of the session's last good turn gives its result again, and the agent is not entered", async () => {
+    const entered: string[] = [];
+    const lane = newLane(({ prompt }) => {
+      entered.push(prompt);
+      if (prompt === "bad") throw new AgentError("no", "no");
+      return `${prompt} ${entered.length}`;
+    });
+    const slot = await lane.create();
+    const ask = (prompt: string, idempotencyKey?: string): Promise<string> => {
+      const { word, command } = lane.admit(slot, prompt, 0, idempotencyKey === undefined ? undefined : { idempotencyKey });
+      lane.send(command);
+      return lane.outcome(word);
+    };
+    expect(await ask("bad", "k1")).toBe("no");
+    expect(await ask("a", "k1")).toBe("a 2"); // a failed turn has no result to give
+    expect(await ask("a", "k1")).toBe("a 2");
+    expect(await ask("bad", "k2")).toBe("no");
+    expect(await ask("a", "k1")).toBe("a 2"); // still the last good one
+    expect(await ask("b")).toBe("b 4");
+    expect(await ask("a", "k1")).toBe("a 5"); // no longer
+    expect(entered).toEqual(["bad", "a", "bad", "b", "a"]);
+    expect([readSummary(lane.table, slot).messageCount, lockHolder(lane.table, slot), stateOf(lane, slot)]).toEqual([6, 0, STATE_IDLE]);
+  });
+
+  test("R5, T2: an interrupt that comes first cancels the turn that would have been answered", async () => {
+    const lane = newLane(() => "a");
+    const slot = await lane.create();
+    const first = lane.admit(slot, "q", 0, { idempotencyKey: "k" });
+    lane.send(first.command);
+    await lane.outcome(first.word);
+    const again = lane.admit(slot, "q", 0, { idempotencyKey: "k" });
+    requestInterrupt(lane.table, slot);
+    lane.send(again.command);
+    expect(await lane.outcome(again.word)).toBe("cancelled");
+  });
+
   test.each<[string, string, TurnFunction]>([
     [
       "throws",
