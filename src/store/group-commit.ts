@@ -10,8 +10,8 @@ import type { StoreError } from "../protocol/store-error.ts";
 
 /** What a group runs in. */
 export interface Transactions {
-  /** Run and commit; whatever it throws, or the commit throws, nothing of it was written. */
-  transaction<T>(run: () => T): T;
+  /** Run and commit; whatever it throws, or the commit throws, nothing of it was written. @param isFreeing - may use what a limit keeps back */
+  transaction<T>(run: () => T, isFreeing?: boolean): T;
   /** Grows with every write: whether a call wrote. */
   readonly writes: number;
   /** Bytes written since the transaction began. */
@@ -20,8 +20,11 @@ export interface Transactions {
   describe(error: unknown): StoreError;
 }
 
+/** "freeing": a write that needs a little room to give back more. */
+export type CallKind = "read" | "write" | "freeing";
+
 interface Call {
-  readonly isWrite: boolean;
+  readonly kind: CallKind;
   readonly run: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: StoreError) => void;
@@ -44,9 +47,9 @@ export class GroupCommit {
   }
 
   /** Queue a call. @param run - synchronous, and looks before it writes */
-  call<T>(kind: "read" | "write", run: () => T): Promise<T> {
+  call<T>(kind: CallKind, run: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#calls.push({ isWrite: kind === "write", run, resolve: resolve as (value: unknown) => void, reject });
+      this.#calls.push({ kind, run, resolve: resolve as (value: unknown) => void, reject });
       this.#schedule();
     });
   }
@@ -69,7 +72,7 @@ export class GroupCommit {
   #runGroup(): void {
     const calls = this.#calls;
     this.#calls = [];
-    const outcomes = calls.some(({ isWrite }) => isWrite) ? this.#write(calls) : calls.map((call) => this.#try(call));
+    const outcomes = calls.some(({ kind }) => kind !== "read") ? this.#write(calls) : calls.map((call) => this.#try(call));
     this.#calls = [...calls.slice(outcomes.length), ...this.#calls];
     for (const [index, outcome] of outcomes.entries()) {
       const { resolve, reject } = calls[index] as Call;
@@ -96,7 +99,7 @@ export class GroupCommit {
       });
     } catch {
       // Each call finds its own error now.
-      return calls.map((call) => (call.isWrite ? this.#alone(call) : this.#try(call)));
+      return calls.map((call) => (call.kind === "read" ? this.#try(call) : this.#alone(call)));
     }
   }
 
@@ -106,7 +109,7 @@ export class GroupCommit {
         value: this.#db.transaction(() => {
           this.#begin();
           return call.run();
-        }),
+        }, call.kind === "freeing"),
       };
     } catch (error) {
       return { error: this.#db.describe(error) };

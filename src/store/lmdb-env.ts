@@ -41,13 +41,18 @@ export interface Range {
 /** Members of the package's flags, which it declares but does not export as values. */
 const ABORTABLE_SYNCHRONOUS = 3;
 const NO_SYNC_FLUSH = 0x10000;
+const SETTLED = Buffer.from("settled");
 const BYTES = { encoding: "binary", keyEncoding: "binary" } as const;
 
 export class LmdbEnv {
   readonly #options: EnvOptions;
   #root: RootDatabase<Bytes, Bytes>;
   #tables: Record<Table, Database<Bytes, Bytes>>;
+  /** To be opened anew before the next transaction: a commit failed, or the map has outgrown its limit. */
+  #isStale = false;
   #isBroken = false;
+  /** They read the environment in a thread of the package's, so it must stay open. */
+  readonly #backups = new Set<Promise<void>>();
   #writes = 0;
   #pendingBytes = 0;
 
@@ -62,9 +67,6 @@ export class LmdbEnv {
   }
   get pendingBytes(): number {
     return this.#pendingBytes;
-  }
-  get pageBytes(): number {
-    return this.#stats().pageSize;
   }
 
   get(table: Table, key: Bytes): Bytes | undefined {
@@ -94,42 +96,66 @@ export class LmdbEnv {
     return this.#tables[table].getKeys({ ...range });
   }
 
-  /** Run and commit. When it throws, nothing was written, and the environment goes on. */
-  transaction<T>(run: () => T): T {
-    if (this.#isBroken) throw new StoreError("io", `the database in ${this.#options.path} failed and could not be opened anew`);
-    this.#pendingBytes = 0;
-    const mapBytes = this.#stats().mapSize;
-    const limit = this.#options.mapSizeBytes;
-    let isRunning = true;
+  /**
+   * Run and commit. When it throws, nothing was written, and the environment goes on.
+   *
+   * @param run - may run again
+   * @param isFreeing - it may exceed the limit: to free pages takes some, and a full map must not stay full
+   */
+  transaction<T>(run: () => T, isFreeing = false): T {
     try {
-      return this.#root.transactionSync(
-        () => {
-          const result = run();
-          const grown = this.#stats().mapSize;
-          if (limit !== undefined && grown > mapBytes && grown > limit) throw this.#mapFull(limit);
-          isRunning = false;
-          return result;
-        },
-        this.#options.durability === "fsync" ? ABORTABLE_SYNCHRONOUS : ABORTABLE_SYNCHRONOUS | NO_SYNC_FLUSH,
-      );
+      return this.#attempt(run, isFreeing);
     } catch (error) {
-      // The commit failed, or the map outgrew its limit: what the environment then holds in memory is not to be trusted.
-      if (!isRunning || this.#stats().mapSize > mapBytes || !(error instanceof StoreError)) this.#reopen();
+      if (!(error instanceof StoreError && error.reason === "full")) throw error;
+    }
+    // Pages that a transaction frees can be used by the next but one: so one in between, and then once more.
+    this.#attempt(() => this.put("meta", SETTLED, Buffer.of(1)), true);
+    return this.#attempt(run, isFreeing);
+  }
+
+  #attempt<T>(run: () => T, isFreeing: boolean): T {
+    const { path, mapSizeBytes: limit } = this.#options;
+    if (this.#isStale && this.#backups.size === 0) this.#reopen();
+    if (this.#isBroken) throw new StoreError("io", `the database in ${path} failed and could not be opened anew`, { path });
+    this.#pendingBytes = 0;
+    const before = limit === undefined ? 0 : this.#mapBytes();
+    const hasOutgrown = (): boolean => limit !== undefined && this.#mapBytes() > Math.max(before, limit);
+    let isCommitting = false;
+    try {
+      const result = this.#commit(() => {
+        const value = run();
+        if (!isFreeing && hasOutgrown()) {
+          throw new StoreError("full", `the database in ${path} may not grow beyond ${limit} bytes`, { path, mapSizeBytes: limit ?? 0 });
+        }
+        isCommitting = true;
+        return value;
+      });
+      this.#isStale ||= hasOutgrown();
+      return result;
+    } catch (error) {
+      this.#isStale ||= isCommitting || hasOutgrown() || !(error instanceof StoreError);
       throw error;
     }
   }
 
-  /** Write a compacted copy. @param path - a folder that is there and empty */
-  backup(path: string): Promise<void> {
-    return this.#root.backup(path, true);
+  /** Run and commit, and wait for the disk, for everything that was committed before as well, whatever the durability. */
+  finish(run: () => void): void {
+    this.#commit(run, true);
   }
 
-  /** Wait until what was committed is on the disk. */
-  async flushed(): Promise<void> {
-    await this.#root.flushed;
+  /** Write a compacted copy. @param path - a folder that is there and empty */
+  async backup(path: string): Promise<void> {
+    const copied = this.#root.backup(path, true);
+    this.#backups.add(copied);
+    try {
+      await copied;
+    } finally {
+      this.#backups.delete(copied);
+    }
   }
 
   async close(): Promise<void> {
+    await Promise.allSettled(this.#backups);
     await this.#root.close();
   }
 
@@ -150,9 +176,8 @@ export class LmdbEnv {
     return new StoreError("io", `the database in ${path} failed: ${message}`, { path }, error);
   }
 
-  #mapFull(limit: number): StoreError {
-    const { path } = this.#options;
-    return new StoreError("full", `the database in ${path} may not grow beyond ${limit} bytes`, { path, mapSizeBytes: limit });
+  #commit<T>(run: () => T, isFlushed = this.#options.durability === "fsync"): T {
+    return this.#root.transactionSync(run, isFlushed ? ABORTABLE_SYNCHRONOUS : ABORTABLE_SYNCHRONOUS | NO_SYNC_FLUSH);
   }
 
   #openTables(): Record<Table, Database<Bytes, Bytes>> {
@@ -163,6 +188,7 @@ export class LmdbEnv {
   }
 
   #reopen(): void {
+    this.#isStale = false;
     try {
       // Without pending reads and asynchronous writes, of which there are none here, it is closed when the call returns.
       void this.#root.close();
@@ -174,8 +200,8 @@ export class LmdbEnv {
     }
   }
 
-  #stats(): { mapSize: number; pageSize: number } {
-    return this.#root.getStats() as { mapSize: number; pageSize: number };
+  #mapBytes(): number {
+    return (this.#root.getStats() as { mapSize: number }).mapSize;
   }
 }
 

@@ -89,14 +89,14 @@ const LAST_KEY = Buffer.of(0xff);
 
 function* byTime(env: LmdbEnv, query: StoredQuery, head: (id: SessionId) => HeadRow | undefined): Iterable<SessionId> {
   if (Object.keys(query.labels ?? {}).length > 0) {
-    const matching: { id: SessionId; updatedAt: number }[] = [];
+    const matching: SessionId[] = [];
     for (const id of byLabels(env, query)) {
-      const found = head(id);
-      if (found) matching.push({ id, updatedAt: found.updatedAt });
+      matching.push(id);
       if (matching.length > SORTED_MAX) break;
     }
     if (matching.length <= SORTED_MAX) {
-      yield* matching.sort(compareListed("updated")).map(({ id }) => id);
+      const found = matching.map((id) => ({ id, updatedAt: head(id)?.updatedAt ?? 0 }));
+      yield* found.sort(compareListed("updated")).map(({ id }) => id);
       return;
     }
   }
@@ -110,6 +110,11 @@ function* byTime(env: LmdbEnv, query: StoredQuery, head: (id: SessionId) => Head
 /** Ids that have every pair, ascending: whichever pair's next id is furthest is what the others are asked for. */
 function* byLabels(env: LmdbEnv, query: StoredQuery): Iterable<SessionId> {
   const prefixes = Object.entries(query.labels ?? {}).map(([label, value]) => labelPrefix(query.archived ?? false, label, value));
+  const [only] = prefixes;
+  if (only !== undefined && prefixes.length === 1) {
+    for (const key of env.keys("labels", { start: concat(only, startOf(query)), end: behind(only) })) yield idOfLabel(key);
+    return;
+  }
   let from = startOf(query);
   let candidate: Uint8Array | undefined;
   let agreed = 0;

@@ -56,9 +56,9 @@ export function checkOwned(env: LmdbEnv, path: string, token: string): void {
   }
 }
 
-/** Let go: in a transaction, if it is still this one's. */
+/** Let go, if it is still this one's. Then everything that was committed is on the disk. */
 export function disown(env: LmdbEnv, token: string): void {
-  env.transaction(() => {
+  env.finish(() => {
     if (readOwner(env)?.token === token) env.remove("meta", OWNER);
   });
 }

@@ -1,6 +1,6 @@
 /** What lies at the path of a store, found out without changing anything. */
-import { accessSync, closeSync, constants, mkdirSync, openSync, readSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, closeSync, constants, existsSync, mkdirSync, openSync, readSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 import { StoreError } from "../protocol/store-error.ts";
 
@@ -14,7 +14,7 @@ const MAGIC_AT = [16, 24];
  */
 export function inspectPath(path: string, readOnly: boolean): boolean {
   try {
-    if (!readOnly) mkdirSync(path, { recursive: true });
+    if (!readOnly) makeFolder(path);
     if (!statSync(path).isDirectory()) throw new StoreError("unwritable", `${path} is not a folder`, { path });
     accessSync(path, readOnly ? constants.R_OK : constants.R_OK | constants.W_OK);
   } catch (error) {
@@ -41,6 +41,14 @@ export function foreign(path: string, why: string): StoreError {
 export function unwritable(path: string, cause: unknown): StoreError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new StoreError("unwritable", `${path} cannot be used: ${why}`, { path }, cause);
+}
+
+/** Not by mkdirSync's own `recursive`, which never returns where the system denies a folder that its parent could hold, as /proc does. */
+export function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  mkdirSync(path);
 }
 
 function hasMagic(file: string, path: string): boolean {

@@ -5,7 +5,7 @@
  *   L4. A write costs what it brings: the head, the turn's row, a row of log; the rest of the state only where it changed.
  *   L5. A session is removed by its head. Rows that are left are erased by and by, under a number that is nobody's any more.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
@@ -26,6 +26,7 @@ import { PART, idKey, numberKey, numberOf, partKey } from "./lmdb-keys.ts";
 import { index, list, reindex, unindex } from "./lmdb-listing.ts";
 import { appendLog, eraseLog, readLog } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
+import { makeFolder } from "./lmdb-path.ts";
 import * as rows from "./lmdb-rows.ts";
 import type { HeadRow } from "./lmdb-rows.ts";
 import { archived, checkCreate, checkEvents, checkId, checkWrite, notFound } from "./session-rules.ts";
@@ -162,17 +163,7 @@ export class LmdbStore implements SessionStore {
   }
 
   remove(id: SessionId): Promise<boolean> {
-    return this.#write(() => {
-      const table = this.#tableOf(id);
-      if (table === undefined) return false;
-      const head = this.#readable(id);
-      this.#env.remove(table, idKey(id));
-      if (head !== undefined) {
-        unindex(this.#env, id, head);
-        this.#erase(head.number);
-      }
-      return true;
-    });
+    return this.#write(() => this.#remove(id), "freeing");
   }
 
   context(id: SessionId): Promise<StoredContext | undefined> {
@@ -196,7 +187,7 @@ export class LmdbStore implements SessionStore {
     if (this.#isClosed) throw closed();
     if (existsSync(path)) throw new StoreError("unwritable", `${path} exists already`, { path });
     try {
-      mkdirSync(path, { recursive: true });
+      makeFolder(path);
       // What was called before the backup is in it.
       this.#group.flush();
       await this.#env.backup(path);
@@ -219,6 +210,18 @@ export class LmdbStore implements SessionStore {
       // A record that is left is one of a process that is gone, or of this one, which may take over.
     }
     await this.#env.close();
+  }
+
+  #remove(id: SessionId): boolean {
+    const table = this.#tableOf(id);
+    if (table === undefined) return false;
+    const head = this.#readable(id);
+    this.#env.remove(table, idKey(id));
+    if (head !== undefined) {
+      unindex(this.#env, id, head);
+      this.#erase(head.number);
+    }
+    return true;
   }
 
   #writeTurn(write: SessionWrite, how: "append" | "rewrite"): void {
@@ -311,7 +314,7 @@ export class LmdbStore implements SessionStore {
     };
     // What fails here is tried again with the next removal, or when the store is opened again.
     setImmediate(() => {
-      if (!this.#isClosed) this.#group.call("write", erase).catch(() => {});
+      if (!this.#isClosed) this.#group.call("freeing", erase).catch(() => {});
     });
   }
 
@@ -319,10 +322,10 @@ export class LmdbStore implements SessionStore {
     return this.#isClosed ? Promise.reject(closed()) : this.#group.call("read", run);
   }
 
-  #write<T>(run: () => T): Promise<T> {
+  #write<T>(run: () => T, kind: "write" | "freeing" = "write"): Promise<T> {
     const { readOnly, path } = this.#parts;
     if (readOnly) return Promise.reject(new StoreError("unwritable", `the store in ${path} was opened for reading`, { path }));
-    return this.#isClosed ? Promise.reject(closed()) : this.#group.call("write", run);
+    return this.#isClosed ? Promise.reject(closed()) : this.#group.call(kind, run);
   }
 }
 

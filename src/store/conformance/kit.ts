@@ -46,6 +46,12 @@ export interface Check {
   run(bench: Bench): Promise<void>;
 }
 
+/** A call that is awaited later: when the check fails before, nobody hears of its rejection, and nobody has to. */
+export function begun<T>(call: Promise<T>): Promise<T> {
+  call.catch(() => {});
+  return call;
+}
+
 /** @throws unless the call rejects with a StoreError of this reason */
 export async function refuses(call: Promise<unknown>, reason: StoreReason): Promise<void> {
   let given: unknown;

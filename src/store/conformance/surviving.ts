@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 import type { ConformanceOptions, Bench, Check, CrashHooks } from "./kit.ts";
-import { refuses, same } from "./kit.ts";
+import { begun, refuses, same } from "./kit.ts";
 import { eventsOf, logUpTo, newSession, stateOf, turnOf } from "./samples.ts";
 
 export const REOPEN: Check[] = [
@@ -55,7 +55,7 @@ export const REOPEN: Check[] = [
     name: "calls that were made before close are done",
     needs: "reopen",
     run: async (bench) => {
-      const calls = [bench.store.create(newSession("a")), ...[1, 2, 3].map((turn) => bench.store.append(turnOf("a", turn)))];
+      const calls = [begun(bench.store.create(newSession("a"))), ...[1, 2, 3].map((turn) => begun(bench.store.append(turnOf("a", turn))))];
       const store = await reopened(bench);
       await Promise.all(calls);
       same(await store.messages("a", 0, undefined), logUpTo(3), "the log");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import type { SessionHead } from "../../protocol/stored-session.ts";
-import { randomFrom, refuses, same } from "./kit.ts";
+import { begun, randomFrom, refuses, same } from "./kit.ts";
 import type { Bench, Check } from "./kit.ts";
 import { CREATED_AT, logUpTo, messagesOf, newSession, stateOf, turnOf } from "./samples.ts";
 
@@ -232,9 +232,9 @@ export const CONCURRENT: Check[] = [
   {
     name: "calls take effect in the order they were made, awaited or not",
     run: async ({ store }) => {
-      const calls = [store.create(newSession("a")), ...[1, 2, 3].map((turn) => store.append(turnOf("a", turn)))];
-      const head = store.head("a");
-      const later = store.append(turnOf("a", 4));
+      const calls = [begun(store.create(newSession("a"))), ...[1, 2, 3].map((turn) => begun(store.append(turnOf("a", turn))))];
+      const head = begun(store.head("a"));
+      const later = begun(store.append(turnOf("a", 4)));
       await Promise.all(calls);
       same(await head, headOf("a", 3), "the head as of the call");
       await later;
@@ -265,17 +265,17 @@ async function manyAtOnce({ store, options }: Bench): Promise<void> {
   const good: Promise<unknown>[] = [];
   for (let n = 0; n < 20; n++) {
     turns.set(`s${n}`, 0);
-    good.push(store.create(newSession(`s${n}`)));
+    good.push(begun(store.create(newSession(`s${n}`))));
   }
   for (let n = 0; n < 2000; n++) {
     const id = `s${random(20)}`;
     const turn = (turns.get(id) as number) + 1;
     const kind = random(10);
-    if (kind === 0) wrong.push(refuses(store.append(turnOf(id, turn, { epoch: 9 })), "fenced"));
-    else if (kind === 1) wrong.push(refuses(store.append(turnOf(id, turn, { version: turn + 1 })), "version"));
+    if (kind === 0) wrong.push(begun(refuses(store.append(turnOf(id, turn, { epoch: 9 })), "fenced")));
+    else if (kind === 1) wrong.push(begun(refuses(store.append(turnOf(id, turn, { version: turn + 1 })), "version")));
     else {
       turns.set(id, turn);
-      good.push(store.append(turnOf(id, turn)));
+      good.push(begun(store.append(turnOf(id, turn))));
     }
     if (random(50) === 0) await good.at(-1);
   }

@@ -1,0 +1,146 @@
+/** Stores that are wrong in one way each: the conformance suite finds every one of them, by the check that is about it. */
+import { describe, expect, test } from "vitest";
+
+import { storeConformance } from "../../dist/src/store/conformance/index.js";
+import { MemoryStore } from "../../dist/src/store/memory-store.js";
+import type { SessionStore } from "../../dist/src/store/session-store.js";
+
+/** What is wrong: methods in place of the good ones. `good` is the store below, which outlives `close` here. */
+type Fault = (good: SessionStore) => Partial<SessionStore>;
+
+const FAULTS: Record<string, { fault: Fault; caughtBy: string[] }> = {
+  "forgets fencing": {
+    fault: (good) => ({ append: async (write) => good.append({ ...write, epoch: (await good.head(write.id))?.epoch ?? 0 }) }),
+    caughtBy: ["each wake-up raises the epoch and fences the owner before"],
+  },
+  "ignores the version": {
+    fault: (good) => ({ append: async (write) => good.append({ ...write, version: (await good.head(write.id))?.version ?? 0 }) }),
+    caughtBy: ["a version that is not the last one is refused, and nothing changes"],
+  },
+  "writes half of a refused turn": {
+    fault: (good) => ({
+      append: async (write) => {
+        if ((write.events?.length ?? 0) > 0) await good.append({ ...write, events: [] });
+        return good.append(write);
+      },
+    }),
+    caughtBy: ["numbers that are in the log, and owners that are fenced, are refused with all they brought"],
+  },
+  "shares what it holds": {
+    fault: (good) => {
+      const given = new Map<string, ReturnType<SessionStore["messages"]>>();
+      return {
+        messages: async (id, offset, limit) => {
+          const key = `${id} ${offset} ${limit} ${(await good.head(id))?.version}`;
+          return given.get(key) ?? given.set(key, good.messages(id, offset, limit)).get(key);
+        },
+      };
+    },
+    caughtBy: ["what is given and got is the caller's own"],
+  },
+  "lists what is archived": {
+    fault: (good) => ({ list: async (query) => [...(await good.list(query)), ...(await good.list({ ...query, archived: true }))] }),
+    caughtBy: ["an archived session is hidden, refuses everything, and can be read"],
+  },
+  "loses the order of calls": {
+    fault: (good) => {
+      let calls = 0;
+      return {
+        append: async (write) => {
+          if (calls++ % 3 === 0) await new Promise(setImmediate);
+          return good.append(write);
+        },
+      };
+    },
+    caughtBy: ["calls take effect in the order they were made, awaited or not"],
+  },
+  "forgets the last acknowledged turn when it is closed": {
+    fault: (good) => {
+      const pending: (() => Promise<unknown>)[] = [];
+      const settle = async (): Promise<void> => {
+        for (const write of pending.splice(0)) await write();
+      };
+      return {
+        append: async (write) => {
+          await settle();
+          pending.push(() => good.append(write));
+        },
+        head: async (id) => settle().then(() => good.head(id)),
+        messages: async (...args) => settle().then(() => good.messages(...args)),
+        open: async (id) => settle().then(() => good.open(id)),
+      };
+    },
+    caughtBy: ["a write that was acknowledged just before is there"],
+  },
+  "forgets epochs": {
+    fault: (good) => ({
+      open: async (id) => {
+        const { head, messages } = await good.open(id);
+        return { head: { ...head, epoch: 1 }, messages };
+      },
+    }),
+    caughtBy: ["each wake-up raises the epoch and fences the owner before"],
+  },
+  "pages by counting only": {
+    fault: (good) => ({ list: (query) => good.list({ ...query, after: undefined }) }),
+    caughtBy: ["pages follow one another without a gap, also while sessions come and go"],
+  },
+  "matches any label": {
+    fault: (good) => ({
+      list: async ({ labels = {}, ...query }) => {
+        const found = await Promise.all(Object.entries(labels).map(([key, value]) => good.list({ ...query, labels: { [key]: value } })));
+        return found.length === 0 ? good.list(query) : [...new Map(found.flat().map((row) => [row.id, row])).values()];
+      },
+    }),
+    caughtBy: ["labels: every pair must match, and ids do not run into values"],
+  },
+  "leaves a removed session to the next of its id": {
+    fault: (good) => ({ remove: (id) => good.archive(id, undefined) }),
+    caughtBy: ["a removed session leaves nothing to one of its id", "events go with their session, and stay when it is replaced"],
+  },
+};
+
+const closedStore = new MemoryStore();
+await closedStore.close();
+
+/** @returns the names of the checks that fail */
+async function failures(fault: Fault): Promise<string[]> {
+  const below = new Map<string, SessionStore>();
+  const make = (name: string): SessionStore => {
+    const good = below.get(name) ?? new MemoryStore();
+    below.set(name, good);
+    const wrong = fault(good);
+    let isClosed = false;
+    const close = (): Promise<void> => {
+      isClosed = true;
+      return Promise.resolve();
+    };
+    return new Proxy(good, {
+      get: (store, member: keyof SessionStore) => {
+        if (member === "close") return close;
+        if (member === "events") return store.events;
+        const method = wrong[member] ?? store[member as keyof MemoryStore];
+        if (typeof method !== "function") return method;
+        return isClosed ? () => closedStore.head("a") : method.bind(store);
+      },
+    });
+  };
+  const options = {
+    open: (name: string) => Promise.resolve(make(name)),
+    reopen: (store: SessionStore, name: string) => store.close().then(() => make(name)),
+    seed: 1,
+  };
+  const failed: string[] = [];
+  for (const check of storeConformance(options)) await check.run().catch(() => failed.push(check.name));
+  return failed;
+}
+
+describe("a store that", () => {
+  test("has no fault passes, through the same wrapper", async () => {
+    expect(await failures(() => ({}))).toEqual([]);
+  });
+
+  test.each(Object.entries(FAULTS))("%s is caught", async (_, { fault, caughtBy }) => {
+    expect(await failures(fault)).toEqual(expect.arrayContaining(caughtBy));
+  });
+});

@@ -1,0 +1,171 @@
+/** Opening a store in a folder: what is refused, why, and who owns it. */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import { StoreError } from "../../dist/src/protocol/store-error.js";
+import { newSession, turnOf } from "../../dist/src/store/conformance/samples.js";
+import { openLmdbStore } from "../../dist/src/store/lmdb-open.js";
+import { decodeValue, encodeValue } from "../../dist/src/transport/codec.js";
+import { changeRows, inDatabase } from "../helpers/store-damage.ts";
+
+const WRITER = fileURLToPath(new URL("../helpers/store-writer.mjs", import.meta.url));
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "warren-lmdb-"));
+  path = join(folder, "store");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** @returns the error's reason and details; the store is closed if it opened */
+async function refusal(options: Parameters<typeof openLmdbStore>[0]): Promise<object> {
+  try {
+    await (await openLmdbStore(options)).close();
+  } catch (error) {
+    if (error instanceof StoreError) return { reason: error.reason, ...error.details };
+    throw error;
+  }
+  return { reason: "none" };
+}
+
+/** What is in the folder, byte by byte; the lock file is no content. */
+const content = (): Map<string, string> =>
+  new Map(readdirSync(path).flatMap((name) => (name === "lock.mdb" ? [] : [[name, readFileSync(join(path, name), "latin1")] as const])));
+
+describe("what lies at the path", () => {
+  test("folders are made as needed", async () => {
+    path = join(folder, "one", "two.store");
+    expect(await refusal({ path })).toEqual({ reason: "none" });
+    expect(await refusal({ path })).toEqual({ reason: "none" });
+  });
+
+  test("a path that is a file, lies below one, or cannot be made", async () => {
+    writeFileSync(path, "file");
+    expect(await refusal({ path })).toMatchObject({ reason: "unwritable", path });
+    expect(await refusal({ path: join(path, "below") })).toMatchObject({ reason: "unwritable" });
+    expect(await refusal({ path: "/proc/warren" })).toMatchObject({ reason: "unwritable", path: "/proc/warren" });
+    expect(readFileSync(path, "utf8")).toBe("file");
+  });
+
+  test("a folder with other content, and a file of that name that is not LMDB's, are left as they are", async () => {
+    mkdirSync(path);
+    writeFileSync(join(path, "notes.txt"), "mine");
+    expect(await refusal({ path })).toMatchObject({ reason: "foreign", path });
+    expect([...content()]).toEqual([["notes.txt", "mine"]]);
+    writeFileSync(join(path, "data.mdb"), "x".repeat(10_000));
+    expect(await refusal({ path })).toMatchObject({ reason: "foreign", path });
+    expect(content().get("data.mdb")).toBe("x".repeat(10_000));
+  });
+
+  test("another program's LMDB database is left as it is", async () => {
+    await (await openLmdbStore({ path })).close();
+    await inDatabase(path, (env) => env.remove("meta", Buffer.from("store")));
+    await inDatabase(path, (env) => env.put("heads", Buffer.from("a"), Buffer.from("theirs")));
+    await inDatabase(path, (env) => env.put("meta", Buffer.from("x"), Buffer.from("theirs")));
+    const before = content();
+    expect(await refusal({ path })).toMatchObject({ reason: "foreign", path });
+    expect(content()).toEqual(before);
+  });
+
+  test("a store of another schema says which", async () => {
+    await (await openLmdbStore({ path })).close();
+    await changeRows(path, "meta", (_, value) => {
+      const row = decodeValue(value);
+      return Array.isArray(row) && typeof row[1] === "number" ? encodeValue([row[0], 99]) : undefined;
+    });
+    expect(await refusal({ path })).toEqual({ reason: "schema", path, found: 99, known: 1 });
+    expect(await refusal({ path, readOnly: true })).toEqual({ reason: "schema", path, found: 99, known: 1 });
+  });
+
+  test("reading where there is no store", async () => {
+    expect(await refusal({ path, readOnly: true })).toMatchObject({ reason: "unwritable" });
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("one store at a time may write", () => {
+  test("a second one of this process is refused, unless it takes over; then the first one is", async () => {
+    const first = await openLmdbStore({ path });
+    await first.create(newSession("a"));
+    expect(await refusal({ path })).toEqual({ reason: "in_use", path, pid: process.pid });
+    const second = await openLmdbStore({ path, takeOver: true });
+    await second.append(turnOf("a", 1));
+    await expect(first.append(turnOf("a", 2))).rejects.toMatchObject({ reason: "in_use" });
+    await first.close();
+    await second.append(turnOf("a", 2));
+    await second.close();
+    expect(await refusal({ path })).toEqual({ reason: "none" });
+  });
+
+  test("another process's is refused, can be read, and is taken over as soon as that process was killed", async () => {
+    const child = spawn(process.execPath, [WRITER, path, "hold"], { stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "exit");
+    await once(child.stdout, "data");
+    expect(await refusal({ path, takeOver: true })).toEqual({ reason: "in_use", path, pid: child.pid });
+    const reader = await openLmdbStore({ path, readOnly: true });
+    expect((await reader.list({})).map(({ id }) => id)).toEqual(["a"]);
+    await expect(reader.remove("a")).rejects.toMatchObject({ reason: "unwritable" });
+    await reader.close();
+    child.kill("SIGKILL");
+    await exited;
+    const store = await openLmdbStore({ path });
+    expect((await store.open("a")).head.epoch).toBe(2);
+    await store.close();
+  });
+
+  test("a copy of the folder belongs to nobody", async () => {
+    const store = await openLmdbStore({ path });
+    await store.create(newSession("a"));
+    cpSync(path, join(folder, "copy"), { recursive: true, filter: (name) => !name.endsWith("lock.mdb") });
+    expect(await refusal({ path: join(folder, "copy") })).toEqual({ reason: "none" });
+    await store.close();
+  });
+});
+
+describe("no room", () => {
+  test("a map that is full: what failed changed nothing, reading and removing go on, and what is freed is used", async () => {
+    const mapSizeBytes = 1024 * 1024;
+    const store = await openLmdbStore({ path, mapSizeBytes, durability: "commit" });
+    await store.create(newSession("a"));
+    await store.create(newSession("b"));
+    const messages = [{ role: "user" as const, content: "x".repeat(20_000) }];
+    let turn = 1;
+    let error: unknown;
+    for (; error === undefined && turn < 200; turn++) {
+      error = await store.append(turnOf("a", turn, { messages })).then(
+        () => undefined,
+        (refused: unknown) => refused,
+      );
+    }
+    expect(error).toMatchObject({ reason: "full", details: { path, mapSizeBytes } });
+    const head = await store.head("a");
+    expect(head).toMatchObject({ version: turn - 1, logLength: turn });
+    const settled = await Promise.allSettled([
+      store.append(turnOf("b", 1)),
+      store.append(turnOf("a", turn - 1, { messages: Array.from({ length: 50 }, () => messages).flat() })),
+      store.append(turnOf("b", 2)),
+    ]);
+    expect(settled[1]).toMatchObject({ status: "rejected", reason: { reason: "full" } });
+    expect((await store.messages("a", 0, undefined))?.length).toBe(turn);
+    expect(await store.remove("a")).toBe(true);
+    await store.create(newSession("c", { messages: Array.from({ length: 20 }, () => messages).flat() }));
+    await store.close();
+    expect(readFileSync(join(path, "data.mdb")).length).toBeLessThanOrEqual(mapSizeBytes + 64 * 1024);
+    expect(await refusal({ path, mapSizeBytes })).toEqual({ reason: "none" });
+  });
+
+  test("a limit that is no limit is refused", async () => {
+    expect(await refusal({ path, mapSizeBytes: 1000 })).toMatchObject({ reason: "invalid" });
+  });
+
+  test.skipIf(process.platform !== "linux")("a file that may not grow, as on a full disk", () => {
+    const run = spawnSync("bash", ["-c", 'ulimit -f 1024; exec "$0" "$@"', process.execPath, WRITER, path, "fill"], { encoding: "utf8" });
+    const told = JSON.parse(run.stdout.split("\n")[1] ?? "{}") as { refused: number };
+    expect(told).toMatchObject({ reason: "full", details: { path }, version: told.refused - 1, messages: told.refused - 2 });
+  });
+});

@@ -1,0 +1,289 @@
+/** What is particular to the lmdb store: damaged rows, what it costs on disk, what it reads, copies. Counted, never timed. */
+import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { randomFrom } from "../../dist/src/store/conformance/kit.js";
+import { eventsOf, logUpTo, messagesOf, newSession, stateOf, turnOf } from "../../dist/src/store/conformance/samples.js";
+import type { Table } from "../../dist/src/store/lmdb-env.js";
+import { LmdbEnv } from "../../dist/src/store/lmdb-env.js";
+import { openLmdbStore } from "../../dist/src/store/lmdb-open.js";
+import type { SessionStore } from "../../dist/src/store/session-store.js";
+import { decodeValue, encodeValue } from "../../dist/src/transport/codec.js";
+import { changeRows, inDatabase, numberOfSession } from "../helpers/store-damage.ts";
+
+let folder: string;
+let path: string;
+let store: SessionStore;
+const open = (more: object = {}): Promise<SessionStore> => openLmdbStore({ path, durability: "commit", ...more });
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "warren-lmdb-"));
+  path = join(folder, "store");
+  store = await open();
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Count rows and keys of indexes that are read, by whichever environment. */
+function countReads(): { reads: number; restore: () => void } {
+  const counted = { reads: 0, restore: () => vi.restoreAllMocks() };
+  const counting = <T>(good: (...args: never[]) => Iterable<T>) =>
+    function* (this: LmdbEnv, ...args: unknown[]): Iterable<T> {
+      for (const found of good.apply(this, args as never[])) {
+        counted.reads++;
+        yield found;
+      }
+    };
+  for (const method of ["entries", "keys"] as const) {
+    const good = Reflect.get(LmdbEnv.prototype, method) as (...args: never[]) => Iterable<never>;
+    vi.spyOn(LmdbEnv.prototype, method).mockImplementation(counting(good));
+  }
+  const get = Reflect.get(LmdbEnv.prototype, "get") as (this: LmdbEnv, table: Table, key: Uint8Array) => Uint8Array | undefined;
+  vi.spyOn(LmdbEnv.prototype, "get").mockImplementation(function (this: LmdbEnv, table, key) {
+    counted.reads++;
+    return get.call(this, table, key);
+  });
+  return counted;
+}
+
+type Change = (value: Uint8Array, key: Uint8Array) => Uint8Array | undefined;
+
+/** Close, change the rows of one session, open again. */
+async function damage(id: string, table: Table, change: Change, more = {}): Promise<void> {
+  const isHead = table === "heads";
+  await store.close();
+  const number = await numberOfSession(path, id);
+  const isOf = (key: Uint8Array): boolean => (isHead ? Buffer.from(key).toString() === id : key[4] === number);
+  await changeRows(path, table, (key, value) => (isOf(key) ? change(value, key) : undefined));
+  store = await open(more);
+}
+const cut = (value: Uint8Array): Uint8Array => value.subarray(0, value.length - 1);
+const future = (value: Uint8Array): Uint8Array => encodeValue([7, ...(decodeValue(value) as unknown[]).slice(1)]);
+const PARTS = { origin: 1, state: 2, turn: 3, context: 4 } as const;
+
+describe("rows that cannot be read", () => {
+  beforeEach(async () => {
+    for (const id of ["a", "b"]) {
+      await store.create(newSession(id));
+      for (let turn = 1; turn <= 3; turn++) await store.append(turnOf(id, turn, { events: eventsOf(turn, turn) }));
+      await store.putContext(id, { staged: 1, pending: [], seen: {} });
+    }
+  });
+
+  const others = async (): Promise<void> => {
+    expect((await store.open("b")).messages).toEqual(logUpTo(3));
+    await store.append(turnOf("b", 4, { epoch: 2 }));
+  };
+
+  test.each(Object.entries(PARTS))("%s: cut short, of another schema, of another shape", async (row, kind) => {
+    const read = (): Promise<unknown> => (row === "context" ? store.context("a") : store.open("a"));
+    const only =
+      (change: (value: Uint8Array) => Uint8Array): Change =>
+      (value, key) =>
+        key[5] === kind ? change(value) : undefined;
+    await damage("a", "parts", only(future));
+    await expect(read()).rejects.toMatchObject({ reason: "schema", details: { session: "a", row, found: 7, known: 1 } });
+    for (const change of [cut, () => encodeValue([1, 2]), () => encodeValue({ not: "a row" })]) {
+      await damage("a", "parts", only(change));
+      await expect(read()).rejects.toMatchObject({ reason: "corrupt", details: { session: "a", row } });
+    }
+    await others();
+  });
+
+  test("a head: the session is left out of listings, which say so, and can be removed", async () => {
+    const told: string[] = [];
+    await damage("a", "heads", cut, { onUnreadable: (error: Error) => told.push(error.message) });
+    await expect(store.head("a")).rejects.toMatchObject({ reason: "corrupt", details: { session: "a", row: "head" } });
+    for (const query of [{}, { order: "updated" }, { labels: { team: "red" } }] as const) {
+      expect((await store.list(query)).map(({ id }) => id)).toEqual(["b"]);
+    }
+    expect(told.length).toBe(3);
+    expect(told[0]).toMatch(/row head of session a/);
+    await others();
+    expect(await store.remove("a")).toBe(true);
+    expect(await store.create(newSession("a"))).toBe(1);
+    expect((await store.list({ labels: { team: "red" } })).map(({ id }) => id)).toEqual(["a", "b"]);
+  });
+
+  test("a row of the log that is missing, or holds no messages", async () => {
+    await damage("a", "log", () => encodeValue([1, [{ role: "stranger" }]]));
+    await expect(store.open("a")).rejects.toMatchObject({ reason: "corrupt", details: { session: "a", row: "log 0" } });
+    await store.close();
+    const number = await numberOfSession(path, "a");
+    await inDatabase(path, (env) => env.remove("log", Buffer.from([0, 0, 0, 0, number, 0, 0, 0, 2])));
+    store = await open();
+    await expect(store.messages("a", 2, undefined)).rejects.toMatchObject({ reason: "corrupt", details: { session: "a" } });
+    await others();
+  });
+
+  test("a row of the event log", async () => {
+    await damage("a", "events", cut);
+    await expect(store.events?.last("a")).rejects.toMatchObject({ reason: "corrupt", details: { session: "a", row: "events 3" } });
+    await others();
+  });
+
+  test("a failed wake-up leaves the epoch as it was", async () => {
+    await damage("a", "log", cut);
+    await expect(store.open("a")).rejects.toMatchObject({ reason: "corrupt" });
+    expect((await store.head("a"))?.epoch).toBe(1);
+  });
+});
+
+describe("what is not storable", () => {
+  test("ids that UTF-8 or a key cannot hold", async () => {
+    for (const id of ["", "half \ud800", "x".repeat(1025)]) {
+      await expect(store.create(newSession(id))).rejects.toMatchObject({ reason: "invalid" });
+    }
+    const long = "\u{1f407}".repeat(256);
+    const labels = { ["k".repeat(256)]: "v".repeat(4096) };
+    await store.create(newSession(long, { labels }));
+    expect((await store.list({ labels }))[0]?.id).toBe(long);
+  });
+});
+
+describe("what it costs", () => {
+  /** @returns bytes of the file by bytes of the deltas, for sessions of 1,000 turns that are written in random order */
+  async function ratio(sessions: number, characters: number): Promise<number> {
+    const random = randomFrom(7);
+    const turns = new Map<string, number>();
+    let bytes = 0;
+    for (let n = 0; n < sessions; n++) {
+      turns.set(`s${n}`, 0);
+      await store.create(newSession(`s${n}`, { messages: [] }));
+    }
+    const left = [...turns.keys()];
+    while (left.length > 0) {
+      const group: Promise<void>[] = [];
+      for (let n = 0; n < 64 && left.length > 0; n++) {
+        const at = random(left.length);
+        const id = left[at] as string;
+        const turn = (turns.get(id) as number) + 1;
+        const messages = [
+          { role: "user" as const, content: "u".repeat(random(characters)) },
+          { role: "assistant" as const, content: "a".repeat(random(characters)) },
+        ];
+        bytes += encodeValue(messages).length;
+        group.push(store.append(turnOf(id, turn, { messages })));
+        turns.set(id, turn);
+        if (turn === 1000) left.splice(at, 1);
+      }
+      await Promise.all(group);
+    }
+    await store.close();
+    return statSync(join(path, "data.mdb")).size / bytes;
+  }
+
+  test.each([
+    { sessions: 40, characters: 80 },
+    { sessions: 10, characters: 2000 },
+  ])("1,000-turn sessions take at most twice the bytes of their deltas: %o", async ({ sessions, characters }) => {
+    expect(await ratio(sessions, characters)).toBeLessThan(1.6);
+  });
+
+  test("a turn writes as much behind 10,000 messages as behind 10, and does not write a large system message again", async () => {
+    const puts = vi.spyOn(LmdbEnv.prototype, "put");
+    const state = (turn: number) => stateOf(turn, { system: "s".repeat(50_000), metadata: {} });
+    const writtenBy = async (id: string, turns: number): Promise<number> => {
+      puts.mockClear();
+      for (let turn = 1; turn <= turns; turn++) await store.append(turnOf(id, turn, { state: state(turn) }));
+      return puts.mock.calls.reduce((bytes, [, key, value]) => bytes + key.length + value.length, 0);
+    };
+    try {
+      await store.create(newSession("short", { state: state(0), messages: logUpTo(4) }));
+      await store.create(newSession("long", { state: state(0), messages: logUpTo(4999) }));
+      const short = await writtenBy("short", 300);
+      expect(await writtenBy("long", 300)).toBeLessThan(1.2 * short);
+      expect(short).toBeLessThan(300 * 1500);
+    } finally {
+      puts.mockRestore();
+    }
+  });
+
+  test("opening reads none of the sessions, and a page reads as many as it holds", async () => {
+    const id = (n: number): string => `s${String(n).padStart(4, "0")}`;
+    await Promise.all(
+      Array.from({ length: 3000 }, (_, n) => store.create(newSession(id(n), { labels: { all: "1", few: String(n % 300) } }))),
+    );
+    await store.close();
+    const counted = countReads();
+    const reads = async (work: () => Promise<unknown>): Promise<number> => {
+      counted.reads = 0;
+      await work();
+      return counted.reads;
+    };
+    const labels = { all: "1", few: "7" };
+    try {
+      expect(await reads(async () => (store = await open()))).toBeLessThan(10);
+      expect(await reads(() => store.list({ limit: 20 }))).toBeLessThan(30);
+      expect(await reads(() => store.list({ limit: 20, after: "s2000" }))).toBeLessThan(30);
+      expect(await reads(() => store.list({ limit: 20, order: "updated" }))).toBeLessThan(60);
+      expect(await reads(() => store.list({ limit: 20, labels: { all: "1" } }))).toBeLessThan(60);
+      expect(await reads(() => store.list({ limit: 20, labels }))).toBeLessThan(60);
+      expect(await reads(() => store.list({ limit: 20, labels, order: "updated" }))).toBeLessThan(60);
+    } finally {
+      counted.restore();
+    }
+  });
+});
+
+describe("removing", () => {
+  test("the rows of a large session are erased by and by, also when it is closed in between", async () => {
+    const large = "x".repeat(20_000);
+    await store.create(newSession("a", { messages: Array.from({ length: 2500 }, () => ({ role: "user", content: large })) }));
+    await store.events?.append({ id: "a", epoch: 1, events: eventsOf(1, 10) });
+    await store.create(newSession("b"));
+    const removed = store.remove("a");
+    const head = store.head("a");
+    expect(await removed).toBe(true);
+    expect(await head).toBeUndefined();
+    await store.close();
+    store = await open();
+    for (let turns = 0; turns < 20; turns++) await store.head("b").then(() => new Promise(setImmediate));
+    await store.close();
+    const left = await inDatabase(path, (env) => {
+      const range = { start: Buffer.of(0), end: Buffer.from("ffffffffffffffffffff", "hex") };
+      return (["log", "events", "doomed"] as const).map((table) => [...env.keys(table, range)].length);
+    });
+    expect(left).toEqual([1, 0, 0]);
+  });
+});
+
+describe("a copy", () => {
+  test("is made while the store is written, opens by itself, and holds whole turns", async () => {
+    await store.create(newSession("a", { messages: [] }));
+    let turn = 0;
+    let isDone = false;
+    const writing = (async () => {
+      while (!isDone) {
+        turn++;
+        await store.append(turnOf("a", turn));
+      }
+    })();
+    while (turn < 50) await new Promise(setImmediate);
+    const before = turn - 1;
+    const copy = join(folder, "deep", "copy");
+    await store.backup?.(copy);
+    isDone = true;
+    await writing;
+    const opened = await openLmdbStore({ path: copy });
+    const { head, messages } = await opened.open("a");
+    expect(head.version).toBeGreaterThan(before);
+    expect(messages).toEqual(Array.from({ length: head.version - 1 }, (_, n) => messagesOf(n + 1)).flat());
+    await opened.append(turnOf("a", head.version, { epoch: 2 }));
+    await opened.close();
+    expect((await store.head("a"))?.version).toBe(turn + 1);
+  });
+
+  test("is refused where something is, and one that is closed meanwhile is finished", async () => {
+    await expect(store.backup?.(path)).rejects.toMatchObject({ reason: "unwritable", details: { path } });
+    await store.create(newSession("a"));
+    const copy = join(folder, "copy");
+    const made = store.backup?.(copy);
+    await store.close();
+    await made;
+    expect(existsSync(join(copy, "data.mdb"))).toBe(true);
+  });
+});
