@@ -6,7 +6,17 @@
  */
 import type { Writable } from "node:stream";
 
-export class ResultWriter {
+/** Takes the records of a run. */
+export interface ResultSink {
+  /** @returns a promise when whoever writes is to wait for it */
+  write(record: object): void | Promise<void>;
+  /** Resolves when everything written is out, or what takes it has failed. */
+  flush(): Promise<void>;
+  /** As flush, and closes what takes it. */
+  end(): Promise<void>;
+}
+
+export class ResultWriter implements ResultSink {
   readonly #stream: Writable;
   readonly #onFailed: (error: NodeJS.ErrnoException) => void;
   #failure: NodeJS.ErrnoException | undefined;
