@@ -43,7 +43,7 @@ export async function openInput(file: string, stdin: Readable): Promise<Input> {
 }
 
 /** Create or empty the file. @throws UsageError when it cannot be written, or is the input */
-export async function openOutput(file: string, input: Input): Promise<Writable> {
+export async function openOutput(file: string, input: Pick<Input, "stats">): Promise<Writable> {
   try {
     await assertNotInput(file, input);
     return (await open(file, "w")).createWriteStream();
@@ -75,7 +75,7 @@ export async function openResults(file: string, input: Input): Promise<{ handle:
 }
 
 /** @throws Error */
-async function assertNotInput(file: string, input: Input): Promise<void> {
+async function assertNotInput(file: string, input: Pick<Input, "stats">): Promise<void> {
   const there = await stat(file).catch(() => undefined); // most often there is none, and `open` says it better
   if (there?.isFile() && there.dev === input.stats?.dev && there.ino === input.stats.ino) throw new Error("it is the input");
 }

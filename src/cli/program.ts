@@ -10,6 +10,7 @@ import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
 import type { RunOptions } from "./run-command.ts";
 import { runCommand } from "./run-command.ts";
+import { addSessionsCommands } from "./sessions-program.ts";
 
 /** Bounds of options, as the host has them. */
 const LANES_MAX = 512;
@@ -64,6 +65,7 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     .action(async (file: string, options: RunOptions) => {
       exitCode = await run(file, options, io);
     });
+  addSessionsCommands(program, io, (code) => (exitCode = code));
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

@@ -33,9 +33,14 @@ export class ResultWriter implements ResultSink {
 
   /** @returns when the stream is full, a promise of its drain: await it before writing more */
   write(record: object): void | Promise<void> {
+    return this.print(`${JSON.stringify(record)}\n`);
+  }
+
+  /** As write, for text. */
+  print(text: string): void | Promise<void> {
     if (this.#failure !== undefined) return undefined;
     this.#cork();
-    if (this.#stream.write(`${JSON.stringify(record)}\n`)) return undefined;
+    if (this.#stream.write(text)) return undefined;
     this.#drain ??= deferred();
     return this.#drain.promise;
   }

@@ -4,6 +4,7 @@ import type { Histogram } from "hdr-histogram-js";
 import { build } from "hdr-histogram-js";
 
 import type { HostSnapshot } from "../protocol/views.ts";
+import { printable } from "./printable.ts";
 import type { LineResult } from "./results.ts";
 
 /** Failures told in full. */
@@ -132,7 +133,8 @@ export class RunReport {
 
   #failureTable(): string {
     const failures = table("line", "session", "reason");
-    for (const { line, session, reason } of this.#failures) failures.push([line, printable(session), printable(reason)]);
+    for (const { line, session, reason } of this.#failures)
+      failures.push([line, printable(session, REASON_MAX), printable(reason, REASON_MAX)]);
     const more = this.counts.failed + this.counts.badLines - this.#failures.length;
     return failures.toString() + (more > 0 ? `\nand ${more} more` : "");
   }
@@ -145,10 +147,4 @@ export function rate(turns: number, elapsedS: number): string {
 
 function table(...head: string[]): Table.Table {
   return new Table({ head, style: { head: [], border: [], compact: true } });
-}
-
-/** On one line, and without what could control a terminal: it comes from agents and input. */
-function printable(text: string): string {
-  const line = text.slice(0, REASON_MAX).replaceAll(/\p{C}+/gu, " ");
-  return text.length > REASON_MAX ? `${line}…` : line;
 }
