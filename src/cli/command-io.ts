@@ -36,3 +36,8 @@ export class UsageError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** @param error - why a store cannot be opened */
+export function storeRefusal(error: unknown): UsageError {
+  return new UsageError(`option '--store <dir>': ${messageOf(error)}`);
+}

@@ -1,9 +1,12 @@
 /** Opens what a run reads and writes, and says in the caller's words what is wrong with it. */
 import type { Stats } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
 import type { Readable, Writable } from "node:stream";
 
 import { UsageError, messageOf } from "./command-io.ts";
+import type { EarlierResults } from "./earlier-results.ts";
+import { readEarlierResults } from "./earlier-results.ts";
 
 /** Bytes read at once. */
 const CHUNK_BYTES = 256 * 1024;
@@ -40,12 +43,39 @@ export async function openInput(file: string, stdin: Readable): Promise<Input> {
 }
 
 /** Create or empty the file. @throws UsageError when it cannot be written, or is the input */
-export async function openOutput(file: string, input: Input): Promise<Writable> {
+export async function openOutput(file: string, input: Pick<Input, "stats">): Promise<Writable> {
   try {
-    const there = await stat(file).catch(() => undefined); // most often there is none, and `open` says it better
-    if (there?.isFile() && there.dev === input.stats?.dev && there.ino === input.stats.ino) throw new Error("it is the input");
+    await assertNotInput(file, input);
     return (await open(file, "w")).createWriteStream();
   } catch (error) {
     throw new UsageError(`option '--output <file>': cannot write ${file}: ${messageOf(error)}`);
   }
+}
+
+/**
+ * Open the output of a run whose sessions are stored, to go on behind what earlier runs have written; a last line that was cut off is
+ * taken away. Create the file if there is none.
+ *
+ * @throws UsageError when it cannot be written, is the input, or holds something else: then it is left as it was
+ */
+export async function openResults(file: string, input: Input): Promise<{ handle: FileHandle; earlier: EarlierResults }> {
+  let handle: FileHandle | undefined;
+  try {
+    await assertNotInput(file, input);
+    handle = await open(file, "a+");
+    if (!(await handle.stat()).isFile()) throw new Error("it is no regular file, which a run with --store needs to go on from");
+    const chunks = handle.createReadStream({ start: 0, autoClose: false, highWaterMark: CHUNK_BYTES });
+    const earlier = await readEarlierResults(chunks as AsyncIterable<Buffer>);
+    await handle.truncate(earlier.bytes);
+    return { handle, earlier };
+  } catch (error) {
+    await handle?.close();
+    throw new UsageError(`option '--output <file>': cannot go on with ${file}: ${messageOf(error)}`);
+  }
+}
+
+/** @throws Error */
+async function assertNotInput(file: string, input: Pick<Input, "stats">): Promise<void> {
+  const there = await stat(file).catch(() => undefined); // most often there is none, and `open` says it better
+  if (there?.isFile() && there.dev === input.stats?.dev && there.ino === input.stats.ino) throw new Error("it is the input");
 }

@@ -4,12 +4,13 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
 import type { RunOptions } from "./run-command.ts";
 import { runCommand } from "./run-command.ts";
+import { addSessionsCommands } from "./sessions-program.ts";
 
 /** Bounds of options, as the host has them. */
 const LANES_MAX = 512;
@@ -18,9 +19,11 @@ const TIMEOUT_MS_MAX = 2_147_483_647;
 
 const RUN_NOTES = `
 Input: JSON Lines, one turn a line. Turns of a session run in the order of their lines, different sessions at the same time.
-  {"session": "a", "prompt": "…", "labels": {"k": "v"}, "timeoutMs": 5000, "expect": {"text": "…"} or {"error": "CODE"}}
-  Only session and prompt are needed. A session is created by its first line, which alone may set its labels.
+  {"session": "a", "prompt": "…", "id": "…", "labels": {"k": "v"}, "timeoutMs": 5000, "expect": {"text": "…"} or {"error": "CODE"}}
+  Only session and prompt are needed. A session is created by its first line, which alone may set its labels. Ids are unique.
 Output: JSON Lines, one result a line, in order of completion. A bad line is reported by its number, and the rest still runs.
+Store: with --store sessions are kept, and the output is added to. Run again after a crash, with the same file, store and output: a
+  line whose result is in the output is not run again, nor is a turn that was stored before its result could be written.
 Signals: the first ends reading and lets running turns finish, the second interrupts them, the third ends the process at once.
 Exit code: 0 every turn succeeded, 1 something failed, 2 called wrongly, 130 cut short by a signal.`;
 
@@ -51,11 +54,18 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     .option("--timeout-ms <n>", "milliseconds a turn may take that has no timeoutMs of its own", integer(TIMEOUT_MS_MAX))
     .option("--events", "print the turns' events too, each turn's ahead of its result", false)
     .option("--output <file>", "write results there instead of to standard output")
+    .option("--store <dir>", "keep the sessions in this folder and go on where an earlier run stopped; needs --output")
+    .addOption(
+      new Option("--durability <level>", "what a stored turn and its result survive: fsync, the loss of power; commit, the process's death")
+        .choices(["fsync", "commit"])
+        .default("fsync"),
+    )
     .option("--quiet", "no progress, no table at the end", false)
     .addHelpText("after", RUN_NOTES)
     .action(async (file: string, options: RunOptions) => {
       exitCode = await run(file, options, io);
     });
+  addSessionsCommands(program, io, (code) => (exitCode = code));
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

@@ -6,7 +6,17 @@
  */
 import type { Writable } from "node:stream";
 
-export class ResultWriter {
+/** Takes the records of a run. */
+export interface ResultSink {
+  /** @returns a promise when whoever writes is to wait for it */
+  write(record: object): void | Promise<void>;
+  /** Resolves when everything written is out, or what takes it has failed. */
+  flush(): Promise<void>;
+  /** As flush, and closes what takes it. */
+  end(): Promise<void>;
+}
+
+export class ResultWriter implements ResultSink {
   readonly #stream: Writable;
   readonly #onFailed: (error: NodeJS.ErrnoException) => void;
   #failure: NodeJS.ErrnoException | undefined;
@@ -23,9 +33,14 @@ export class ResultWriter {
 
   /** @returns when the stream is full, a promise of its drain: await it before writing more */
   write(record: object): void | Promise<void> {
+    return this.print(`${JSON.stringify(record)}\n`);
+  }
+
+  /** As write, for text. */
+  print(text: string): void | Promise<void> {
     if (this.#failure !== undefined) return undefined;
     this.#cork();
-    if (this.#stream.write(`${JSON.stringify(record)}\n`)) return undefined;
+    if (this.#stream.write(text)) return undefined;
     this.#drain ??= deferred();
     return this.#drain.promise;
   }

@@ -14,6 +14,8 @@ export type TurnOutcome = { readonly text: string; readonly usage: Usage } | { r
 /** The result of one turn. */
 export interface TurnRecord {
   readonly session: string;
+  /** Of the line, if it has one. */
+  readonly id?: string;
   /** 1-based number within the session. */
   readonly turn: number;
   /** 1-based number of its line in the input. */
@@ -46,7 +48,12 @@ export type ResultStatus = "ok" | "failed" | "unmet" | "interrupted" | "bad_line
 
 export type LineResult =
   | { readonly status: "bad_line"; readonly problem: string; readonly record: BadLineRecord }
-  | { readonly status: Exclude<ResultStatus, "bad_line">; readonly record: TurnRecord };
+  | {
+      readonly status: Exclude<ResultStatus, "bad_line">;
+      readonly record: TurnRecord;
+      /** Something else than the turn itself kept it from succeeding: asked again, it may. */
+      readonly isUndecided?: boolean;
+    };
 
 /** @param problem - what is wrong, the field first */
 export function badLine(line: number, problem: string): LineResult {

@@ -4,22 +4,27 @@
  * What cannot be opened is a usage error. Signals end the run in steps: read no more, interrupt, and then their default effect.
  */
 import { statSync } from "node:fs";
-import { resolve } from "node:path";
-import type { Writable } from "node:stream";
+import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { builtinAgents } from "../agents/index.ts";
 import { EphemeralSessionService } from "../host/ephemeral-service.ts";
+import { PersistentSessionService } from "../host/persistent-service.ts";
+import type { SessionService } from "../host/session-service.ts";
 import { hasErrorCode } from "../protocol/errors.ts";
 import { Batch } from "./batch.ts";
 import type { CommandIo } from "./command-io.ts";
-import { EXIT, UsageError } from "./command-io.ts";
+import { EXIT, UsageError, storeRefusal } from "./command-io.ts";
+import type { EarlierResults } from "./earlier-results.ts";
 import type { Input } from "./files.ts";
-import { openInput, openOutput } from "./files.ts";
+import { openInput, openOutput, openResults } from "./files.ts";
 import { Progress, progressStyle } from "./progress.ts";
+import { ResultFile } from "./result-file.ts";
+import type { ResultSink } from "./result-writer.ts";
 import { ResultWriter } from "./result-writer.ts";
 import { RunReport } from "./run-report.ts";
 import { StopSignals } from "./stop-signals.ts";
+import { StoredNames } from "./stored-names.ts";
 import { LINE_BYTES_MAX } from "./turn-line.ts";
 
 /** Options of the command, as the program parsed them. */
@@ -30,7 +35,20 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   readonly events: boolean;
   readonly output?: string;
+  /** Folder of the store; undefined: sessions live as long as the run. */
+  readonly store?: string;
+  readonly durability: "fsync" | "commit";
   readonly quiet: boolean;
+}
+
+/** Where results go. */
+interface Output {
+  /** A file of ours, not stdout. */
+  readonly isFile: boolean;
+  /** Of a run whose sessions are stored. */
+  readonly earlier?: EarlierResults;
+  /** @param onFailed - nobody will get what is written from now on */
+  sink(onFailed: (error: NodeJS.ErrnoException) => void): ResultSink;
 }
 
 /** The interpreter gives its programs a share of the thread's stack; with this, some 3,000 calls of their own functions. */
@@ -45,11 +63,14 @@ const NEVER_STALLED_MS = 2_147_483_647;
  * @throws UsageError when the input, the agent or the output cannot be opened
  */
 export async function runCommand(file: string, options: RunOptions, io: CommandIo): Promise<number> {
+  if (options.store !== undefined && options.output === undefined) {
+    throw new UsageError("option '--store <dir>' needs '--output <file>', from which a later run learns what is done");
+  }
   const input = await openInput(file, io.stdin);
   try {
     const service = await openHost(options);
     try {
-      const output = options.output === undefined ? undefined : await openOutput(options.output, input);
+      const output = await openSink(input, options, io);
       return await runBatch(input, service, output, options, io);
     } finally {
       await service.shutdown({ deadlineMs: 0 });
@@ -59,44 +80,65 @@ export async function runCommand(file: string, options: RunOptions, io: CommandI
   }
 }
 
-async function openHost({ agent, lanes, maxSessions }: RunOptions): Promise<EphemeralSessionService> {
+async function openHost({ agent, lanes, maxSessions, store, durability }: RunOptions): Promise<SessionService> {
+  const module = agentModule(agent);
+  const options = {
+    lanes: { count: lanes, resourceLimits: { stackSizeMb: LANE_STACK_MB } },
+    maxSessions,
+    maxPromptBytes: LINE_BYTES_MAX,
+    consumerStallMs: NEVER_STALLED_MS,
+  };
   try {
-    return await EphemeralSessionService.open({
-      agent: agentModule(agent),
-      lanes: { count: lanes, resourceLimits: { stackSizeMb: LANE_STACK_MB } },
-      maxSessions,
-      maxPromptBytes: LINE_BYTES_MAX,
-      consumerStallMs: NEVER_STALLED_MS,
+    if (store === undefined) return await EphemeralSessionService.open({ ...options, agent: module });
+    return await PersistentSessionService.open({
+      ...options,
+      agent: { [agentName(agent)]: module },
+      store: { kind: "lmdb", path: store },
+      durability,
     });
   } catch (error) {
-    if (!hasErrorCode(error) || error.code !== "INVALID_PARAMS") throw error;
-    const { module, reason = error.message } = error.details as { module?: string; reason?: string };
-    throw new UsageError(`option '--agent <agent>': ${agent} does not load${module === undefined ? "" : ` from ${module}`}: ${reason}`);
+    if (!hasErrorCode(error)) throw error;
+    if (error.code === "SESSION_STORE_ERROR") throw storeRefusal((error as { cause?: unknown }).cause ?? error);
+    if (error.code !== "INVALID_PARAMS") throw error;
+    const { module: from, reason = error.message } = error.details as { module?: string; reason?: string };
+    throw new UsageError(`option '--agent <agent>': ${agent} does not load${from === undefined ? "" : ` from ${from}`}: ${reason}`);
   }
 }
 
 function agentModule(agent: string): URL | string {
   if (agent === "echo" || agent === "interpreter") return builtinAgents[agent];
-  return statSync(agent, { throwIfNoEntry: false })?.isFile() ? pathToFileURL(resolve(agent)) : agent;
+  return isFile(agent) ? pathToFileURL(resolve(agent)) : agent;
 }
 
-/** @param file - where results go instead of to stdout */
-async function runBatch(
-  input: Input,
-  service: EphemeralSessionService,
-  file: Writable | undefined,
-  options: RunOptions,
-  io: CommandIo,
-): Promise<number> {
+/** What stored sessions know their agent by: the same wherever its file lies. */
+function agentName(agent: string): string {
+  return isFile(agent) ? basename(agent) : agent;
+}
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+
+async function openSink(input: Input, { output, store, durability }: RunOptions, io: CommandIo): Promise<Output> {
+  if (output === undefined) return { isFile: false, sink: (onFailed) => new ResultWriter(io.stdout, onFailed) };
+  if (store === undefined) {
+    const stream = await openOutput(output, input);
+    return { isFile: true, sink: (onFailed) => new ResultWriter(stream, onFailed) };
+  }
+  const { handle, earlier } = await openResults(output, input);
+  return { isFile: true, earlier, sink: (onFailed) => new ResultFile(handle, durability === "fsync", onFailed) };
+}
+
+async function runBatch(input: Input, service: SessionService, output: Output, options: RunOptions, io: CommandIo): Promise<number> {
   const { stderr } = io;
   const report = new RunReport();
   let outputError: NodeJS.ErrnoException | undefined;
-  const writer = new ResultWriter(file ?? io.stdout, (error) => {
+  const { isFile: isOurs, earlier } = output;
+  const writer = output.sink((error) => {
     outputError = error;
     batch.interrupt(); // nobody will see what comes out
   });
-  const batch = new Batch({ input, service, writer, report, timeoutMs: options.timeoutMs, hasEvents: options.events });
-  const style = progressStyle(options.quiet, stderr.isTTY === true, file === undefined && io.stdout.isTTY === true);
+  const stored = earlier && { names: new StoredNames(service, agentName(options.agent)), earlier };
+  const batch = new Batch({ input, service, writer, report, timeoutMs: options.timeoutMs, hasEvents: options.events, stored });
+  const style = progressStyle(options.quiet, stderr.isTTY === true, !isOurs && io.stdout.isTTY === true);
   const progress = new Progress({ stream: stderr, style, counts: report.counts, totalBytes: input.sizeBytes });
   const signals = new StopSignals(io.signals, {
     finish: () => {
@@ -109,10 +151,10 @@ async function runBatch(
   try {
     const inputError = await batch.run();
     const { elapsedS } = progress;
-    await (file === undefined ? writer.flush() : writer.end());
+    await (isOurs ? writer.end() : writer.flush());
     progress.stop();
     // A reader that has seen enough (`| head`) is no mishap, and wants to hear no more.
-    const isLeft = file === undefined && outputError?.code === "EPIPE";
+    const isLeft = !isOurs && outputError?.code === "EPIPE";
     if (!options.quiet && !isLeft) stderr.write(report.render(service.inspect(), elapsedS));
     if (outputError !== undefined && !isLeft)
       stderr.write(`error: cannot write ${options.output ?? "standard output"}: ${outputError.message}\n`);
@@ -120,6 +162,9 @@ async function runBatch(
     if (outputError !== undefined || inputError !== undefined) return EXIT.failed;
     if (signals.count > 0 && !batch.isComplete) return EXIT.interrupted;
     return report.isClean ? EXIT.ok : EXIT.failed;
+  } catch (error) {
+    if (isOurs) await writer.end();
+    throw error;
   } finally {
     progress.stop();
     signals.remove();

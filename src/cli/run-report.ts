@@ -4,6 +4,7 @@ import type { Histogram } from "hdr-histogram-js";
 import { build } from "hdr-histogram-js";
 
 import type { HostSnapshot } from "../protocol/views.ts";
+import { printable } from "./printable.ts";
 import type { LineResult } from "./results.ts";
 
 /** Failures told in full. */
@@ -28,6 +29,12 @@ export interface RunCounts {
   interrupted: number;
   badLines: number;
   sessions: number;
+  /** Lines whose results an earlier run has written. */
+  earlier: number;
+  /** Of them: not a success. */
+  earlierFailed: number;
+  /** Of the failed: to be run again. */
+  undecided: number;
 }
 
 interface Failure {
@@ -37,7 +44,19 @@ interface Failure {
 }
 
 export class RunReport {
-  readonly counts: RunCounts = { bytes: 0, read: 0, done: 0, failed: 0, unmet: 0, interrupted: 0, badLines: 0, sessions: 0 };
+  readonly counts: RunCounts = {
+    bytes: 0,
+    read: 0,
+    done: 0,
+    failed: 0,
+    unmet: 0,
+    interrupted: 0,
+    badLines: 0,
+    sessions: 0,
+    earlier: 0,
+    earlierFailed: 0,
+    undecided: 0,
+  };
   readonly #latencyUs: Histogram = build({
     lowestDiscernibleValue: 1,
     highestTrackableValue: LATENCY_MAX_US,
@@ -47,7 +66,13 @@ export class RunReport {
 
   /** Whether everything so far was a success. */
   get isClean(): boolean {
-    return this.counts.failed === 0 && this.counts.badLines === 0;
+    return this.counts.failed === 0 && this.counts.badLines === 0 && this.counts.earlierFailed === 0;
+  }
+
+  /** A line whose result an earlier run has written. */
+  addEarlier(isGood: boolean): void {
+    this.counts.earlier++;
+    if (!isGood) this.counts.earlierFailed++;
   }
 
   add(result: LineResult): void {
@@ -84,7 +109,7 @@ export class RunReport {
    * @returns lines of text, the last one ended
    */
   render(host: HostSnapshot, elapsedS: number): string {
-    const { read, done, failed, unmet, interrupted, badLines, sessions } = this.counts;
+    const { read, done, failed, unmet, interrupted, badLines, sessions, earlier, earlierFailed, undecided } = this.counts;
     const totals = table("turns", "sessions", "turns/s", "p50 ms", "p99 ms", "failed", "unmet", "bad lines");
     totals.push([done, sessions, rate(done, elapsedS), this.#latencyMs(50), this.#latencyMs(99), failed, unmet, badLines]);
     const lanes = table("lane", "turns", "failed", "utilization");
@@ -96,6 +121,8 @@ export class RunReport {
     const strayErrors = host.lanes.reduce((sum, lane) => sum + lane.strayErrors, 0);
     if (strayErrors > 0) parts.push(`errors of agents that nobody awaited: ${strayErrors}`);
     if (interrupted > 0 || read > done) parts.push(`cut short: ${interrupted} turns interrupted, ${read - done} read and not run`);
+    if (earlier > 0) parts.push(`done by earlier runs: ${earlier} turns, ${earlierFailed} of them failed`);
+    if (undecided > 0) parts.push(`left to another run: ${undecided} turns that failed for no reason of their own`);
     if (this.#failures.length > 0) parts.push(this.#failureTable());
     return `${parts.join("\n")}\n`;
   }
@@ -106,7 +133,8 @@ export class RunReport {
 
   #failureTable(): string {
     const failures = table("line", "session", "reason");
-    for (const { line, session, reason } of this.#failures) failures.push([line, printable(session), printable(reason)]);
+    for (const { line, session, reason } of this.#failures)
+      failures.push([line, printable(session, REASON_MAX), printable(reason, REASON_MAX)]);
     const more = this.counts.failed + this.counts.badLines - this.#failures.length;
     return failures.toString() + (more > 0 ? `\nand ${more} more` : "");
   }
@@ -119,10 +147,4 @@ export function rate(turns: number, elapsedS: number): string {
 
 function table(...head: string[]): Table.Table {
   return new Table({ head, style: { head: [], border: [], compact: true } });
-}
-
-/** On one line, and without what could control a terminal: it comes from agents and input. */
-function printable(text: string): string {
-  const line = text.slice(0, REASON_MAX).replaceAll(/\p{C}+/gu, " ");
-  return text.length > REASON_MAX ? `${line}…` : line;
 }

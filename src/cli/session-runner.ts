@@ -8,16 +8,18 @@
  * Owns the names of sessions that were created: as many as the host lets live, so they are bounded by its maxSessions.
  */
 import type { SessionService } from "../host/session-service.ts";
-import { hasErrorCode } from "../protocol/errors.ts";
+import { SessionError, hasErrorCode } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { EventRecord, LineResult, TurnOutcome } from "./results.ts";
 import { badLine, verdict } from "./results.ts";
+import type { StoredNames } from "./stored-names.ts";
 import type { TurnLine } from "./turn-line.ts";
 
-/** A turn and the number of its line. */
+/** A turn, the number of its line, and the line's id. */
 export interface NumberedTurn {
   readonly line: number;
+  readonly id?: string | undefined;
   readonly turn: TurnLine;
 }
 
@@ -27,14 +29,18 @@ export interface SessionRunnerOptions {
   readonly timeoutMs: number | undefined;
   /** Takes the turns' events; what it returns holds the agent back. Undefined: nobody wants them. */
   readonly onEvent: ((record: EventRecord) => void | Promise<void>) | undefined;
+  /** Where sessions outlive the run: the names they have there. */
+  readonly names?: StoredNames | undefined;
+  /** By name of a session: turns that earlier runs have results of. */
+  readonly earlierTurns?: ReadonlyMap<string, number> | undefined;
   /** Interrupts what runs. */
   readonly signal: AbortSignal;
 }
 
 interface NamedSession {
   readonly id: SessionId;
-  /** That created it. */
-  readonly line: number;
+  /** That created it; undefined: it outlives the run, and an earlier one may have. */
+  readonly line: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   turns: number;
 }
@@ -47,71 +53,94 @@ export class SessionRunner {
     this.#options = options;
   }
 
-  /** Sessions created. */
+  /** Sessions created or found. */
   get sessions(): number {
     return this.#sessions.size;
   }
 
-  /** Run one turn; the caller sees to it that there is one at a time of each session. Rejects for bugs only. */
-  async run({ line, turn }: NumberedTurn): Promise<LineResult> {
-    const known = this.#sessions.get(turn.session);
-    if (known !== undefined && turn.labels !== undefined && !isSame(turn.labels, known.labels)) {
-      return badLine(line, `labels: are not those of the session's first line, which is line ${known.line}`);
-    }
-    const number = (known?.turns ?? 0) + 1;
+  /** Run one turn; the caller sees to it that there is one at a time of each session. Rejects for bugs, and for what StoredNames refuses. */
+  async run(numbered: NumberedTurn): Promise<LineResult> {
+    const { line, id, turn } = numbered;
     const startedMs = performance.now();
-    const outcome = await this.#outcome(known, number, line, turn);
+    let number = (this.#sessions.get(turn.session)?.turns ?? this.#options.earlierTurns?.get(turn.session) ?? 0) + 1;
+    let shown: TurnOutcome;
+    let isInterrupted = false;
+    let isUndecided = false;
+    try {
+      const session = await this.#session(line, turn);
+      const { labels } = turn;
+      if (labels !== undefined && !isSame(labels, session.labels)) return badLine(line, labelsProblem(session));
+      number = ++session.turns;
+      shown = await this.#outcome(session, numbered);
+    } catch (error) {
+      if (!hasErrorCode(error)) throw error;
+      const { code, message } = error;
+      shown = { error: { code, message } };
+      isInterrupted = this.#isOurs(error);
+      isUndecided = isInterrupted || code === "HOST_CLOSED" || (error instanceof SessionError && error.disposition === "retry");
+    }
     const durationMs = Math.round((performance.now() - startedMs) * 1000) / 1000;
-    const status = outcome.isInterrupted ? "interrupted" : verdict(outcome.shown, turn.expect);
+    const status = isInterrupted ? "interrupted" : verdict(shown, turn.expect);
     return {
       status,
       record: {
         session: turn.session,
+        ...(id !== undefined && { id }),
         turn: number,
         line,
         ok: status === "ok",
-        ...outcome.shown,
+        ...shown,
         durationMs,
         ...(status !== "ok" && turn.expect !== undefined && { expected: turn.expect }),
       },
+      ...(isUndecided && status !== "ok" && { isUndecided }),
     };
   }
 
-  async #outcome(
-    known: NamedSession | undefined,
-    number: number,
-    line: number,
-    turn: TurnLine,
-  ): Promise<{ shown: TurnOutcome; isInterrupted?: boolean }> {
-    const { service, signal, onEvent, timeoutMs } = this.#options;
-    const { session: name, prompt } = turn;
-    try {
-      const session = known ?? (await this.#create(line, turn));
-      session.turns = number;
-      const request = {
-        prompt,
-        timeoutMs: turn.timeoutMs ?? timeoutMs,
-        onEvent: onEvent && ((event: EventEnvelope) => onEvent({ event, session: name, turn: number })),
-      };
-      const { text, usage } = await service.startTurn(session.id, request, { signal });
-      return { shown: { text, usage } };
-    } catch (error) {
-      if (!hasErrorCode(error)) throw error;
-      const { code, message, details } = error;
-      const isInterrupted =
-        signal.aborted && (error === signal.reason || (details as { reason?: unknown } | undefined)?.reason === "signal");
-      return { shown: { error: { code, message } }, isInterrupted };
-    }
+  async #outcome(session: NamedSession, { id: lineId, turn }: NumberedTurn): Promise<TurnOutcome> {
+    const { service, signal, onEvent, timeoutMs, names } = this.#options;
+    const number = session.turns;
+    const request = {
+      prompt: turn.prompt,
+      timeoutMs: turn.timeoutMs ?? timeoutMs,
+      onEvent: onEvent && ((event: EventEnvelope) => onEvent({ event, session: turn.session, turn: number })),
+      ...(names && { idempotencyKey: lineId }),
+    };
+    const { text, usage } = await service.startTurn(session.id, request, { signal });
+    return { text, usage };
   }
 
-  async #create(line: number, { session: name, labels = {} }: TurnLine): Promise<NamedSession> {
-    const { service, signal } = this.#options;
-    // Deferred, because only a started turn can have a timeout.
-    const { sessionId } = await service.createSession({ prompt: "", initialTurn: "defer", labels }, { signal });
-    const session = { id: sessionId, line, labels, turns: 0 };
+  /** The turn was cut off by the signal of the run. */
+  #isOurs(error: { readonly details?: unknown }): boolean {
+    const { signal } = this.#options;
+    return signal.aborted && (error === signal.reason || (error.details as { reason?: unknown } | undefined)?.reason === "signal");
+  }
+
+  /** The session a line names: known, or of an earlier run, or created. Rejects with what keeps it from that */
+  async #session(line: number, { session: name, labels = {} }: TurnLine): Promise<NamedSession> {
+    const { service, signal, names, earlierTurns } = this.#options;
+    const known = this.#sessions.get(name);
+    if (known !== undefined) return known;
+    const turns = earlierTurns?.get(name) ?? 0;
+    const found = await names?.find(name);
+    let session: NamedSession;
+    if (found !== undefined) session = { ...found, line: undefined, turns };
+    else {
+      // Deferred, because only a started turn can have a timeout.
+      const request = { prompt: "", initialTurn: "defer" as const, labels: names === undefined ? labels : names.labelled(name, labels) };
+      const { sessionId } = await service.createSession(request, { signal });
+      // What is said of a line must not depend on which run created its session.
+      session = { id: sessionId, line: names === undefined ? line : undefined, labels, turns };
+    }
     this.#sessions.set(name, session);
     return session;
   }
+}
+
+function labelsProblem({ line }: NamedSession): string {
+  return line === undefined
+    ? "labels: are not those the session has"
+    : `labels: are not those of the session's first line, which is line ${line}`;
 }
 
 function isSame(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {

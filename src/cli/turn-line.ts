@@ -8,14 +8,23 @@ import { CreateSessionRequestSchema, StartTurnRequestSchema } from "../protocol/
 /** Bytes of a line at most, and so of a prompt. */
 export const LINE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Labels whose names begin so are the run's own. */
+export const RUN_LABELS = "warren.run/";
+
 const text = z.string("must be a string");
+const name = text.min(1, "must not be empty").max(256, "must have at most 256 characters");
 
 const TurnLineSchema = z.strictObject(
   {
     /** A name within the run; the host's own id for the session is another. */
-    session: text.min(1, "must not be empty").max(256, "must have at most 256 characters"),
+    session: name,
+    /** What the line is known by in the output and to later runs; unique in the input. */
+    id: name.optional(),
     prompt: text,
-    labels: CreateSessionRequestSchema.shape.labels,
+    labels: CreateSessionRequestSchema.shape.labels.refine(
+      (labels) => !Object.keys(labels ?? {}).some((key) => key.startsWith(RUN_LABELS)),
+      `must not begin with ${RUN_LABELS}`,
+    ),
     timeoutMs: StartTurnRequestSchema.shape.timeoutMs,
     expect: z
       .strictObject(

@@ -24,16 +24,27 @@ async function program(args: string[], run: RunCommand = async () => 0): Promise
   return { exitCode, out: String(io.stdout.read() ?? ""), err: String(io.stderr.read() ?? ""), runs };
 }
 
-const DEFAULTS = { agent: "interpreter", lanes: "auto", events: false, quiet: false };
+const DEFAULTS = { agent: "interpreter", lanes: "auto", events: false, durability: "fsync", quiet: false };
 
 describe("program", () => {
   test("options have defaults and reach the command", async () => {
     expect((await program(["run", "-"])).runs).toEqual([{ file: "-", options: DEFAULTS }]);
-    const all = "run turns.jsonl --agent ./a.mjs --lanes 3 --max-sessions 7 --timeout-ms 250 --events --output out.jsonl --quiet";
+    const all =
+      "run turns.jsonl --agent ./a.mjs --lanes 3 --max-sessions 7 --timeout-ms 250 --events --output out.jsonl --store st --durability commit --quiet";
     expect((await program(all.split(" "))).runs).toEqual([
       {
         file: "turns.jsonl",
-        options: { agent: "./a.mjs", lanes: 3, maxSessions: 7, timeoutMs: 250, events: true, output: "out.jsonl", quiet: true },
+        options: {
+          agent: "./a.mjs",
+          lanes: 3,
+          maxSessions: 7,
+          timeoutMs: 250,
+          events: true,
+          output: "out.jsonl",
+          store: "st",
+          durability: "commit",
+          quiet: true,
+        },
       },
     ]);
     expect((await program(["run", "--lanes", "auto", "x"])).runs).toEqual([{ file: "x", options: DEFAULTS }]);
@@ -53,6 +64,7 @@ describe("program", () => {
     ["run x --max-sessions 16777217", "--max-sessions"],
     ["run x --timeout-ms 0.5", "--timeout-ms"],
     ["run x --timeout-ms 2147483648", "--timeout-ms"],
+    ["run x --durability none", "--durability"],
     ["run x --turbo", "--turbo"],
     ["run", "file"],
     ["run x y", "too many arguments"],

@@ -1,0 +1,124 @@
+/** `warren sessions list`, `show` and `history`: what a store says of its sessions, as tables or as JSON. */
+import Table from "cli-table3";
+
+import type { Message } from "../protocol/session-model.ts";
+import type { SessionHead, StoredSummary } from "../protocol/stored-session.ts";
+import { messageCountOf } from "../protocol/stored-session.ts";
+import { UsageError } from "./command-io.ts";
+import { printable, printableLines } from "./printable.ts";
+import type { SessionsCommand } from "./sessions-store.ts";
+
+const CELL_MAX = 60;
+/** Messages read at once. */
+const PAGE = 100;
+
+export interface ListOptions {
+  readonly limit: number;
+  readonly after?: string;
+  readonly label: Readonly<Record<string, string>>;
+  readonly archived: boolean;
+  readonly order: "id" | "updated";
+  readonly json: boolean;
+}
+
+/** @throws UsageError */
+export async function listSessions({ store, out, io }: SessionsCommand, options: ListOptions): Promise<void> {
+  const { limit, after, label: labels, archived, order, json } = options;
+  if (after !== undefined && order !== "id") throw new UsageError("option '--after <id>' goes with --order id");
+  const found = await store.list({ labels, after, archived, order, limit: limit + 1 });
+  const page = found.slice(0, limit);
+  if (json) for (const row of page) await out.write(row);
+  else await out.print(`${summaryTable(page)}\n`);
+  if (found.length > limit) io.stderr.write(order === "id" ? `there are more: --after ${page.at(-1)?.id}\n` : "there are more\n");
+}
+
+export async function showSession({ store, out, complain }: SessionsCommand, id: string, { json }: { json: boolean }): Promise<void> {
+  const head = await store.head(id);
+  if (head === undefined) return complain(`there is no session ${id}`);
+  if (json) return void (await out.write({ ...head, messageCount: messageCountOf(head) }));
+  const table = plainTable();
+  for (const [name, value] of described(head)) table.push([name, printable(value, 4 * CELL_MAX)]);
+  await out.print(`${table.toString()}\n`);
+}
+
+export interface HistoryOptions {
+  readonly offset: number;
+  readonly limit?: number;
+  readonly json: boolean;
+}
+
+/** Messages by their numbers from 0 on, the leading system message among them. */
+export async function showHistory({ store, out, complain }: SessionsCommand, id: string, options: HistoryOptions): Promise<void> {
+  const { offset, limit = Infinity, json } = options;
+  const head = await store.head(id);
+  if (head === undefined) return complain(`there is no session ${id}`);
+  const ahead: Message[] = head.system === undefined ? [] : [{ role: "system", content: head.system }];
+  const end = Math.min(messageCountOf(head), offset + limit);
+  for (let at = offset; at < end;) {
+    const wanted = Math.min(PAGE, end - at);
+    const page = at < ahead.length ? ahead : ((await store.messages(id, at - ahead.length, wanted)) ?? []);
+    if (page.length === 0) break; // it became shorter meanwhile
+    for (const message of page) {
+      await (json ? out.write({ index: at, ...message }) : out.print(`[${at}] ${message.role}\n${printableLines(bodyOf(message))}\n\n`));
+      at++;
+    }
+  }
+}
+
+function summaryTable(rows: readonly StoredSummary[]): string {
+  const table = plainTable("id", "created", "updated", "messages", "tokens", "labels");
+  for (const { id, createdAt, updatedAt, messageCount, usage, labels } of rows) {
+    const tokens = usage.inputTokens + usage.outputTokens;
+    table.push([
+      printable(id, CELL_MAX),
+      timeOf(createdAt),
+      timeOf(updatedAt),
+      messageCount,
+      tokens,
+      printable(labelsText(labels), CELL_MAX),
+    ]);
+  }
+  return table.toString();
+}
+
+function described(head: SessionHead): [name: string, value: string][] {
+  const { id, agent, createdAt, updatedAt, usage, labels, isArchived, version, lastSeq, lastAssistantText = "" } = head;
+  return [
+    ["id", id],
+    ["agent", agent],
+    ["state", isArchived ? "archived" : "stored"],
+    ["created", timeOf(createdAt)],
+    ["updated", timeOf(updatedAt)],
+    ["messages", String(messageCountOf(head))],
+    ["tokens", `${usage.inputTokens} in, ${usage.outputTokens} out`],
+    ["labels", labelsText(labels)],
+    ["events", String(lastSeq)],
+    ["writes", String(version)],
+    ["last text", lastAssistantText],
+  ];
+}
+
+function bodyOf(message: Message): string {
+  switch (message.role) {
+    case "system":
+    case "user":
+      return message.content;
+    case "assistant":
+      return [message.content, ...(message.toolCalls ?? []).map((call) => `${call.name} ${JSON.stringify(call.args)}`)].join("\n");
+    case "block_assistant":
+      return message.blocks
+        .map(({ blockType, data }) => (blockType === "tool_use" ? `${data.name} ${JSON.stringify(data.args)}` : data.text))
+        .join("\n");
+    case "tool_results":
+      return message.results.map(({ content }) => content).join("\n");
+    default:
+      return message satisfies never;
+  }
+}
+
+const labelsText = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(" ");
+const timeOf = (ms: number): string => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
+const plainTable = (...head: string[]): Table.Table => new Table({ head, style: { head: [], border: [], compact: true } });
