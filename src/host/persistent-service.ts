@@ -33,6 +33,7 @@ import { SessionHost } from "./session-host.ts";
 import { historyPage, storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts";
 import { StoreThread } from "./store-thread.ts";
 import type { TurnStart } from "./turn-table.ts";
+import type { WakingContext } from "./waking-context.ts";
 
 /** Rows of a listing asked of the store at once. */
 const LIST_ROWS = 1000;
@@ -103,11 +104,7 @@ export class PersistentSessionService extends LiveSessionService {
   /** The session in its lane: woken, if it sleeps. @throws SessionError */
   async #wake(id: SessionId): Promise<SessionEntry> {
     this.host.assertOpen();
-    try {
-      return this.#awake(id) ?? (await this.#keeping.wakes.wake(this.checks.id(id)));
-    } catch (error) {
-      throw asSessionError(error, id);
-    }
+    return this.#awake(id) ?? this.#keeping.wakes.wake(this.checks.id(id));
   }
 
   // ── turns ──
@@ -128,9 +125,7 @@ export class PersistentSessionService extends LiveSessionService {
       this.#keeping.used(entry);
       return this.startLive(entry, start);
     }
-    return this.#keeping.wakes.startTurn(this.checks.id(id), start).catch((error: unknown) => {
-      throw asSessionError(error, id);
-    });
+    return this.#keeping.wakes.startTurn(this.checks.id(id), start);
   }
 
   override async interrupt(id: SessionId): Promise<void> {
@@ -231,11 +226,16 @@ export class PersistentSessionService extends LiveSessionService {
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", { sessionId: id, details });
     }
     const history = after === undefined ? undefined : new EventHistory(id, after, this.#historyOf(id));
-    const entry = this.find(id);
+    const entry = this.find(id) ?? this.#unarchived(this.#keeping.leaving(id));
     const channel = entry === undefined ? this.#keeping.channels.of(id) : this.host.registry.channelOf(entry);
     const live = channel.subscribe(bufferSize);
     if (entry === undefined && history === undefined) void this.#endIfUnknown(id, live);
     return history === undefined ? live : new ResumedStream(`session:${id}`, live, history);
+  }
+
+  /** A session that leaves and may come back: its subscribers go with it. */
+  #unarchived(leaving: SessionEntry | undefined): SessionEntry | undefined {
+    return leaving?.kept === undefined || leaving.isArchived ? undefined : leaving;
   }
 
   async #endIfUnknown(id: SessionId, live: Subscription): Promise<void> {
@@ -280,17 +280,22 @@ export class PersistentSessionService extends LiveSessionService {
 
   protected async stage(id: SessionId, request: requests.AppendSystemContextRequest): Promise<StageOutcome> {
     let entry: SessionEntry | undefined;
+    let waking: WakingContext | undefined;
     const ledgerOf = async (): Promise<SystemContextLedger> => {
       entry = this.find(id);
       if (entry !== undefined) return (entry.ledger ??= new SystemContextLedger());
+      waking = this.#keeping.wakingContext(id);
+      if (waking !== undefined) return waking.ledger();
       const head = await this.#sleeping(id);
       const context = await this.#ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
     };
     try {
       const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
+      if (outcome.status !== "staged") return outcome;
       // One that fell asleep meanwhile finds the append in the store when it wakes.
-      if (outcome.status === "staged" && entry?.state === "live") this.feed(entry, outcome.append);
+      if (entry?.state === "live") this.feed(entry, outcome.append);
+      waking?.staged(outcome.append);
       return outcome;
     } catch (error) {
       throw asSessionError(error, id);
@@ -338,16 +343,13 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** Also Ok for a session that is archived already. */
   async archive(id: SessionId): Promise<void> {
-    await this.#settledEntry(id);
-    const entry = this.#awake(id);
-    const ticket = entry?.turn?.ticket;
-    if (entry !== undefined) {
-      entry.isArchived = true;
-      this.host.leave(entry, "discard");
-    }
+    const live = this.#awake(id) ?? (await this.#settledEntry(id));
+    const entry = live ?? this.#keeping.leaving(id);
+    if (entry !== undefined) entry.isArchived = true;
+    if (live !== undefined) this.host.leave(live, "discard");
     const { archivePolicy } = this.#keeping.options;
     const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
-    const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#ask(id, "archive", id, ticket);
+    const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#ask(id, "archive", id, entry?.turn?.ticket);
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);
     if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
