@@ -35,7 +35,7 @@ export async function listSessions({ store, out, io }: SessionsCommand, options:
 export async function showSession({ store, out, complain }: SessionsCommand, id: string, { json }: { json: boolean }): Promise<void> {
   const head = await store.head(id);
   if (head === undefined) return complain(`there is no session ${id}`);
-  if (json) return void (await out.write({ ...head, messageCount: messageCountOf(head) }));
+  if (json) return out.write({ ...head, messageCount: messageCountOf(head) });
   const table = plainTable();
   for (const [name, value] of described(head)) table.push([name, printable(value, 4 * CELL_MAX)]);
   await out.print(`${table.toString()}\n`);

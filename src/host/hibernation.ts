@@ -112,16 +112,13 @@ export class Hibernation {
   #maySleep(entry: SessionEntry): boolean {
     const beatAgeMs = entry.lane.words.beatAge(Date.now()) ?? Infinity;
     return (
-      entry.state === "live" &&
-      entry.queries === 0 &&
-      beatAgeMs < STALE_MS &&
-      this.#heldBy(entry) === undefined &&
-      lockHolder(this.#parts.table, entry.slot) === 0
+      entry.state === "live" && beatAgeMs < STALE_MS && this.#heldBy(entry) === undefined && lockHolder(this.#parts.table, entry.slot) === 0
     );
   }
 
-  #heldBy({ remotes, kept }: SessionEntry): string | undefined {
+  #heldBy({ remotes, kept, queries }: SessionEntry): string | undefined {
     if (kept?.isHostMode === true) return "it is in host mode";
+    if (queries > 0) return "its agent is being asked something";
     return remotes !== undefined && remotes.size > 0 ? "a handle of its agent is open" : undefined;
   }
 

@@ -195,7 +195,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   /** The lane of a live session learns of an append. */
   protected feed(entry: SessionEntry, append: PendingSystemContextAppend): void {
-    entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, append], append.text.length);
+    this.host.feedContext(entry, append);
   }
 
   async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {

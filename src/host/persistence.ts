@@ -7,14 +7,13 @@
  *   P3. When the store's thread is gone nothing is live any more: every call says so.
  */
 import type { Permit } from "../core/admission.ts";
-import { SystemContextLedger } from "../core/system-context.ts";
 import { lockHolder } from "../core/turn-lock.ts";
 import type { SessionError } from "../protocol/errors.ts";
-import { agentFailure, busy } from "../protocol/errors.ts";
+import { agentFailure, busy, notFound } from "../protocol/errors.ts";
 import type { KeptReport } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
-import { StoreError } from "../protocol/store-error.ts";
+import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import type { StoreSnapshot } from "../protocol/views.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { Hibernation } from "./hibernation.ts";
@@ -26,6 +25,7 @@ import type { SessionHost } from "./session-host.ts";
 import { StagedContexts } from "./staged-contexts.ts";
 import type { StoreThread } from "./store-thread.ts";
 import type { Turn } from "./turn.ts";
+import { WakingContext } from "./waking-context.ts";
 import type { Stored } from "./wakes.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -45,6 +45,8 @@ export class Persistence {
   readonly #thread: StoreThread;
   /** By id: sessions on their way out of their lanes. */
   readonly #leaving = new Map<SessionId, Leaving>();
+  /** By id: of sessions on their way into a lane. */
+  readonly #waking = new Map<SessionId, WakingContext>();
   /** Stored sessions that a create is about to replace. */
   readonly #replaced = new Set<SessionId>();
   #isClosing = false;
@@ -91,21 +93,38 @@ export class Persistence {
 
   // ── sessions come and go ──
 
-  async #stored(id: SessionId): Promise<Stored | undefined> {
+  /** For a wake-up: what is staged from now on until it ends finds it here. */
+  async #stored(id: SessionId): Promise<Stored> {
     if (this.#replaced.has(id)) throw busy(id);
-    await this.contexts.settled(id);
-    const [head, context] = await Promise.all([this.client.call("head", id), this.client.call("context", id)]);
-    return head === null || head.isArchived ? undefined : { head, context: context ?? undefined };
+    for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
+    const stored = this.#readStored(id);
+    const waking = new WakingContext(stored, (entry, append) => this.#host.feedContext(entry, append));
+    this.#waking.set(id, waking);
+    const forget = (): void => {
+      if (this.#waking.get(id) === waking) this.#waking.delete(id);
+    };
+    this.wakes.pending(id)?.then(forget, forget);
+    return stored;
   }
 
-  #open(id: SessionId, { head, context }: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
+  async #readStored(id: SessionId): Promise<Stored> {
+    try {
+      const [head, context] = await Promise.all([this.client.call("head", id), this.client.call("context", id)]);
+      if (head === null || head.isArchived) throw notFound(id);
+      return { head, context: context ?? undefined };
+    } catch (error) {
+      throw error instanceof StoreError ? storeFailure(error, id) : error;
+    }
+  }
+
+  #open(id: SessionId, stored: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
     return this.#host.creator
-      .open({ id, head, context, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
-        if (context !== undefined) entry.ledger = SystemContextLedger.from(context, (entry.kept as KeptEntry).contextTaken);
+      .open({ id, ...stored, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
+        this.#waking.get(id)?.live(entry, stored);
         onLive(entry);
       })
       .catch((error: unknown) => {
-        this.#dropGate(id, head.epoch + 1); // the lane may have opened it
+        this.#dropGate(id, stored.head.epoch + 1); // the lane may have opened it
         throw error;
       });
   }
@@ -113,6 +132,11 @@ export class Persistence {
   /** A store that is gone has no gates. */
   #dropGate(id: SessionId, epoch: number): void {
     if (!this.#isLost) void this.client.call("dropGate", id, epoch).catch(() => {});
+  }
+
+  /** The staged context of a session that is waking. */
+  wakingContext(id: SessionId): WakingContext | undefined {
+    return this.#waking.get(id);
   }
 
   isReplaced(id: SessionId): boolean {
@@ -182,6 +206,11 @@ export class Persistence {
   /** Resolves when no session of that id is on its way out of a lane. */
   async gone(id: SessionId): Promise<void> {
     await this.#leaving.get(id)?.gone;
+  }
+
+  /** The session of that id that is on its way out of its lane. */
+  leaving(id: SessionId): SessionEntry | undefined {
+    return this.#leaving.get(id)?.entry;
   }
 
   /** The session of that id is on its way out, and a turn of it still runs. */

@@ -28,6 +28,7 @@ import { storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts
 import { StoreThread } from "./store-thread.ts";
 import { asSessionError, StoredSessions } from "./stored-sessions.ts";
 import type { TurnStart } from "./turn-table.ts";
+import type { WakingContext } from "./waking-context.ts";
 
 export class PersistentSessionService extends LiveSessionService {
   readonly #keeping: Persistence;
@@ -70,11 +71,7 @@ export class PersistentSessionService extends LiveSessionService {
   /** The session in its lane: woken, if it sleeps. @throws SessionError */
   async #wake(id: SessionId): Promise<SessionEntry> {
     this.host.assertOpen();
-    try {
-      return this.#awake(id) ?? (await this.#keeping.wakes.wake(this.checks.id(id)));
-    } catch (error) {
-      throw asSessionError(error, id);
-    }
+    return this.#awake(id) ?? this.#keeping.wakes.wake(this.checks.id(id));
   }
 
   // ── turns ──
@@ -95,9 +92,7 @@ export class PersistentSessionService extends LiveSessionService {
       this.#keeping.used(entry);
       return this.startLive(entry, start);
     }
-    return this.#keeping.wakes.startTurn(this.checks.id(id), start).catch((error: unknown) => {
-      throw asSessionError(error, id);
-    });
+    return this.#keeping.wakes.startTurn(this.checks.id(id), start);
   }
 
   override async interrupt(id: SessionId): Promise<void> {
@@ -182,8 +177,8 @@ export class PersistentSessionService extends LiveSessionService {
       const details = { field: "options.after" };
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", { sessionId: id, details });
     }
-    const entry = this.find(id);
     const history = after === undefined ? undefined : new EventHistory(id, after, new EventSource(id, this.host, this.#stored));
+    const entry = this.find(id) ?? this.#unarchived(this.#keeping.leaving(id));
     const channel = entry === undefined ? this.#keeping.channels.of(id) : this.host.registry.channelOf(entry);
     const live = channel.subscribe(bufferSize);
     if (history !== undefined) return new ResumedStream(`session:${id}`, live, history);
@@ -191,24 +186,31 @@ export class PersistentSessionService extends LiveSessionService {
     return live;
   }
 
+  /** A session that leaves and may come back: its subscribers go with it. */
+  #unarchived(leaving: SessionEntry | undefined): SessionEntry | undefined {
+    return leaving?.kept === undefined || leaving.isArchived ? undefined : leaving;
+  }
+
   // ── system context ──
 
   protected async stage(id: SessionId, request: requests.AppendSystemContextRequest): Promise<StageOutcome> {
     let entry: SessionEntry | undefined;
+    let waking: WakingContext | undefined;
     const ledgerOf = async (): Promise<SystemContextLedger> => {
       entry = this.find(id);
       if (entry !== undefined) return (entry.ledger ??= new SystemContextLedger());
+      waking = this.#keeping.wakingContext(id);
+      if (waking !== undefined) return waking.ledger();
       const head = await this.#stored.sleeping(this.checks.id(id));
       const context = await this.#stored.ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
     };
-    // A wake-up under way has read what is staged, or is about to: what comes now is for the live session.
-    for (let waking = this.#keeping.wakes.pending(id); waking !== undefined; waking = this.#keeping.wakes.pending(id))
-      await waking.catch(() => {});
     try {
       const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
+      if (outcome.status !== "staged") return outcome;
       // One that fell asleep meanwhile finds the append in the store when it wakes.
-      if (outcome.status === "staged" && entry?.state === "live") this.feed(entry, outcome.append);
+      if (entry?.state === "live") this.feed(entry, outcome.append);
+      waking?.staged(outcome.append);
       return outcome;
     } catch (error) {
       throw asSessionError(error, id);
@@ -256,15 +258,13 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** Also Ok for a session that is archived already. */
   async archive(id: SessionId): Promise<void> {
-    await this.#settledEntry(id);
-    const entry = this.#awake(id);
-    const ticket = entry?.turn?.ticket;
-    if (entry !== undefined) {
-      entry.isArchived = true;
-      this.host.leave(entry, "discard");
-    }
+    const live = this.#awake(id) ?? (await this.#settledEntry(id));
+    const entry = live ?? this.#keeping.leaving(id);
+    if (entry !== undefined) entry.isArchived = true;
+    if (live !== undefined) this.host.leave(live, "discard");
     const { archivePolicy } = this.#keeping.options;
     const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
+    const ticket = entry?.turn?.ticket;
     const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#stored.ask(id, "archive", id, ticket);
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);

@@ -103,10 +103,11 @@ export class SessionCreator {
     const { onEvent: _, ...request } = order.request;
     entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
     return new Promise((resolve, reject) => {
-      const accept = (): void => this.#register(entry, order.firstTurn, resolve);
+      const isNew = order.resumeId === undefined;
+      const accept = (): void => this.#register(entry, isNew, order.firstTurn, resolve);
       const build: Build = {
         entry,
-        isNew: order.resumeId === undefined,
+        isNew,
         isHostMode: request.hostMode === true,
         accept,
         reject,
@@ -190,7 +191,12 @@ export class SessionCreator {
     build.accept();
   }
 
-  #register(entry: SessionEntry, firstTurn: TurnStart | undefined, resolve: (result: RunResult | Promise<RunResult>) => void): void {
+  #register(
+    entry: SessionEntry,
+    isNew: boolean,
+    firstTurn: TurnStart | undefined,
+    resolve: (result: RunResult | Promise<RunResult>) => void,
+  ): void {
     const { registry, turns, keeping } = this.#host;
     if (firstTurn === undefined) {
       registry.register(entry);
@@ -203,12 +209,12 @@ export class SessionCreator {
     registry.register(entry);
     keeping?.onLive(entry);
     const wasAwaited = this.#announce(entry.id);
-    const onAdmitted = firstTurn.onAdmitted && this.#orDiscard(entry, firstTurn.onAdmitted);
+    const onAdmitted = firstTurn.onAdmitted && this.#orDiscard(entry, isNew, firstTurn.onAdmitted);
     resolve(turns.start(entry, ticket, { ...firstTurn, onAdmitted }, wasAwaited));
   }
 
-  /** K3, for a caller whose own code failed: it will never learn the session's id. */
-  #orDiscard(entry: SessionEntry, onAdmitted: (ticket: number) => void): (ticket: number) => void {
+  /** K3, for a caller whose own code failed: of a new session it will never learn the id. */
+  #orDiscard(entry: SessionEntry, isNew: boolean, onAdmitted: (ticket: number) => void): (ticket: number) => void {
     return (ticket) => {
       try {
         onAdmitted(ticket);
@@ -216,7 +222,7 @@ export class SessionCreator {
         if (entry.state === "live") {
           this.#host.turns.sendNow(entry);
           this.#host.registry.leave(entry, "discard");
-          this.#host.keeping?.onUnwanted(entry);
+          if (isNew) this.#host.keeping?.onUnwanted(entry);
         }
         throw error;
       }

@@ -8,9 +8,10 @@
 import { SlotTable } from "../core/slot-table.ts";
 import { SessionError, agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
 import type { LaneCommand, LaneReport, SessionReport } from "../protocol/frames.ts";
-import { REPORTS } from "../protocol/frames.ts";
+import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts";
+import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { RequestTable } from "../transport/request-table.ts";
 import { guardedLogger } from "./guarded-logger.ts";
@@ -126,6 +127,11 @@ export class SessionHost {
   leave(entry: SessionEntry, how: "archive" | "discard"): void {
     this.turns.sendNow(entry);
     this.registry.leave(entry, how);
+  }
+
+  /** The lane of a live session learns of an append. */
+  feedContext(entry: SessionEntry, append: PendingSystemContextAppend): void {
+    entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, append], append.text.length);
   }
 
   /** Ask a session's lane, behind what is queued for the session. Waits for a running turn. */

@@ -18,9 +18,12 @@ export class StagedContexts {
     this.#store = store;
   }
 
-  /** Resolves when nothing is being written for the session. */
-  async settled(id: SessionId): Promise<void> {
-    while (this.#writes.has(id)) await this.#writes.get(id)?.catch(() => {});
+  /** Resolves when nothing is being written for the session; undefined when nothing is. */
+  settled(id: SessionId): Promise<void> | undefined {
+    return this.#writes.get(id)?.then(
+      () => this.settled(id),
+      () => this.settled(id),
+    );
   }
 
   /**

@@ -40,8 +40,8 @@ export interface Stored {
 /** What a wake-up needs of the host. */
 export interface WakeParts {
   nextTicket(): number;
-  /** The session as the store has it; undefined: there is none, or it is archived. */
-  stored(id: SessionId): Promise<Stored | undefined>;
+  /** The session as the store has it. Rejects with SessionError: there is none, it is archived, or the store fails */
+  stored(id: SessionId): Promise<Stored>;
   /** The session of that id which is leaving its lane. */
   leaving(id: SessionId): { readonly entry: SessionEntry; readonly isActive: boolean; readonly gone: Promise<void> } | undefined;
   room(): Promise<Permit>;
@@ -82,7 +82,9 @@ export class Wakes {
 
   /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, before anything is changed */
   startTurn(id: SessionId, start: TurnStart): Promise<RunResult> {
-    if (this.isActive(id) || this.#parts.leaving(id)?.isActive === true) throw busy(id);
+    const leaving = this.#parts.leaving(id);
+    if (leaving?.entry.isArchived === true) throw notFound(id);
+    if (this.isActive(id) || leaving?.isActive === true) throw busy(id);
     const ticket = this.#parts.nextTicket();
     const wake = this.#wakeOf(id);
     const outcome = new Promise<RunResult>((resolve, reject) => {
@@ -155,7 +157,6 @@ export class Wakes {
     try {
       await this.#parts.leaving(id)?.gone;
       const stored = await this.#parts.stored(id);
-      if (stored === undefined) throw notFound(id);
       const permit = await this.#parts.room();
       if (this.#isClosed) {
         permit.release();

@@ -24,9 +24,15 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   const [, slot, generation, id, agentName, request] = command;
   const builder = lane.agents.get(agentName);
   if (builder === undefined) return failed(agentFailure("internal_error", `no agent named ${agentName} in this lane`));
-  const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq: 0, pending: [] }, onBroken);
+  const { resumeSession, ...build } = request.build ?? {};
+  let lastSeq: number;
+  try {
+    lastSeq = resumeSession === undefined || lane.keeping === undefined ? 0 : await storedSeq(lane.keeping, id);
+  } catch (error) {
+    return failed(accessFailure(error as StoreError, id));
+  }
+  const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: [] }, onBroken);
   return settle(actor, async () => {
-    const { resumeSession, ...build } = request.build ?? {};
     await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
     actor.id = idOf(actor);
     // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
@@ -37,7 +43,6 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
     const taken = actor.takeSnapshot();
     if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
     const replaces = resumeSession !== undefined;
-    if (replaces) actor.takeSeq(Math.max((await keeping.store.call("head", actor.id))?.lastSeq ?? 0, await lastLogged(keeping, actor.id)));
     actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot: taken.snapshot, replaces });
     return { epoch: actor.keeper.epoch, contextTaken: 0 };
   });
@@ -48,21 +53,24 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   const [, slot, generation, id, context, minSeq] = command;
   const { keeping } = lane;
   if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
-  let opened: { head: SessionHead; resume: Session; log: Session["messages"]; lastLogged: number };
+  let opened: { head: SessionHead; resume: Session; log: Session["messages"]; loggedSeq: number };
   try {
-    const [{ head, messages }, logged] = await Promise.all([keeping.store.call("open", id), lastLogged(keeping, id)]);
-    opened = { head, resume: SessionSchema.parse(sessionOf(head, messages)), log: messages, lastLogged: logged };
+    const { head, messages } = await keeping.store.call("open", id);
+    const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
+    opened = { head, resume: SessionSchema.parse(sessionOf(head, messages)), log: messages, loggedSeq };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
   }
-  const { head, resume, log } = opened;
+  const { head, resume, log, loggedSeq } = opened;
   const builder = lane.agents.get(head.agent);
   if (builder === undefined)
     return failed(agentFailure("internal_error", `this host has no agent named ${head.agent}, which session ${id} needs`));
-  // Main staged `context.staged` appends in all, the agent took the first `contextTaken` of them.
-  const pending =
-    context === undefined ? [] : context.pending.slice(Math.max(0, head.contextTaken - (context.staged - context.pending.length)));
-  const lastSeq = Math.max(head.lastSeq, opened.lastLogged, minSeq);
+  // Main staged `context.staged` appends in all. The agent took the first `contextTaken` of them, or more: what it took in a turn that was
+  // not saved main no longer has.
+  const goneBefore = context === undefined ? 0 : context.staged - context.pending.length;
+  const contextTaken = Math.max(head.contextTaken, goneBefore);
+  const pending = context === undefined ? [] : context.pending.slice(contextTaken - goneBefore);
+  const lastSeq = Math.max(head.lastSeq, loggedSeq, minSeq);
   const actor = new SessionActor(
     lane,
     { slot, generation, id, agentName: head.agent, builder, request: head.request, lastSeq, pending },
@@ -77,9 +85,15 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
     const { key, result } = head.lastTurn ?? {};
     if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
-    actor.keeper = SessionKeeper.resume(keeping, actor, head, log, taken.snapshot.revision);
-    return { epoch: head.epoch, contextTaken: head.contextTaken };
+    actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, taken.snapshot.revision);
+    return { epoch: head.epoch, contextTaken };
   });
+}
+
+/** Number of the last event of a session that is stored, 0 when it has none. Rejects with StoreError */
+async function storedSeq(keeping: Keeping, id: string): Promise<number> {
+  const [head, logged] = await Promise.all([keeping.store.call("head", id), lastLogged(keeping, id)]);
+  return Math.max(head?.lastSeq ?? 0, logged);
 }
 
 /** Number of the last event in the log: a turn that failed may have put some there that the head does not know of. */

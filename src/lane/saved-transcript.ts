@@ -53,7 +53,7 @@ export class SavedTranscript {
    * @throws AgentError when what the agent gives is no transcript, or not the one its snapshot speaks of
    */
   changeOf(agent: SessionAgent, snapshot: SessionSnapshot): TranscriptChange {
-    if (agent.messagesFrom === undefined) return this.changeTo(cloneOf(agent));
+    if (agent.messagesFrom === undefined) return this.changeTo(cloneOf(agent), snapshot.revision);
     const saved = this.messageCount;
     const count = snapshot.messageCount;
     if (count >= saved && saved > 0 && snapshot.revision === this.#revision) {
@@ -68,11 +68,11 @@ export class SavedTranscript {
     return { messages: log, isWhole: saved > 0, system };
   }
 
-  /** What to write for a whole session. */
-  changeTo(session: Session): TranscriptChange {
+  /** What to write for a whole session. @param revision - of its transcript */
+  changeTo(session: Session, revision: number | undefined): TranscriptChange {
     const { system, log } = apart(session.messages);
     const saved = this.#logLength;
-    const isLonger = log.length >= saved && (saved === 0 || isDeepStrictEqual(log[saved - 1], this.#last));
+    const isLonger = log.length >= saved && revision === this.#revision && (saved === 0 || isDeepStrictEqual(log[saved - 1], this.#last));
     return { messages: isLonger ? log.slice(saved) : log, isWhole: !isLonger, system, metadata: metadataOf(session) };
   }
 

@@ -126,7 +126,9 @@ export class SessionKeeper {
     return this.#inOrder(() => {
       const { system, updatedAt } = this.#saved;
       const isSame = !isEdited && snapshot.updatedAt === updatedAt && snapshot.messageCount === this.#transcript.messageCount;
-      const change = isSame ? { messages: [], isWhole: false, system } : this.#transcript.changeTo(cloneOf(this.#session.agent));
+      const change = isSame
+        ? { messages: [], isWhole: false, system }
+        : this.#transcript.changeTo(cloneOf(this.#session.agent), snapshot.revision);
       const state = this.#stateWith(snapshot, change);
       return this.#isNew(change, state) ? this.#write(change, state, snapshot.revision, undefined) : Promise.resolve();
     });
@@ -138,7 +140,7 @@ export class SessionKeeper {
    */
   checkpoint(session: Session, revision: number | undefined): Promise<void> {
     return this.#inOrder(async () => {
-      const change = this.#transcript.changeTo(session);
+      const change = this.#transcript.changeTo(session, revision);
       const state = this.#stateWith({ ...session, lastAssistantText: lastAssistantText(session.messages) }, change);
       if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
       const isWritten = await this.#store.call("checkpoint", this.#writeOf(change, state, undefined), change.isWhole);

@@ -1,7 +1,7 @@
 /** Opening hosts for tests, and the few ways tests wait. Every host opened here is shut down when its test or file ends. */
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 
-import type { CreateSessionRequest, SessionServiceOptions } from "../../dist/src/index.js";
+import type { CreateSessionRequest, SessionService, SessionServiceOptions } from "../../dist/src/index.js";
 import { EphemeralSessionService, SessionError } from "../../dist/src/index.js";
 import { expectNoLeaks } from "./no-leaks.ts";
 
@@ -45,7 +45,7 @@ export function script(...steps: (readonly [verb: string, ...args: unknown[]])[]
 
 /** Create a deferred session. @returns its id */
 export async function deferred(
-  service: Pick<EphemeralSessionService, "createSession">,
+  service: Pick<SessionService, "createSession">,
   request: Partial<CreateSessionRequest> = {},
 ): Promise<string> {
   const { sessionId } = await service.createSession({ prompt: "", initialTurn: "defer", ...request });
