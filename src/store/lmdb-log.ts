@@ -86,6 +86,7 @@ export function eraseLog(env: LmdbEnv, number: number, limit: number): number {
 
 /** @returns where the row begins that holds the message */
 function startOf(env: LmdbEnv, number: number, index: number): number {
+  if (index === 0) return 0;
   // The end is not among those that are given, so it lies below all rows of the session.
   const end = number === 0 ? new Uint8Array(1) : logKey(number - 1, 0xffffffff);
   for (const key of env.keys("log", { start: logKey(number, index), end, reverse: true, limit: 1 })) return indexOf(key);

@@ -25,6 +25,7 @@ import { appendEvents, eraseEvents, lastEvent, readEvents } from "./lmdb-events.
 import { PART, idKey, numberKey, numberOf, partKey } from "./lmdb-keys.ts";
 import { index, list, reindex, unindex } from "./lmdb-listing.ts";
 import { appendLog, eraseLog, readLog } from "./lmdb-log.ts";
+import type { Log } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
 import { makeFolder } from "./lmdb-path.ts";
 import * as rows from "./lmdb-rows.ts";
@@ -90,7 +91,7 @@ export class LmdbStore implements SessionStore {
       }
       const log = appendLog(this.#env, empty, messages);
       const epoch = (stored?.epoch ?? 0) + 1;
-      const head = { ...headOf(state), ...log, epoch, version: 1, createdAt, labels, lastTicket: undefined, isArchived: false };
+      const head = headRow(state, log, { epoch, version: 1, createdAt, labels, lastTicket: undefined, isArchived: false });
       this.#env.put("parts", partKey(number, PART.origin), encoded[0]);
       this.#env.put("parts", partKey(number, PART.state), encoded[1]);
       this.#env.put("parts", partKey(number, PART.turn), encoded[2]);
@@ -234,7 +235,7 @@ export class LmdbStore implements SessionStore {
     const rest = rows.encodeState(state);
     if (how === "rewrite") eraseLog(this.#env, number, Number.POSITIVE_INFINITY);
     const log = appendLog(this.#env, how === "append" ? stored : { number, logLength: 0, tailFrom: 0, tailBytes: 0 }, messages);
-    const head = { ...stored, ...headOf(state), ...log, version: stored.version + 1, lastTicket: undefined };
+    const head = headRow(state, log, { ...stored, version: stored.version + 1, lastTicket: undefined });
     this.#env.put("parts", partKey(number, PART.turn), turn);
     const before = this.#env.get("parts", partKey(number, PART.state));
     if (before === undefined || Buffer.compare(before, rest) !== 0) this.#env.put("parts", partKey(number, PART.state), rest);
@@ -284,8 +285,29 @@ export class LmdbStore implements SessionStore {
       if (bytes === undefined) throw rows.corrupt({ session: id, row: name }, "is missing");
       return decode(bytes, id);
     };
-    const { number: _n, hasSystem: _s, tailFrom: _f, tailBytes: _b, lastTicket: _t, ...shown } = head;
-    return { id, ...shown, ...part("origin", rows.decodeOrigin), ...part("state", rows.decodeState), ...part("turn", rows.decodeTurn) };
+    const { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived } = head;
+    const { agent, request } = part("origin", rows.decodeOrigin);
+    const { system, metadata } = part("state", rows.decodeState);
+    const { lastAssistantText, lastTurn } = part("turn", rows.decodeTurn);
+    return {
+      id,
+      epoch,
+      version,
+      createdAt,
+      updatedAt,
+      logLength,
+      usage,
+      labels,
+      lastSeq,
+      contextTaken,
+      isArchived,
+      agent,
+      request,
+      metadata,
+      ...(system !== undefined && { system }),
+      ...(lastAssistantText !== undefined && { lastAssistantText }),
+      ...(lastTurn !== undefined && { lastTurn }),
+    };
   }
 
   #drawNumber(): number {
@@ -331,7 +353,25 @@ export class LmdbStore implements SessionStore {
 
 const closed = (): StoreError => new StoreError("closed", "the store is closed");
 
-/** What of a state stands in the head's row. */
-function headOf({ updatedAt, usage, system, lastSeq, contextTaken }: SessionState) {
-  return { updatedAt, usage, hasSystem: system !== undefined, lastSeq, contextTaken };
+type Kept = Pick<HeadRow, "epoch" | "version" | "createdAt" | "labels" | "lastTicket" | "isArchived">;
+
+/** The head of a session whose state and log are these. Member by member: see decodeHead. */
+function headRow(state: SessionState, log: Log, kept: Kept): HeadRow {
+  return {
+    number: log.number,
+    epoch: kept.epoch,
+    version: kept.version,
+    createdAt: kept.createdAt,
+    updatedAt: state.updatedAt,
+    hasSystem: state.system !== undefined,
+    logLength: log.logLength,
+    usage: state.usage,
+    labels: kept.labels,
+    lastSeq: state.lastSeq,
+    contextTaken: state.contextTaken,
+    tailFrom: log.tailFrom,
+    tailBytes: log.tailBytes,
+    lastTicket: kept.lastTicket,
+    isArchived: kept.isArchived,
+  };
 }
