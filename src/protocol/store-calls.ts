@@ -5,16 +5,7 @@
 import type { SessionId } from "./ids.ts";
 import type { Message } from "./session-model.ts";
 import type { StoreReason } from "./store-error.ts";
-import type {
-  LoggedEvent,
-  NewSession,
-  SessionHead,
-  SessionWrite,
-  StoredContext,
-  StoredEvent,
-  StoredQuery,
-  StoredSummary,
-} from "./stored-session.ts";
+import type { LoggedEvent, NewSession, SessionHead, StoredContext, StoredEvent, StoredQuery, StoredSummary } from "./stored-session.ts";
 
 /** To the store thread. */
 export const STORE_COMMANDS = { CALL: { op: 1, length: 4 } } as const;
@@ -31,6 +22,34 @@ export interface WireStoreError {
 export type StoreCommand = [op: 1, request: number, method: StoreMethod, args: readonly unknown[]];
 export type StoreReport = [op: 1, request: number, value: unknown] | [op: 2, request: number, error: WireStoreError];
 
+export type PackedUsage = readonly [input: number, output: number, cacheCreation: number | null, cacheRead: number | null];
+
+/**
+ * A SessionWrite as it crosses: what a store has no need to look into is msgpack already (transport/packed-write.ts). An array, since
+ * members by name would cost as much as all the rest.
+ */
+export type PackedWrite = readonly [
+  id: SessionId,
+  epoch: number,
+  version: number,
+  ticket: number | null,
+  updatedAt: number,
+  usage: PackedUsage,
+  lastSeq: number,
+  contextTaken: number,
+  hasSystem: boolean,
+  /** Messages, one behind the other. */
+  messages: Uint8Array,
+  messageCount: number,
+  /** See packTurn. */
+  turn: Uint8Array,
+  /** See packRest. */
+  rest: Uint8Array,
+  /** The rest is not what the write before said, or not known to be. */
+  isRestNew: boolean,
+  events: readonly StoredEvent[] | null,
+];
+
 /**
  * What can be called over a port: the store's own methods (SessionStore and EventStore say what they do), and those of the thread
  * around it. Absent values come back as null.
@@ -39,8 +58,8 @@ export interface StoreCalls {
   create(session: NewSession): number;
   open(id: SessionId): { head: SessionHead; messages: Message[] };
   fence(id: SessionId): SessionHead | null;
-  append(write: SessionWrite): void;
-  rewrite(write: SessionWrite): void;
+  append(write: PackedWrite): void;
+  rewrite(write: PackedWrite): void;
   head(id: SessionId): SessionHead | null;
   messages(id: SessionId, offset: number, limit: number | undefined): Message[] | null;
   list(query: StoredQuery): StoredSummary[];
@@ -55,7 +74,7 @@ export interface StoreCalls {
   lastEvent(id: SessionId, maxEpoch: number | undefined): { seq: number; epoch: number } | null;
 
   /** As `append` or `rewrite`, unless checkpoints are cancelled. @returns whether it was written */
-  checkpoint(write: SessionWrite, isRewrite: boolean): boolean;
+  checkpoint(write: PackedWrite, isRewrite: boolean): boolean;
   /** Write no checkpoint of the sessions that are live now, until `rearmCheckpoints`. Resolves when none is being written. */
   cancelCheckpoints(): void;
   rearmCheckpoints(): void;

@@ -73,6 +73,11 @@ export class LmdbEnv {
     return this.#tables[table].getBinary(key);
   }
 
+  /** As `get`, without a copy: good until the next call, for reading by index up to its `length`, which is not that of its buffer. */
+  peek(table: Table, key: Bytes): Bytes | undefined {
+    return this.#tables[table].getBinaryFast(key);
+  }
+
   has(table: Table, key: Bytes): boolean {
     return this.#tables[table].doesExist(key);
   }

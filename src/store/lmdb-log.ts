@@ -10,7 +10,7 @@
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
-import { encodeValue } from "../transport/codec.ts";
+import { decodeValues, encodeValue } from "../transport/codec.ts";
 import { indexOf, logKey } from "./lmdb-keys.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { ROW_SCHEMA, corrupt, decodeRow, isRecord, isText, misshapen } from "./lmdb-rows.ts";
@@ -33,11 +33,11 @@ interface Piece {
 
 export type Log = Pick<HeadRow, "number" | "logLength" | "tailFrom" | "tailBytes">;
 
-/** @returns the log as the head has to remember it */
-export function appendLog(env: LmdbEnv, log: Log, messages: readonly Message[]): Log {
+/** @param messages - packed, one behind the other. @returns the log as the head has to remember it */
+export function appendLog(env: LmdbEnv, log: Log, messages: Uint8Array, count: number): Log {
   const { number, tailFrom } = log;
-  const pieces = piecesOf(messages, log.logLength);
-  const logLength = log.logLength + messages.length;
+  const pieces = piecesOf(messages, count, log.logLength);
+  const logLength = log.logLength + count;
   const bytes = log.tailBytes + sum(pieces);
   if (bytes <= BODY_BYTES) {
     for (const piece of pieces) putPiece(env, number, piece);
@@ -93,18 +93,12 @@ function startOf(env: LmdbEnv, number: number, index: number): number {
   return 0;
 }
 
-function piecesOf(messages: readonly Message[], firstIndex: number): Piece[] {
-  if (messages.length === 0) return [];
-  const encoded = encodeValue(messages);
-  if (encoded.length <= BODY_BYTES) {
-    return [{ index: firstIndex, count: messages.length, body: encoded.subarray(arrayHeader(messages.length)), isStored: false }];
-  }
-  const pieces = messages.map((message, at) => ({ index: firstIndex + at, count: 1, body: encodeValue(message), isStored: false }));
-  return grouped(pieces).map(joined);
+function piecesOf(messages: Uint8Array, count: number, firstIndex: number): Piece[] {
+  if (count === 0) return [];
+  if (count === 1 || messages.length <= BODY_BYTES) return [{ index: firstIndex, count, body: messages, isStored: false }];
+  const bodies = decodeValues(messages).map(encodeValue);
+  return grouped(bodies.map((body, at) => ({ index: firstIndex + at, count: 1, body, isStored: false }))).map(joined);
 }
-
-/** Bytes of msgpack's header of an array. */
-const arrayHeader = (length: number): number => (length < 16 ? 1 : length < 0x10000 ? 3 : 5);
 
 /** Pieces in groups, each as large as a row takes, or of one piece that is larger. */
 function grouped(pieces: readonly Piece[]): Piece[][] {
