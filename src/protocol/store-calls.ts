@@ -5,7 +5,16 @@
 import type { SessionId } from "./ids.ts";
 import type { Message } from "./session-model.ts";
 import type { StoreReason } from "./store-error.ts";
-import type { LoggedEvent, NewSession, SessionHead, StoredContext, StoredEvent, StoredQuery, StoredSummary } from "./stored-session.ts";
+import type {
+  LoggedEvent,
+  NewSession,
+  SessionHead,
+  SleepingSession,
+  StoredContext,
+  StoredEvent,
+  StoredQuery,
+  StoredSummary,
+} from "./stored-session.ts";
 
 /** To the store thread. */
 export const STORE_COMMANDS = { CALL: { op: 1, length: 4 } } as const;
@@ -56,12 +65,15 @@ export type PackedWrite = readonly [
  */
 export interface StoreCalls {
   create(session: NewSession): number;
-  open(id: SessionId): { head: SessionHead; messages: Message[] };
+  /** @returns also the log: messages in msgpack, one behind the other */
+  open(id: SessionId): { head: SessionHead; log: Uint8Array };
   fence(id: SessionId): SessionHead | null;
   append(write: PackedWrite): void;
   rewrite(write: PackedWrite): void;
   head(id: SessionId): SessionHead | null;
   messages(id: SessionId, offset: number, limit: number | undefined): Message[] | null;
+  /** What a wake-up needs to begin: one call, since many sessions may wake at once. */
+  sleeping(id: SessionId): { head: SleepingSession["head"]; context: StoredContext | null } | null;
   list(query: StoredQuery): StoredSummary[];
   archive(id: SessionId, runningTicket: number | undefined): boolean;
   remove(id: SessionId): boolean;

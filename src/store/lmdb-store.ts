@@ -18,7 +18,7 @@ import type { LmdbEnv } from "./lmdb-env.ts";
 import { appendEvents, eraseEvents, lastEvent, readEvents } from "./lmdb-events.ts";
 import { PART, idKey, numberKey, numberOf, partKey } from "./lmdb-keys.ts";
 import { index, list, reindex, unindex } from "./lmdb-listing.ts";
-import { appendLog, eraseLog, readLog } from "./lmdb-log.ts";
+import { appendLog, eraseLog, readLog, readPackedLog } from "./lmdb-log.ts";
 import type { Log } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
 import { makeFolder } from "./lmdb-path.ts";
@@ -110,15 +110,21 @@ export class LmdbStore implements SessionStore {
   }
 
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }> {
-    return this.#write(() => {
-      const stored = this.#find(id);
-      if (stored === undefined) throw notFound(id);
-      if (stored.isArchived) throw archived(id);
-      const head = { ...stored, epoch: stored.epoch + 1 };
-      const opened = { head: this.#whole(id, head), messages: readLog(this.#env, id, head, 0, head.logLength) };
-      this.#putHead(id, head);
-      return opened;
-    });
+    return this.#write(() => this.#open(id, (head, row) => ({ head, messages: readLog(this.#env, id, row, 0, row.logLength) })));
+  }
+
+  openPacked(id: SessionId): Promise<{ head: SessionHead; log: Uint8Array }> {
+    return this.#write(() => this.#open(id, (head, row) => ({ head, log: readPackedLog(this.#env, id, row) })));
+  }
+
+  #open<T>(id: SessionId, read: (head: SessionHead, row: HeadRow) => T): T {
+    const stored = this.#find(id);
+    if (stored === undefined) throw notFound(id);
+    if (stored.isArchived) throw archived(id);
+    const row = { ...stored, epoch: stored.epoch + 1 };
+    const opened = read(this.#whole(id, row), row);
+    this.#putHead(id, row);
+    return opened;
   }
 
   fence(id: SessionId): Promise<SessionHead | undefined> {

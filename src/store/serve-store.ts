@@ -10,7 +10,7 @@ import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
-import { unpackWrite } from "../transport/packed-write.ts";
+import { packMessages, unpackWrite } from "../transport/packed-write.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
@@ -87,6 +87,11 @@ export class StoreServer {
     };
     const write = (packed: PackedWrite, how: "append" | "rewrite"): Promise<void> =>
       store.writePacked === undefined ? store[how](unpackWrite(packed)) : store.writePacked(packed, how);
+    const open: NonNullable<SessionStore["openPacked"]> = async (id) => {
+      if (store.openPacked !== undefined) return store.openPacked(id);
+      const { head, messages } = await store.open(id);
+      return { head, log: packMessages(messages) };
+    };
     return {
       create: async (session) => {
         const epoch = await store.create(session);
@@ -94,7 +99,7 @@ export class StoreServer {
         return epoch;
       },
       open: async (id) => {
-        const opened = await store.open(id);
+        const opened = await open(id);
         gates.open(id, opened.head.epoch);
         return opened;
       },
@@ -102,6 +107,13 @@ export class StoreServer {
       append: (packed) => write(packed, "append"),
       rewrite: (packed) => write(packed, "rewrite"),
       head: (id) => store.head(id),
+      sleeping: async (id) => {
+        const [head, context] = await Promise.all([store.head(id), store.context(id)]);
+        if (head === undefined) return null;
+        const { epoch, labels, contextTaken, isArchived, request } = head;
+        const { isolation, hostMode } = request;
+        return { head: { epoch, labels, contextTaken, isArchived, request: { isolation, hostMode } }, context };
+      },
       messages: (id, offset, limit) => store.messages(id, offset, limit ?? undefined),
       list: (query) => store.list(query),
       archive: (id, runningTicket) => {

@@ -42,6 +42,8 @@ export interface SessionStore {
 
   /** For a store that keeps msgpack anyway: `append` or `rewrite` of a write as it crossed to the store thread. Called instead of them. */
   writePacked?(write: PackedWrite, how: "append" | "rewrite"): Promise<void>;
+  /** Likewise: `open`, the log as messages one behind the other, not looked into. */
+  openPacked?(id: SessionId): Promise<{ head: SessionHead; log: Uint8Array }>;
 
   /** @returns the head, archived or not; undefined when there is none */
   head(id: SessionId): Promise<SessionHead | undefined>;

@@ -47,7 +47,7 @@ export function unpackWrite(packed: PackedWrite): SessionWrite {
     epoch,
     version,
     state: { updatedAt, usage: unpackUsage(usage), lastSeq, contextTaken, ...unpackTurn(turn), ...unpackRest(rest) },
-    messages: decodeValues(messages) as Message[],
+    messages: unpackMessages(messages) as Message[],
     ...(ticket !== null && { ticket }),
     ...(events !== null && { events }),
   };
@@ -61,6 +61,11 @@ export function packMessages(messages: readonly Message[]): Uint8Array {
 const NOTHING = new Uint8Array(0);
 /** Bytes of msgpack's header of an array. */
 const arrayHeader = (length: number): number => (length < 16 ? 1 : length < 0x10000 ? 3 : 5);
+
+/** @throws whatever msgpackr throws for bytes that are not whole values */
+export function unpackMessages(packed: Uint8Array): unknown[] {
+  return decodeValues(packed);
+}
 
 /** [schema, text, turn], the turn [ticket, key, text, turns, toolCalls, usage, whatever else a result has]; a text that is repeated is null. */
 export function packTurn({ lastAssistantText, lastTurn }: TurnState): Uint8Array {
