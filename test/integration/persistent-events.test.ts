@@ -149,7 +149,8 @@ test("a cursor that is malformed, of another session, or from the future is an e
   const service = await open();
   const [id, other] = [await deferred(service), await deferred(service)];
   const [event] = await envelopesOf(service, other, emit(1));
-  const at = async (after: number | string): Promise<string> => (await errorOf(async () => service.subscribeSessionEvents(id, { after }))).message;
+  const at = async (after: number | string): Promise<string> =>
+    (await errorOf(async () => service.subscribeSessionEvents(id, { after }))).message;
   expect(await at("nonsense")).toContain("options.after: is not a cursor");
   expect(await at(-1)).toContain("options.after");
   expect(await at(event?.cursor as string)).toContain("of another session");
@@ -160,7 +161,10 @@ test("a cursor that is malformed, of another session, or from the future is an e
     const future = [2, ...(isAsleep ? [] : [`${tail}.${epoch}.2`]), `${tail}.${Number(epoch) + 5}.1`];
     for (const after of future) {
       const stream = service.subscribeSessionEvents(id, { after });
-      expect(await errorOf(settled(stream.next()))).toMatchObject({ code: "INVALID_PARAMS", message: expect.stringContaining("from the future") });
+      expect(await errorOf(settled(stream.next()))).toMatchObject({
+        code: "INVALID_PARAMS",
+        message: expect.stringContaining("from the future"),
+      });
       expect(await stream.next()).toEqual({ done: true, value: undefined });
     }
   }
