@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { expect, test } from "vitest";
 
-import type { PersistentSessionService, SessionError } from "../../dist/src/index.js";
+import type { PersistentSessionService, SessionError, StoreOptions } from "../../dist/src/index.js";
 import { script, settled, until } from "../helpers/hosts.ts";
 import { contents, echoed, persistentHosts } from "../helpers/persistent-hosts.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
@@ -41,12 +41,18 @@ interface Tally {
   devoured: number;
 }
 
+/** One after the other: on a disk, and one so slow that much of what a lane sent is still on its way when it dies. */
+function storeOf(seed: number): StoreOptions {
+  if (seed % 2 === 0) return { kind: "lmdb", path: folder() };
+  return { kind: "module", module: new URL("../fixtures/slow-store.mjs", import.meta.url), options: { seed, blockMs: 30 } };
+}
+
 /** Users of one host, until so many of its lanes have died. */
 async function round(seed: number, deaths: number, tally: Tally): Promise<void> {
   const random = randomOf(seed);
   const service = await open({
     lanes: { count: 2, resourceLimits: { maxOldGenerationSizeMb: 48 } },
-    store: random() < 0.5 ? { kind: "memory" } : { kind: "lmdb", path: folder() },
+    store: storeOf(seed),
     durability: random() < 0.5 ? "fsync" : "commit",
     events: "log",
     maxSessions: random() < 0.5 ? 100 : 6,
