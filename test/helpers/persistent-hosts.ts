@@ -23,6 +23,7 @@ export interface StoreOrders {
   hold?: string[];
   exit?: string[];
   failAt?: number;
+  failAfterAt?: number;
 }
 
 /** A store of fixtures/counting-store.mjs, as a test drives it. */
