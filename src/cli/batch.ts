@@ -71,7 +71,7 @@ export class Batch {
       timeoutMs,
       onEvent: hasEvents ? (record) => writer.write(record) : undefined,
       names: stored?.names,
-      earlierTurns: this.#earlier.turns,
+      earlier: this.#earlier,
       signal: this.#interrupt.signal,
     });
     setMaxListeners(0, this.#interrupt.signal); // every running turn listens
