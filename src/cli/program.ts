@@ -53,7 +53,7 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     .argument("<file>", "turns as JSON Lines; - is standard input")
     .option("--agent <agent>", "echo, interpreter, or the path or name of a module that exports an agent", "interpreter")
     .option("--lanes <n>", `worker threads, 1 to ${LANES_MAX}, or auto: one a core`, lanes, "auto")
-    .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails", integer(SESSIONS_MAX))
+    .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails, with --store it waits", integer(SESSIONS_MAX))
     .option("--timeout-ms <n>", "milliseconds a turn may take that has no timeoutMs of its own", integer(TIMEOUT_MS_MAX))
     .option("--events", "print the turns' events too, each turn's ahead of its result", false)
     .option("--output <file>", "write results there instead of to standard output", filePath)

@@ -159,6 +159,7 @@ describe("batch over a store", () => {
       stored: {
         names: new StoredNames(service, "echo"),
         earlier: { ...NO_RESULTS, ...earlier },
+        maxSessions: undefined,
       },
     });
     return { ran, written, report, batch };
