@@ -249,7 +249,7 @@ export async function probe(path: string, key: Bytes): Promise<{ meta: Bytes | u
   const root = openRoot({ path, readOnly: true, durability: "fsync" });
   try {
     const meta = root.openDB<Bytes, Bytes>({ name: "meta" satisfies Table, ...BYTES }) as Database<Bytes, Bytes> | undefined;
-    const names = [...root.getKeys({ limit: TABLES.length + 1 })].map((name) => Buffer.from(name).toString());
+    const names = [...root.getKeys({ limit: TABLES.length + 1 })].map((name) => Buffer.from(name).toString().replace("\0", ""));
     const isOurs = names.every((name) => (TABLES as readonly string[]).includes(name));
     return {
       meta: meta?.getBinary(key),
