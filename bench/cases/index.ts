@@ -2,6 +2,7 @@
 import type { Case } from "../harness/case.ts";
 import { coldStart } from "./cold-start.ts";
 import { creates } from "./creates.ts";
+import { durableTurns } from "./durable-turns.ts";
 import { events } from "./events.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { interference } from "./interference.ts";
@@ -19,6 +20,7 @@ export const CASES: readonly Case[] = [
   readList,
   idleMemory,
   creates,
+  durableTurns,
   interference,
   interrupt,
   coldStart,
