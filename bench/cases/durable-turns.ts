@@ -8,6 +8,7 @@ import { closedLoop } from "../harness/load.ts";
 import { measured, ratioTarget, rounds, valueTarget } from "../harness/targets.ts";
 import type { DurablePeer } from "../peers/durable-peers.ts";
 import { openBareLmdb, openDocumentStore } from "../peers/durable-peers.ts";
+import { openSqliteStore } from "../peers/sqlite-store.ts";
 import type { Lengths } from "../peers/stored-sessions.ts";
 import { TEXT } from "../peers/stored-sessions.ts";
 import { openWarren, sessionOf } from "../peers/warren.ts";
@@ -134,6 +135,7 @@ export const durableTurns = defineCase<Load>({
     contender("warren, durability commit", "warren", warren("commit"), isGrowth),
     contender("warren, ephemeral", "warren", openEphemeral, isGrowth),
     contender("whole documents", "peer", openDocumentStore),
+    contender("sqlite", "peer", openSqliteStore),
     contender("bare lmdb puts", "limit", openBareLmdb),
   ],
   targets: (results) => {
