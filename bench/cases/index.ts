@@ -7,6 +7,7 @@ import { events } from "./events.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { interference } from "./interference.ts";
 import { interrupt } from "./interrupt.ts";
+import { laneRecovery } from "./lane-recovery.ts";
 import { lanes } from "./lanes.ts";
 import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
@@ -23,6 +24,7 @@ export const CASES: readonly Case[] = [
   durableTurns,
   interference,
   interrupt,
+  laneRecovery,
   coldStart,
   payloads,
   lanes,
