@@ -13,6 +13,7 @@ import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
 import { payloads } from "./payloads.ts";
 import { readList } from "./read-list.ts";
+import { storedSessions } from "./stored-sessions.ts";
 
 export const CASES: readonly Case[] = [
   noopTurns,
@@ -25,6 +26,7 @@ export const CASES: readonly Case[] = [
   interference,
   interrupt,
   laneRecovery,
+  storedSessions,
   coldStart,
   payloads,
   lanes,

@@ -27,10 +27,10 @@ const RETRY_MS = 1;
 /** Sessions that are lost together, and what loses them. */
 interface Mortal {
   readonly ids: readonly string[];
-  turn(id: string, prompt: string): Promise<string>;
-  kill(): void;
+  readonly turn: (id: string, prompt: string) => Promise<string>;
+  readonly kill: () => void;
   /** Messages of a session, as its store has them; undefined: nobody can be asked. */
-  countOf?(id: string): Promise<number>;
+  readonly countOf?: (id: string) => Promise<number>;
 }
 
 async function loseAll({ ids, turn, kill, countOf }: Mortal, inFlight: number): Promise<Figures> {
@@ -106,7 +106,7 @@ async function openWarren({ sessions, messages, inFlight }: Loss): Promise<Subje
 
 async function openDocuments({ sessions, messages, inFlight }: Loss): Promise<Subject> {
   const peer = await openDocumentProcess(sessions, messages);
-  return { round: async () => ({ figures: await loseAll(peer, inFlight) }), close: () => peer.close() };
+  return { round: async () => ({ figures: await loseAll(peer, inFlight) }), close: peer.close };
 }
 
 function contender(name: string, kind: Contender<Loss>["kind"], open: (loss: Loss) => Promise<Subject>): Contender<Loss> {

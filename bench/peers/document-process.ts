@@ -15,10 +15,10 @@ const WORKER = fileURLToPath(new URL("./document-process-worker.js", import.meta
 export interface DocumentProcess {
   readonly ids: readonly string[];
   /** Rejects when the process ends before it is answered. */
-  turn(id: string, prompt: string): Promise<string>;
+  readonly turn: (id: string, prompt: string) => Promise<string>;
   /** Kill the process and start another. */
-  kill(): void;
-  close(): Promise<void>;
+  readonly kill: () => void;
+  readonly close: () => Promise<void>;
 }
 
 export async function openDocumentProcess(count: number, messages: number): Promise<DocumentProcess> {

@@ -20,8 +20,8 @@ export interface DurablePeer {
   /** Sessions by the order of the lengths it was opened with. */
   readonly ids: readonly (readonly string[])[];
   /** Resolves when the turn is on disk. */
-  turn(id: string, prompt: string): Promise<string>;
-  close(): Promise<void>;
+  readonly turn: (id: string, prompt: string) => Promise<string>;
+  readonly close: () => Promise<void>;
 }
 
 interface Kept {

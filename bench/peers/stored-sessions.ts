@@ -66,3 +66,17 @@ async function layOf(store: SessionStore, first: number, count: number, messages
   }
   return ids;
 }
+
+/** Write the n-th turn of a session that was laid down and not opened since. */
+export function appendTurn(store: SessionStore, id: string, n: number): Promise<void> {
+  const result = { text: TEXT, turns: 1, toolCalls: 0, usage: USAGE };
+  const state = { updatedAt: Date.now(), usage: USAGE, lastAssistantText: TEXT, metadata: {}, lastSeq: 0, contextTaken: 0 };
+  return store.append({
+    id,
+    epoch: 1,
+    version: n,
+    messages: turnMessages(TEXT),
+    state: { ...state, lastTurn: { ticket: state.updatedAt + n, result } },
+    ticket: state.updatedAt + n,
+  });
+}

@@ -18,7 +18,7 @@ export interface DurableWarren {
   readonly service: PersistentSessionService;
   /** By the order of `lengths`. */
   readonly ids: readonly (readonly string[])[];
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function openDurableWarren(
