@@ -1,4 +1,7 @@
 /** Sessions as they lie in a store: the same messages for Warren and for whatever it is measured beside. */
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
 import type { Message } from "../../src/index.ts";
 import type { NewSession, SessionStore } from "../../src/store.ts";
 import { openLmdbStore } from "../../src/store.ts";
@@ -79,4 +82,10 @@ export function appendTurn(store: SessionStore, id: string, n: number): Promise<
     state: { ...state, lastTurn: { ticket: state.updatedAt + n, result } },
     ticket: state.updatedAt + n,
   });
+}
+
+/** @returns what a folder's files take */
+export async function bytesIn(folder: string): Promise<number> {
+  const sizes = await Promise.all((await readdir(folder)).map(async (file) => (await stat(join(folder, file))).size));
+  return sizes.reduce((sum, bytes) => sum + bytes, 0);
 }
