@@ -29,6 +29,11 @@ export interface Position {
   readonly rolledBack: number;
 }
 
+/** What a lane has of a session's events, and the fencing number under which they were made. */
+export interface LaneTail extends EventTail {
+  readonly epoch: number;
+}
+
 /** The two places a session's events are in: the store's log, and its lane. */
 export class EventSource {
   readonly #id: SessionId;
@@ -41,18 +46,19 @@ export class EventSource {
     this.#stored = stored;
   }
 
-  #awake(): SessionEntry | undefined {
-    const entry = this.#host.registry.find(this.#id);
-    return entry?.state === "live" ? entry : undefined;
+  /** The session in its lane, also on its way out of it. */
+  #inLane(): SessionEntry | undefined {
+    const entry = this.#host.registry.find(this.#id) ?? this.#host.persistence?.leaving(this.#id);
+    return entry?.kept === undefined || entry.isArchived ? undefined : entry;
   }
 
-  /** Fencing number of the session, and whether it is live. @throws StreamError NOT_FOUND, SessionError SESSION_STORE_ERROR */
-  async now(): Promise<{ readonly epoch: number; readonly isLive: boolean }> {
-    const kept = this.#awake()?.kept;
-    if (kept !== undefined) return { epoch: kept.epoch, isLive: true };
+  /** Fencing number of the session. @throws StreamError NOT_FOUND, SessionError SESSION_STORE_ERROR */
+  async epoch(): Promise<number> {
+    const kept = this.#inLane()?.kept;
+    if (kept !== undefined) return kept.epoch;
     const head = await this.#stored.ask(this.#id, "head", this.#id);
     if (head === null || head.isArchived) throw new StreamError("NOT_FOUND", `session ${this.#id}`);
-    return { epoch: head.epoch, isLive: false };
+    return head.epoch;
   }
 
   /** Number of the last event in the log, made under `maxEpoch` or before. */
@@ -64,14 +70,22 @@ export class EventSource {
     return this.#stored.ask(this.#id, "readEvents", this.#id, from, PAGE_EVENTS);
   }
 
-  /** What the session's lane has not logged yet; undefined when it is in none. */
-  async tail(from: number): Promise<EventTail | undefined> {
-    const entry = this.#awake();
-    if (entry === undefined) return undefined;
+  /** What the session's lane has not logged yet; undefined when it is in none, or has left it or lost it meanwhile: the log has what there is. */
+  async tail(from: number): Promise<LaneTail | undefined> {
+    const entry = this.#inLane();
+    if (entry?.kept === undefined) return undefined;
+    const { epoch } = entry.kept;
     try {
-      return await this.#host.query<EventTail>(entry, (request) => [COMMANDS.EVENT_TAIL.op, entry.slot, entry.generation, request, from]);
+      const tail = await this.#host.query<EventTail>(entry, (request) => [
+        COMMANDS.EVENT_TAIL.op,
+        entry.slot,
+        entry.generation,
+        request,
+        from,
+      ]);
+      return { ...tail, epoch };
     } catch (error) {
-      if (error instanceof SessionError && error.code === "SESSION_NOT_FOUND") return undefined; // it left: the log has what there is
+      if (error instanceof SessionError && (error.code === "SESSION_NOT_FOUND" || error.agentError?.kind === "lane_lost")) return undefined;
       throw error;
     }
   }
@@ -81,10 +95,10 @@ export class EventHistory {
   readonly #id: SessionId;
   readonly #tail: string;
   readonly #cursor: { readonly epoch: number | undefined; readonly seq: number };
-  readonly #source: EventSource;
+  readonly #source: Pick<EventSource, "epoch" | "lastLogged" | "logged" | "tail">;
 
   /** @throws SessionError INVALID_PARAMS when the cursor is not one, or of another session */
-  constructor(id: SessionId, cursor: EventCursor, source: EventSource) {
+  constructor(id: SessionId, cursor: EventCursor, source: Pick<EventSource, "epoch" | "lastLogged" | "logged" | "tail">) {
     this.#id = id;
     this.#tail = eventIdTail(id);
     this.#source = source;
@@ -106,16 +120,16 @@ export class EventHistory {
   /** Find the cursor's place. Rejects with SessionError INVALID_PARAMS when it lies in the future */
   async position(): Promise<Position> {
     const { epoch, seq } = this.#cursor;
-    const { epoch: current, isLive } = await this.#source.now();
+    const current = await this.#source.epoch();
     if (epoch !== undefined && epoch < current) {
       const last = await this.#source.lastLogged(epoch);
       return { after: Math.min(seq, last), rolledBack: Math.max(0, seq - last) };
     }
     const live = await this.#source.tail(seq + 1);
     const last = Math.max(live?.lastSeq ?? 0, await this.#source.lastLogged());
-    if (seq <= last) return { after: seq, rolledBack: 0 };
+    if (seq <= last && (epoch ?? current) === current) return { after: seq, rolledBack: 0 };
     // A session that sleeps since its host crashed still has the epoch under which its last events were made and lost.
-    if (epoch === current && !isLive) return { after: last, rolledBack: seq - last };
+    if (epoch === current && live === undefined) return { after: last, rolledBack: seq - last };
     return refuse(
       "options.after",
       `is a cursor from the future: event ${seq} of epoch ${epoch ?? current}, the last one is ${last} of ${current}`,
@@ -130,9 +144,8 @@ export class EventHistory {
     const logged = await this.#source.logged(from);
     const envelopes = logged.map((event) => this.#envelope(event, event.epoch));
     if (live === undefined || logged.length === PAGE_EVENTS) return envelopes;
-    const { epoch } = await this.#source.now();
     const lastLogged = logged.at(-1)?.seq ?? from - 1;
-    return [...envelopes, ...live.events.filter(({ seq }) => seq > lastLogged).map((event) => this.#envelope(event, epoch))];
+    return [...envelopes, ...live.events.filter(({ seq }) => seq > lastLogged).map((event) => this.#envelope(event, live.epoch))];
   }
 
   #envelope({ seq, timestampMs, payload }: StoredEvent, epoch: number): EventEnvelope {

@@ -1,7 +1,8 @@
 /**
  * A subscription that begins in the event log and goes on live, without gap or duplicate.
  *
- *   Q1. Events come in the order of their numbers, each once. What is missing between two of them was lost for good, and a marker says so.
+ *   Q1. Events come in the order of their numbers, each once. What is missing between two of them is neither in the log nor in the ring, and
+ *       a marker says so.
  *   Q2. A reader that is too slow for the live ring goes back to the log: it loses nothing that is there.
  */
 import type { EventEnvelope } from "../protocol/events.ts";
@@ -17,6 +18,8 @@ export class ResumedStream implements SessionEventStream {
   readonly #sourceId: string;
   /** Number of the last event given; undefined until the cursor has been looked at. */
   #last: number | undefined;
+  /** Numbers up to this one were undone, and that has been told: that they are missing is not told again. */
+  #undoneTo = 0;
   /** From the log, not yet given. */
   #page: EventEnvelope[] = [];
   /** From the live ring, ahead of what was given last. */
@@ -26,6 +29,8 @@ export class ResumedStream implements SessionEventStream {
   #failure: unknown;
   #reading: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  /** Reads that wait. */
+  #waiting = 0;
   #hasLeft = false;
 
   constructor(sourceId: string, live: Subscription, history: EventHistory) {
@@ -35,17 +40,19 @@ export class ResumedStream implements SessionEventStream {
   }
 
   get closed(): boolean {
-    return this.#hasLeft || (this.#live.closed && !this.#isBehind);
+    return this.#hasLeft || this.#failure !== undefined || (this.#live.closed && !this.#isBehind);
   }
 
   tryNext(): EventEnvelope | undefined {
+    if (this.#hasLeft || this.#waiting > 0) return undefined; // whatever comes is theirs who wait
     const envelope = this.#take();
     if (envelope === undefined && this.#isBehind && this.#failure === undefined) this.#catchUp().catch(() => {}); // `next` tells
     return envelope;
   }
 
   next(): Promise<Step> {
-    const step = this.#turn.then(() => this.#next());
+    this.#waiting++;
+    const step = this.#turn.then(() => this.#next()).finally(() => this.#waiting--);
     this.#turn = step.catch(() => {}); // its own reader is told
     return step;
   }
@@ -54,7 +61,7 @@ export class ResumedStream implements SessionEventStream {
     while (!this.#hasLeft) {
       const envelope = this.#take();
       if (envelope !== undefined) return { done: false, value: envelope };
-      if (this.#failure !== undefined) throw await this.#fail();
+      if (this.#failure !== undefined) throw this.#leaveFor(this.#failure);
       if (this.#isBehind) await this.#catchUp();
       else {
         const step = await this.#live.next();
@@ -65,27 +72,38 @@ export class ResumedStream implements SessionEventStream {
     return { done: true, value: undefined };
   }
 
-  async #fail(): Promise<unknown> {
-    const error = this.#failure;
-    await this.return();
-    return error;
+  /** The failure is told once. */
+  #leaveFor(failure: unknown): unknown {
+    this.#leave();
+    return failure;
   }
 
   /** The next event that is at hand. */
   #take(): EventEnvelope | undefined {
-    const fromLog = this.#page.shift();
-    if (fromLog !== undefined) return this.#give(fromLog);
-    while (!this.#isBehind) {
-      const ahead = this.#ahead;
-      if (ahead !== undefined) {
-        this.#ahead = undefined;
-        return this.#giveAcrossGap(ahead);
-      }
-      const live = this.#live.tryNext();
-      if (live === undefined) return undefined;
-      this.#consider(live);
+    const fromLog = this.#page[0];
+    if (fromLog !== undefined) {
+      const live = this.#isAfterGap(fromLog) ? this.#lookAhead() : undefined;
+      if (live !== undefined && live.seq < fromLog.seq) return this.#giveAhead(live); // it never came into the log
+      const given = this.#giveAcrossGap(fromLog);
+      if (given === fromLog) this.#page.shift();
+      return given;
     }
-    return undefined;
+    const live = this.#isBehind ? undefined : this.#lookAhead();
+    return live === undefined || this.#isBehind ? undefined : this.#giveAhead(live);
+  }
+
+  /** The oldest event in the ring that has not been given; it stays where it is. */
+  #lookAhead(): EventEnvelope | undefined {
+    if (this.#ahead !== undefined && this.#ahead.seq > (this.#last ?? 0)) return this.#ahead;
+    this.#ahead = undefined;
+    for (let live; this.#ahead === undefined && (live = this.#live.tryNext()) !== undefined;) this.#consider(live);
+    return this.#ahead;
+  }
+
+  #giveAhead(live: EventEnvelope): EventEnvelope {
+    const given = this.#giveAcrossGap(live);
+    if (given === live) this.#ahead = undefined;
+    return given;
   }
 
   /** A live event is the next one, or an old one, or tells that others are missing: then the log is asked first. */
@@ -94,23 +112,23 @@ export class ResumedStream implements SessionEventStream {
     if (live.seq === 0) this.#isBehind = true;
     else if (live.seq > last) {
       this.#ahead = live;
-      this.#isBehind = live.seq > last + 1;
+      if (live.seq > last + 1) this.#isBehind = true;
     }
   }
 
-  #give(envelope: EventEnvelope): EventEnvelope {
-    if (envelope.seq > 0) this.#last = envelope.seq;
-    return envelope;
+  #isAfterGap({ seq }: EventEnvelope): boolean {
+    return seq > (this.#last ?? 0) + 1;
   }
 
-  /** The log has been asked: what is still missing before `ahead` is nowhere. */
-  #giveAcrossGap(ahead: EventEnvelope): EventEnvelope | undefined {
-    const missing = ahead.seq - (this.#last ?? 0) - 1;
-    if (missing < 0) return this.#take();
-    if (missing === 0) return this.#give(ahead);
-    this.#ahead = ahead;
-    this.#last = ahead.seq - 1;
-    return gapEnvelope(this.#sourceId, missing);
+  /** @returns the event, or a marker of those before it that are nowhere: the log has been asked */
+  #giveAcrossGap(envelope: EventEnvelope): EventEnvelope {
+    const { seq } = envelope;
+    if (seq === 0) return envelope;
+    const last = this.#last ?? 0;
+    const from = seq > this.#undoneTo ? Math.max(last, this.#undoneTo) : last;
+    const missing = seq - from - 1;
+    this.#last = missing > 0 ? seq - 1 : seq;
+    return missing > 0 ? gapEnvelope(this.#sourceId, missing) : envelope;
   }
 
   #catchUp(): Promise<void> {
@@ -123,6 +141,7 @@ export class ResumedStream implements SessionEventStream {
       if (this.#last === undefined) {
         const position: Position = await this.#history.position();
         this.#last = position.after;
+        this.#undoneTo = position.after + position.rolledBack;
         if (position.rolledBack > 0) this.#page.push(gapEnvelope(this.#sourceId, position.rolledBack, "rolled_back"));
       }
       const page = await this.#history.read(this.#last + 1);
@@ -130,14 +149,19 @@ export class ResumedStream implements SessionEventStream {
       if (page.length === 0) this.#isBehind = false;
     } catch (error) {
       this.#failure = error;
+      void this.#live.return();
     }
   }
 
-  async return(): Promise<Step> {
+  #leave(): void {
     this.#hasLeft = true;
     this.#page = [];
     this.#ahead = undefined;
-    await this.#live.return();
+    void this.#live.return();
+  }
+
+  async return(): Promise<Step> {
+    this.#leave();
     return { done: true, value: undefined };
   }
 

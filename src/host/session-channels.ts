@@ -25,6 +25,13 @@ export class SessionChannels {
     return this.#asleep.get(id)?.lastSeq ?? 0;
   }
 
+  /** Readers of sessions that are not live. */
+  get subscribers(): number {
+    let count = 0;
+    for (const channel of this.#asleep.values()) count += channel.subscribers;
+    return count;
+  }
+
   /** The session is live. @param hasCursors - its events can be resumed */
   attach(entry: SessionEntry, registry: SessionRegistry, hasCursors: boolean): void {
     const channel = this.#asleep.get(entry.id);
@@ -39,10 +46,10 @@ export class SessionChannels {
   }
 
   #keep(id: SessionId, channel: SessionChannel): void {
-    this.#asleep.set(id, channel);
     channel.onCount((count) => {
       if (count === 0 && this.#asleep.get(id) === channel) this.#asleep.delete(id);
     });
+    this.#asleep.set(id, channel); // only now: a new one has no subscriber yet
   }
 
   /** The session is archived, or never was: its streams end. */

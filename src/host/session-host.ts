@@ -265,7 +265,7 @@ export class SessionHost {
   inspect(): HostSnapshot {
     const nowMs = Date.now();
     const { capacity, slots, archived, liveCount } = this.registry;
-    let subscribers = 0;
+    let subscribers = this.persistence?.channels.subscribers ?? 0;
     for (const entry of this.registry.list()) subscribers += entry.channel?.subscribers ?? 0;
     return {
       state: this.#state,

@@ -11,7 +11,7 @@ interface Gate {
   readonly epoch: number;
   isCancelled: boolean;
   /** Checkpoints being written. */
-  writing: Promise<unknown> | undefined;
+  writing: Promise<void> | undefined;
 }
 
 export class CheckpointGates {
@@ -32,7 +32,7 @@ export class CheckpointGates {
     const gate = this.#gates.get(id);
     if (gate?.isCancelled === true) return false;
     const writing = write();
-    if (gate !== undefined) gate.writing = Promise.allSettled([gate.writing, writing]);
+    if (gate !== undefined) hold(gate, writing);
     await writing;
     return true;
   }
@@ -46,4 +46,12 @@ export class CheckpointGates {
   rearmAll(): void {
     for (const gate of this.#gates.values()) gate.isCancelled = false;
   }
+}
+
+/** Let go of again when it is done: outcomes must not pile up behind one another. */
+function hold(gate: Gate, writing: Promise<unknown>): void {
+  const all = Promise.allSettled([gate.writing, writing]).then(() => {
+    if (gate.writing === all) gate.writing = undefined;
+  });
+  gate.writing = all;
 }
