@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 import { expect, test } from "vitest";
 
-import { script, settled } from "../helpers/hosts.ts";
+import { script } from "../helpers/hosts.ts";
 import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
@@ -23,6 +23,8 @@ const SIDE_BY_SIDE = 3;
 const SESSIONS = 8;
 /** Turns that a child acknowledges before it is killed, at most. */
 const TURNS_MAX = 60;
+/** Milliseconds until a child is said to hang: long, for a machine that does other things. */
+const CHILD_MAX_MS = 60_000;
 const CHILD = fileURLToPath(new URL("../fixtures/crash-host.mjs", import.meta.url));
 
 const { open, folder } = persistentHosts();
@@ -52,9 +54,12 @@ async function runAndKill(options: object, count: number, moreMs: number): Promi
       if (acknowledged > count) resolve();
     });
   });
+  let failed: string | undefined;
   try {
-    await settled(Promise.race([hasWorked, ended]), "the child");
-    await Promise.race([sleep(moreMs), ended]);
+    const hangs = sleep(CHILD_MAX_MS, "hangs", { ref: false });
+    if ((await Promise.race([hasWorked, ended, hangs])) === "hangs")
+      failed = `the child hangs, having said ${acknowledged} turns and last: ${said.slice(-500)}`;
+    else await Promise.race([sleep(moreMs), ended]);
   } finally {
     child.kill("SIGKILL");
     await ended;
@@ -65,7 +70,7 @@ async function runAndKill(options: object, count: number, moreMs: number): Promi
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line);
-  const failed = lines.find((line) => line.failed !== undefined)?.failed;
+  failed = lines.find((line) => line.failed !== undefined)?.failed ?? failed;
   if (failed !== undefined || complaint !== "") throw new Error(failed ?? complaint);
   return lines;
 }
