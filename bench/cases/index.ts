@@ -2,15 +2,18 @@
 import type { Case } from "../harness/case.ts";
 import { coldStart } from "./cold-start.ts";
 import { creates } from "./creates.ts";
+import { durableTurns } from "./durable-turns.ts";
 import { events } from "./events.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { interference } from "./interference.ts";
 import { interrupt } from "./interrupt.ts";
+import { laneRecovery } from "./lane-recovery.ts";
 import { lanes } from "./lanes.ts";
 import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
 import { payloads } from "./payloads.ts";
 import { readList } from "./read-list.ts";
+import { storedSessions } from "./stored-sessions.ts";
 
 export const CASES: readonly Case[] = [
   noopTurns,
@@ -19,8 +22,11 @@ export const CASES: readonly Case[] = [
   readList,
   idleMemory,
   creates,
+  durableTurns,
   interference,
   interrupt,
+  laneRecovery,
+  storedSessions,
   coldStart,
   payloads,
   lanes,

@@ -10,9 +10,9 @@ export function amount(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** A scenario: a row for every contender, median (lowest to highest). */
+/** A scenario: a row for every contender, median (lowest to highest); a column for every metric that it has. */
 export function scenarioTable({ scenario, contenders }: ScenarioResult, metrics: Readonly<Record<string, Metric>>): string {
-  const names = Object.keys(metrics);
+  const names = Object.keys(metrics).filter((metric) => contenders.some(({ figures }) => figures[metric] !== undefined));
   const table = new Table({
     head: [scenario, ...names.map((name) => `${name}, ${metrics[name]?.unit}`), "setup"],
     style: { head: [], border: [] },

@@ -31,6 +31,13 @@ import { TurnScheduler } from "./turn-scheduler.ts";
 /** Enough to keep every lane busy and to have many waiting agents at once; small enough to forget. */
 const LOOK_AHEAD: LookAhead = { turns: 1024, bytes: 2 * LINE_BYTES_MAX };
 
+export interface StoredRun {
+  readonly names: StoredNames;
+  readonly earlier: EarlierResults;
+  /** Live sessions at most; undefined: more than turns are looked ahead. Others sleep, so no line fails for want of room. */
+  readonly maxSessions: number | undefined;
+}
+
 export interface BatchOptions {
   readonly input: Input;
   readonly service: SessionService;
@@ -41,7 +48,7 @@ export interface BatchOptions {
   /** Write events too. */
   readonly hasEvents: boolean;
   /** Where sessions outlive the run: their names, and what earlier runs have done. */
-  readonly stored?: { readonly names: StoredNames; readonly earlier: EarlierResults } | undefined;
+  readonly stored?: StoredRun | undefined;
 }
 
 export class Batch {
@@ -71,11 +78,12 @@ export class Batch {
       timeoutMs,
       onEvent: hasEvents ? (record) => writer.write(record) : undefined,
       names: stored?.names,
-      earlierTurns: this.#earlier.turns,
+      earlier: this.#earlier,
       signal: this.#interrupt.signal,
     });
     setMaxListeners(0, this.#interrupt.signal); // every running turn listens
-    this.#scheduler = new TurnScheduler(LOOK_AHEAD, (turn) => this.#run(turn));
+    const turns = Math.min(LOOK_AHEAD.turns, stored?.maxSessions ?? Infinity);
+    this.#scheduler = new TurnScheduler({ ...LOOK_AHEAD, turns }, (turn) => this.#run(turn));
   }
 
   /** Turns running now. */

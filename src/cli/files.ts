@@ -42,11 +42,17 @@ export async function openInput(file: string, stdin: Readable): Promise<Input> {
   }
 }
 
-/** Create or empty the file. @throws UsageError when it cannot be written, or is the input */
-export async function openOutput(file: string, input: Pick<Input, "stats">): Promise<Writable> {
+/**
+ * Create or empty the file.
+ *
+ * @param isFlushed - closing it waits for the disk, if it is a file on one
+ * @throws UsageError when it cannot be written, or is the input
+ */
+export async function openOutput(file: string, input: Pick<Input, "stats">, isFlushed = false): Promise<Writable> {
   try {
     await assertNotInput(file, input);
-    return (await open(file, "w")).createWriteStream();
+    const handle = await open(file, "w");
+    return handle.createWriteStream({ flush: isFlushed && (await handle.stat()).isFile() });
   } catch (error) {
     throw new UsageError(`option '--output <file>': cannot write ${file}: ${messageOf(error)}`);
   }

@@ -4,10 +4,12 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from "commander";
 
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
+import { filePath, integer } from "./option-values.ts";
+import { printableLines } from "./printable.ts";
 import type { RunOptions } from "./run-command.ts";
 import { runCommand } from "./run-command.ts";
 import { addSessionsCommands } from "./sessions-program.ts";
@@ -42,6 +44,7 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     .description("A multi-core session host for agents.")
     .version(packageVersion(), "-V, --version", "print the version")
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
+    .configureHelp({ optionDescription: (option) => new Help().optionDescription(option).replace(" (default: false)", "") })
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride();
   program
@@ -50,11 +53,11 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     .argument("<file>", "turns as JSON Lines; - is standard input")
     .option("--agent <agent>", "echo, interpreter, or the path or name of a module that exports an agent", "interpreter")
     .option("--lanes <n>", `worker threads, 1 to ${LANES_MAX}, or auto: one a core`, lanes, "auto")
-    .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails", integer(SESSIONS_MAX))
+    .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails, with --store it waits", integer(SESSIONS_MAX))
     .option("--timeout-ms <n>", "milliseconds a turn may take that has no timeoutMs of its own", integer(TIMEOUT_MS_MAX))
     .option("--events", "print the turns' events too, each turn's ahead of its result", false)
-    .option("--output <file>", "write results there instead of to standard output")
-    .option("--store <dir>", "keep the sessions in this folder and go on where an earlier run stopped; needs --output")
+    .option("--output <file>", "write results there instead of to standard output", filePath)
+    .option("--store <dir>", "keep the sessions in this folder and go on where an earlier run stopped; needs --output", filePath)
     .addOption(
       new Option("--durability <level>", "what a stored turn and its result survive: fsync, the loss of power; commit, the process's death")
         .choices(["fsync", "commit"])
@@ -72,17 +75,9 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage; // it has said why itself
     if (!(error instanceof UsageError)) throw error;
-    io.stderr.write(`error: ${error.message}\n`);
+    io.stderr.write(`error: ${printableLines(error.message)}\n`);
     return EXIT.usage;
   }
-}
-
-function integer(max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < 1 || value > max) throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`);
-    return value;
-  };
 }
 
 function lanes(text: string): number | "auto" {

@@ -31,6 +31,11 @@ export class ResultWriter implements ResultSink {
     stream.on("error", (error: NodeJS.ErrnoException) => this.#fail(error));
   }
 
+  /** Nobody gets what is written from now on. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** @returns when the stream is full, a promise of its drain: await it before writing more */
   write(record: object): void | Promise<void> {
     return this.print(`${JSON.stringify(record)}\n`);

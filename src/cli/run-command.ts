@@ -136,7 +136,7 @@ async function runBatch(input: Input, service: SessionService, output: Output, o
     outputError = error;
     batch.interrupt(); // nobody will see what comes out
   });
-  const stored = earlier && { names: new StoredNames(service, agentName(options.agent)), earlier };
+  const stored = earlier && { names: new StoredNames(service, agentName(options.agent)), earlier, maxSessions: options.maxSessions };
   const batch = new Batch({ input, service, writer, report, timeoutMs: options.timeoutMs, hasEvents: options.events, stored });
   const style = progressStyle(options.quiet, stderr.isTTY === true, !isOurs && io.stdout.isTTY === true);
   const progress = new Progress({ stream: stderr, style, counts: report.counts, totalBytes: input.sizeBytes });

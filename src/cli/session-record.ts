@@ -17,34 +17,39 @@ const FORMAT = "warren-session/1";
 const count = z.int().nonnegative();
 const time = z.number().nonnegative();
 
-const SessionRecordSchema = z.strictObject({
-  format: z.literal(FORMAT, `must be "${FORMAT}"`),
-  id: z.string().min(1).max(256),
-  isArchived: z.boolean(),
-  createdAt: time,
-  updatedAt: time,
-  agent: z.string().min(1),
-  labels: CreateSessionRequestSchema.shape.labels.unwrap(),
-  request: CreateSessionRequestSchema.omit({ onEvent: true }),
-  usage: Usage,
-  lastAssistantText: z.string().optional(),
-  system: z.string().optional(),
-  metadata: z.record(z.string(), json()),
-  lastSeq: count,
-  contextTaken: count,
-  lastTurn: z.strictObject({ ticket: z.int().positive(), result: RunResultSchema, key: z.string().min(1).optional() }).optional(),
-  context: z
-    .strictObject({
-      staged: count,
-      pending: z.array(PendingSystemContextAppend),
-      seen: z.record(
-        z.string(),
-        z.strictObject({ text: z.string(), source: z.string().optional(), state: z.enum(["pending", "applied"]) }),
-      ),
-    })
-    .optional(),
-  messages: z.array(Message),
-});
+const SessionRecordSchema = z
+  .strictObject({
+    format: z.literal(FORMAT, `must be "${FORMAT}"`),
+    id: z.string().min(1).max(256),
+    isArchived: z.boolean(),
+    createdAt: time,
+    updatedAt: time,
+    agent: z.string().min(1),
+    labels: CreateSessionRequestSchema.shape.labels.unwrap(),
+    request: CreateSessionRequestSchema.omit({ onEvent: true }),
+    usage: Usage,
+    lastAssistantText: z.string().optional(),
+    system: z.string().optional(),
+    metadata: z.record(z.string(), json()),
+    lastSeq: count,
+    contextTaken: count,
+    lastTurn: z.strictObject({ ticket: z.int().positive(), result: RunResultSchema, key: z.string().min(1).optional() }).optional(),
+    context: z
+      .strictObject({
+        staged: count,
+        pending: z.array(PendingSystemContextAppend),
+        seen: z.record(
+          z.string(),
+          z.strictObject({ text: z.string(), source: z.string().optional(), state: z.enum(["pending", "applied"]) }),
+        ),
+      })
+      .optional(),
+    messages: z.array(Message),
+  })
+  .refine(({ system, messages: [first] }) => system !== undefined || first?.role !== "system", {
+    path: ["messages", 0, "role"],
+    message: "must not be system: a leading system message is the member system",
+  });
 export type SessionRecord = z.output<typeof SessionRecordSchema>;
 
 /** How often a session that changes while it is read is read again. */

@@ -5,12 +5,15 @@
  *       line fails, and the next one that names it tries again.
  *   R2. What a line leads to is decided when its turn comes, never when it is read: results do not depend on how far reading is ahead.
  *
- * Owns the names of sessions that were created: as many as the host lets live, so they are bounded by its maxSessions.
+ * Owns the names of sessions that were created or found: as many as the host lets live, so they are bounded by its maxSessions. With a
+ * store they are as many as the run names.
  */
 import type { SessionService } from "../host/session-service.ts";
 import { SessionError, hasErrorCode } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { SessionId } from "../protocol/ids.ts";
+import { UsageError } from "./command-io.ts";
+import type { EarlierResults } from "./earlier-results.ts";
 import type { EventRecord, LineResult, TurnOutcome } from "./results.ts";
 import { badLine, verdict } from "./results.ts";
 import type { StoredNames } from "./stored-names.ts";
@@ -31,8 +34,8 @@ export interface SessionRunnerOptions {
   readonly onEvent: ((record: EventRecord) => void | Promise<void>) | undefined;
   /** Where sessions outlive the run: the names they have there. */
   readonly names?: StoredNames | undefined;
-  /** By name of a session: turns that earlier runs have results of. */
-  readonly earlierTurns?: ReadonlyMap<string, number> | undefined;
+  /** What earlier runs have results of. */
+  readonly earlier: Pick<EarlierResults, "turns" | "kept">;
   /** Interrupts what runs. */
   readonly signal: AbortSignal;
 }
@@ -58,11 +61,11 @@ export class SessionRunner {
     return this.#sessions.size;
   }
 
-  /** Run one turn; the caller sees to it that there is one at a time of each session. Rejects for bugs, and for what StoredNames refuses. */
+  /** Run one turn; the caller sees to it that there is one at a time of each session. Rejects for bugs, and with UsageError. */
   async run(numbered: NumberedTurn): Promise<LineResult> {
     const { line, id, turn } = numbered;
     const startedMs = performance.now();
-    let number = (this.#sessions.get(turn.session)?.turns ?? this.#options.earlierTurns?.get(turn.session) ?? 0) + 1;
+    let number = (this.#sessions.get(turn.session)?.turns ?? this.#options.earlier.turns.get(turn.session) ?? 0) + 1;
     let shown: TurnOutcome;
     let isInterrupted = false;
     let isUndecided = false;
@@ -118,14 +121,16 @@ export class SessionRunner {
 
   /** The session a line names: known, or of an earlier run, or created. Rejects with what keeps it from that */
   async #session(line: number, { session: name, labels = {} }: TurnLine): Promise<NamedSession> {
-    const { service, signal, names, earlierTurns } = this.#options;
+    const { service, signal, names, earlier } = this.#options;
     const known = this.#sessions.get(name);
     if (known !== undefined) return known;
-    const turns = earlierTurns?.get(name) ?? 0;
+    const turns = earlier.turns.get(name) ?? 0;
     const found = await names?.find(name);
     let session: NamedSession;
     if (found !== undefined) session = { ...found, line: undefined, turns };
-    else {
+    else if (earlier.kept.has(name)) {
+      throw new UsageError(`option '--store <dir>': session ${name} has results in the output and is not in the store, or archived there`);
+    } else {
       // Deferred, because only a started turn can have a timeout.
       const request = { prompt: "", initialTurn: "defer" as const, labels: names === undefined ? labels : names.labelled(name, labels) };
       const { sessionId } = await service.createSession(request, { signal });

@@ -1,22 +1,47 @@
 /** `warren sessions archive` and `purge`: sessions taken out of service, and removed. Each id is done for itself. */
+import { isDamage, isOfOneSession } from "./sessions-store.ts";
 import type { SessionsCommand } from "./sessions-store.ts";
 
-export async function archiveSessions({ store, out, complain }: SessionsCommand, ids: readonly string[]): Promise<void> {
-  for (const id of ids) {
-    if (await store.archive(id, undefined)) await out.print(`archived ${id}\n`);
-    else complain(`there is no session ${id}`);
-  }
+/** What became of an id. */
+type Outcome = { readonly done: string } | { readonly problem: string };
+
+export async function archiveSessions(command: SessionsCommand, ids: readonly string[]): Promise<void> {
+  await forEach(command, ids, async (id) => ((await command.store.archive(id, undefined)) ? { done: `archived ${id}` } : missing(id)));
+}
+
+export interface PurgeOptions {
+  /** Those too whose rows cannot be read, archived or not. */
+  readonly damaged: boolean;
 }
 
 /** Only archived ones. */
-export async function purgeSessions({ store, out, complain }: SessionsCommand, ids: readonly string[]): Promise<void> {
-  for (const id of ids) {
-    const head = await store.head(id);
-    if (head === undefined) complain(`there is no session ${id}`);
-    else if (!head.isArchived) complain(`session ${id} is not archived: only archived ones are purged`);
-    else {
-      await store.remove(id);
-      await out.print(`purged ${id}\n`);
+export async function purgeSessions(command: SessionsCommand, ids: readonly string[], { damaged }: PurgeOptions): Promise<void> {
+  const { store } = command;
+  await forEach(command, ids, async (id) => {
+    try {
+      const head = await store.head(id);
+      if (head === undefined) return missing(id);
+      if (!head.isArchived) return { problem: `session ${id} is not archived: only archived ones are purged` };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      if (!damaged) return { problem: `${error.message} (--damaged purges it all the same)` };
+    }
+    await store.remove(id);
+    return { done: `purged ${id}` };
+  });
+}
+
+async function forEach({ out, complain }: SessionsCommand, ids: readonly string[], act: (id: string) => Promise<Outcome>): Promise<void> {
+  for (const id of new Set(ids)) {
+    try {
+      const outcome = await act(id);
+      if ("problem" in outcome) complain(outcome.problem);
+      else await out.print(`${outcome.done}\n`);
+    } catch (error) {
+      if (!isOfOneSession(error)) throw error;
+      complain(error.message);
     }
   }
 }
+
+const missing = (id: string): Outcome => ({ problem: `there is no session ${id}` });

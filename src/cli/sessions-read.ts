@@ -15,7 +15,7 @@ const PAGE = 100;
 export interface ListOptions {
   readonly limit: number;
   readonly after?: string;
-  readonly label: Readonly<Record<string, string>>;
+  readonly label?: Readonly<Record<string, string>>;
   readonly archived: boolean;
   readonly order: "id" | "updated";
   readonly json: boolean;
@@ -29,15 +29,19 @@ export async function listSessions({ store, out, io }: SessionsCommand, options:
   const page = found.slice(0, limit);
   if (json) for (const row of page) await out.write(row);
   else await out.print(`${summaryTable(page)}\n`);
-  if (found.length > limit) io.stderr.write(order === "id" ? `there are more: --after ${page.at(-1)?.id}\n` : "there are more\n");
+  if (found.length <= limit || out.hasFailed) return;
+  io.stderr.write(order === "id" ? `there are more: --after ${printableLines(page.at(-1)?.id ?? "")}\n` : "there are more: --limit\n");
 }
 
 export async function showSession({ store, out, complain }: SessionsCommand, id: string, { json }: { json: boolean }): Promise<void> {
   const head = await store.head(id);
   if (head === undefined) return complain(`there is no session ${id}`);
   if (json) return out.write({ ...head, messageCount: messageCountOf(head) });
+  const context = await store.context(id);
+  const staged = context === undefined ? 0 : context.staged - head.contextTaken;
   const table = plainTable();
-  for (const [name, value] of described(head)) table.push([name, printable(value, 4 * CELL_MAX)]);
+  for (const [name, value] of [...described(head), ["staged context", String(staged)] as const])
+    table.push([name, printable(value, 4 * CELL_MAX)]);
   await out.print(`${table.toString()}\n`);
 }
 
@@ -54,7 +58,7 @@ export async function showHistory({ store, out, complain }: SessionsCommand, id:
   if (head === undefined) return complain(`there is no session ${id}`);
   const ahead: Message[] = head.system === undefined ? [] : [{ role: "system", content: head.system }];
   const end = Math.min(messageCountOf(head), offset + limit);
-  for (let at = offset; at < end;) {
+  for (let at = offset; at < end && !out.hasFailed;) {
     const wanted = Math.min(PAGE, end - at);
     const page = at < ahead.length ? ahead : ((await store.messages(id, at - ahead.length, wanted)) ?? []);
     if (page.length === 0) break; // it became shorter meanwhile
@@ -92,7 +96,7 @@ function described(head: SessionHead): [name: string, value: string][] {
     ["messages", String(messageCountOf(head))],
     ["tokens", `${usage.inputTokens} in, ${usage.outputTokens} out`],
     ["labels", labelsText(labels)],
-    ["events", String(lastSeq)],
+    ["last event", String(lastSeq)],
     ["writes", String(version)],
     ["last text", lastAssistantText],
   ];
@@ -120,5 +124,9 @@ const labelsText = (labels: Readonly<Record<string, string>>): string =>
   Object.entries(labels)
     .map(([name, value]) => `${name}=${value}`)
     .join(" ");
-const timeOf = (ms: number): string => new Date(ms).toISOString().replace("T", " ").slice(0, 19);
+/** UTC. Agents may name any time. */
+function timeOf(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? String(ms) : `${time.toISOString().slice(0, 19).replace("T", " ")}Z`;
+}
 const plainTable = (...head: string[]): Table.Table => new Table({ head, style: { head: [], border: [], compact: true } });

@@ -1,15 +1,18 @@
 /** `warren sessions export` and `import`: stored sessions as JSON Lines, one session a line, in memory only as many as are written at once. */
-import type { SessionStore } from "../store/session-store.ts";
-import type { StoreReason } from "../protocol/store-error.ts";
-import { STORE_REASONS, StoreError } from "../protocol/store-error.ts";
+import { realpathSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+
+import { StoreError } from "../protocol/store-error.ts";
 import type { StoredContext } from "../protocol/stored-session.ts";
-import { messageOf } from "./command-io.ts";
+import type { SessionStore } from "../store/session-store.ts";
+import { UsageError, messageOf } from "./command-io.ts";
 import type { Input } from "./files.ts";
 import { openOutput } from "./files.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { ResultWriter } from "./result-writer.ts";
 import type { SessionRecord } from "./session-record.ts";
 import { newSessionOf, parseSessionRecord, readSession } from "./session-record.ts";
+import { isDamage, isOfOneSession } from "./sessions-store.ts";
 import type { SessionsCommand } from "./sessions-store.ts";
 
 /** Ids listed at once. */
@@ -21,20 +24,20 @@ const LINE_BYTES_MAX = 512 * 1024 * 1024;
 
 /** @param ids - undefined: all, archived ones last. @throws UsageError */
 export async function exportSessions(
-  { store, io, out, complain }: SessionsCommand,
+  { store, path, io, out, complain }: SessionsCommand,
   ids: readonly string[] | undefined,
   { output }: { output?: string },
 ): Promise<void> {
-  const file = output === undefined ? undefined : await openOutput(output, { stats: undefined });
-  let hasFailed = false;
-  const failed = (error: Error): void => {
-    hasFailed = true;
-    complain(`cannot write ${output}: ${error.message}`);
-  };
-  const writer = file === undefined ? out : new ResultWriter(file, failed);
+  // The database stands open; who overwrites it pulls the ground from under everybody who reads it.
+  if (output !== undefined && isIn(output, path)) {
+    throw new UsageError(`option '--output <file>': cannot write ${output}: it lies in the folder of the store`);
+  }
+  // On disk when the command ends: it may be all that is left of sessions that are purged then.
+  const file = output === undefined ? undefined : await openOutput(output, { stats: undefined }, true);
+  const writer = file === undefined ? out : new ResultWriter(file, (error) => complain(`cannot write ${output}: ${error.message}`));
   let exported = 0;
   for await (const id of ids ?? allIds(store)) {
-    if (hasFailed || io.stdout.destroyed) break;
+    if (writer.hasFailed) break;
     try {
       const record = await readSession(store, id);
       if (record !== undefined) {
@@ -42,12 +45,13 @@ export async function exportSessions(
         exported++;
       } else if (ids !== undefined) complain(`there is no session ${id}`);
     } catch (error) {
-      if (!isOfOneSession(error)) throw error;
-      complain(error.message);
+      if (error instanceof RangeError) complain(`session ${id} is too large for a line: ${error.message}`);
+      else if (isOfOneSession(error)) complain(error.message);
+      else throw error;
     }
   }
   await (file === undefined ? writer.flush() : writer.end());
-  io.stderr.write(`exported ${exported} sessions\n`);
+  if (!writer.hasFailed) io.stderr.write(`exported ${sessions(exported)}\n`);
 }
 
 async function* allIds(store: SessionStore): AsyncIterable<string> {
@@ -109,7 +113,8 @@ export async function importSessions(command: SessionsCommand, input: Input, { r
     complain(`cannot read ${input.name}: ${messageOf(error)}`);
   }
   await layGroup();
-  io.stderr.write(`imported ${counts.imported} sessions, replaced ${counts.replaced}, refused ${counts.refused} lines\n`);
+  const refused = `refused ${counts.refused} ${counts.refused === 1 ? "line" : "lines"}`;
+  io.stderr.write(`imported ${sessions(counts.imported)}, replaced ${counts.replaced}, ${refused}\n`);
 }
 
 async function* linesOf({ chunks }: Input) {
@@ -121,9 +126,10 @@ async function* linesOf({ chunks }: Input) {
 /** @throws StoreError */
 async function laySession(store: SessionStore, record: SessionRecord, replace: boolean): Promise<"imported" | "replaced"> {
   const { id, context, isArchived } = record;
-  const isStored = (await store.head(id)) !== undefined;
+  const isStored = await isThere(store, id);
   if (isStored && !replace) throw new StoreError("exists", `session ${id} is stored already (--replace puts this one in its place)`);
-  // Called without waiting in between, they are one transaction.
+  // Called without waiting in between, they share a transaction, unless that grows too large or fails. Replacing once more mends what a
+  // death in between leaves.
   await Promise.all([
     isStored && store.remove(id),
     store.create(newSessionOf(record)),
@@ -133,8 +139,23 @@ async function laySession(store: SessionStore, record: SessionRecord, replace: b
   return isStored ? "replaced" : "imported";
 }
 
-/** What concerns one session only: the others go on. */
-function isOfOneSession(error: unknown): error is StoreError {
-  const own: readonly StoreReason[] = ["corrupt", "schema", "invalid"];
-  return error instanceof StoreError && (STORE_REASONS[error.reason].isRefusal || own.includes(error.reason));
+/** Also a session whose rows cannot be read, for which an import is the cure. */
+async function isThere(store: SessionStore, id: string): Promise<boolean> {
+  try {
+    return (await store.head(id)) !== undefined;
+  } catch (error) {
+    if (isDamage(error)) return true;
+    throw error;
+  }
 }
+
+/** Whether the file stands, or would stand, directly in the folder. */
+function isIn(file: string, folder: string): boolean {
+  try {
+    return realpathSync(dirname(resolve(file))) === realpathSync(folder);
+  } catch {
+    return false; // no such folder: opening the file says so
+  }
+}
+
+const sessions = (count: number): string => `${count} ${count === 1 ? "session" : "sessions"}`;

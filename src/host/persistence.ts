@@ -15,6 +15,7 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import type { StoreSnapshot } from "../protocol/views.ts";
+import type { SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { Hibernation } from "./hibernation.ts";
 import { KeptEntry } from "./kept-entry.ts";
@@ -26,7 +27,6 @@ import { StagedContexts } from "./staged-contexts.ts";
 import type { StoreThread } from "./store-thread.ts";
 import type { Turn } from "./turn.ts";
 import { WakingContext } from "./waking-context.ts";
-import type { Stored } from "./wakes.ts";
 import { Wakes } from "./wakes.ts";
 
 interface Leaving {
@@ -94,7 +94,7 @@ export class Persistence {
   // ── sessions come and go ──
 
   /** For a wake-up: what is staged from now on until it ends finds it here. */
-  async #stored(id: SessionId): Promise<Stored> {
+  async #stored(id: SessionId): Promise<SleepingSession> {
     if (this.#replaced.has(id)) throw busy(id);
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
     const stored = this.#readStored(id);
@@ -107,17 +107,17 @@ export class Persistence {
     return stored;
   }
 
-  async #readStored(id: SessionId): Promise<Stored> {
+  async #readStored(id: SessionId): Promise<SleepingSession> {
     try {
-      const [head, context] = await Promise.all([this.client.call("head", id), this.client.call("context", id)]);
-      if (head === null || head.isArchived) throw notFound(id);
-      return { head, context: context ?? undefined };
+      const sleeping = await this.client.call("sleeping", id);
+      if (sleeping === null || sleeping.head.isArchived) throw notFound(id);
+      return { head: sleeping.head, context: sleeping.context ?? undefined };
     } catch (error) {
       throw error instanceof StoreError ? storeFailure(error, id) : error;
     }
   }
 
-  #open(id: SessionId, stored: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
+  #open(id: SessionId, stored: SleepingSession, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
     return this.#host.creator
       .open({ id, ...stored, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
         this.#waking.get(id)?.live(entry, stored);

@@ -13,7 +13,7 @@ import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
-import type { SessionHead, StoredContext } from "../protocol/stored-session.ts";
+import type { SleepingSession, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
@@ -51,7 +51,7 @@ export interface CreateOrder {
 /** A stored session to be made live. */
 export interface OpenOrder {
   readonly id: SessionId;
-  readonly head: SessionHead;
+  readonly head: SleepingSession["head"];
   /** Staged by main. */
   readonly context: StoredContext | undefined;
   /** Number of the last of its events that main has seen. */

@@ -9,7 +9,7 @@
 import type { Permit } from "../core/admission.ts";
 import { agentFailure, busy, hostClosed, notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import type { SessionHead, StoredContext } from "../protocol/stored-session.ts";
+import type { SleepingSession } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { CancelReason } from "./turn.ts";
@@ -31,22 +31,16 @@ interface Wake {
   live: Promise<SessionEntry>;
 }
 
-/** A sleeping session as main knows it from the store. */
-export interface Stored {
-  readonly head: SessionHead;
-  readonly context: StoredContext | undefined;
-}
-
 /** What a wake-up needs of the host. */
 export interface WakeParts {
   nextTicket(): number;
   /** The session as the store has it. Rejects with SessionError: there is none, it is archived, or the store fails */
-  stored(id: SessionId): Promise<Stored>;
+  stored(id: SessionId): Promise<SleepingSession>;
   /** The session of that id which is leaving its lane. */
   leaving(id: SessionId): { readonly entry: SessionEntry; readonly isActive: boolean; readonly gone: Promise<void> } | undefined;
   room(): Promise<Permit>;
   /** Have a lane open the session. `onLive` is called when it is in the index, before anybody else can reach it. Rejects when it cannot be made live */
-  open(id: SessionId, stored: Stored, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry>;
+  open(id: SessionId, stored: SleepingSession, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry>;
   /** Start a turn whose ticket was given before. */
   startTurn(entry: SessionEntry, ticket: number, start: TurnStart): Promise<RunResult>;
 }

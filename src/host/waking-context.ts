@@ -4,18 +4,18 @@
  */
 import { SystemContextLedger } from "../core/system-context.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
+import type { SleepingSession } from "../protocol/stored-session.ts";
 import type { SessionEntry } from "./session-entry.ts";
-import type { Stored } from "./wakes.ts";
 
 export class WakingContext {
-  readonly #stored: Promise<Stored>;
+  readonly #stored: Promise<SleepingSession>;
   readonly #feed: (entry: SessionEntry, append: PendingSystemContextAppend) => void;
   #ledger: SystemContextLedger | undefined;
   #entry: SessionEntry | undefined;
   #missed: PendingSystemContextAppend[] = [];
 
   /** @param stored - what the lane is given; rejects when there is no such session */
-  constructor(stored: Promise<Stored>, feed: (entry: SessionEntry, append: PendingSystemContextAppend) => void) {
+  constructor(stored: Promise<SleepingSession>, feed: (entry: SessionEntry, append: PendingSystemContextAppend) => void) {
     this.#stored = stored;
     this.#feed = feed;
   }
@@ -25,7 +25,7 @@ export class WakingContext {
     return this.#ledgerOf(await this.#stored);
   }
 
-  #ledgerOf({ head, context }: Stored): SystemContextLedger {
+  #ledgerOf({ head, context }: SleepingSession): SystemContextLedger {
     return (this.#ledger ??= context === undefined ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken));
   }
 
@@ -36,7 +36,7 @@ export class WakingContext {
   }
 
   /** The session is live. */
-  live(entry: SessionEntry, stored: Stored): void {
+  live(entry: SessionEntry, stored: SleepingSession): void {
     this.#entry = entry;
     if (stored.context !== undefined || this.#ledger !== undefined) entry.ledger = this.#ledgerOf(stored);
     for (const append of this.#missed.splice(0)) this.#feed(entry, append);

@@ -9,6 +9,7 @@ import { accessFailure } from "../protocol/store-error.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
 import { StoreError } from "../protocol/store-error.ts";
+import { unpackMessages } from "../transport/packed-write.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
 import { handleBitsOf } from "./build-agent.ts";
 import type { LaneContext } from "./lane-context.ts";
@@ -55,9 +56,10 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
   let opened: { head: SessionHead; resume: Session; log: Session["messages"]; loggedSeq: number };
   try {
-    const { head, messages } = await keeping.store.call("open", id);
+    const { head, log: packed } = await keeping.store.call("open", id);
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
-    opened = { head, resume: SessionSchema.parse(sessionOf(head, messages)), log: messages, loggedSeq };
+    const log = await messagesOf(keeping, id, packed);
+    opened = { head, resume: SessionSchema.parse(sessionOf(head, log)), log, loggedSeq };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
   }
@@ -88,6 +90,15 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, taken.snapshot.revision);
     return { epoch: head.epoch, contextTaken };
   });
+}
+
+/** Rejects with StoreError naming the row that is not one */
+async function messagesOf({ store }: Keeping, id: string, packed: Uint8Array): Promise<Session["messages"]> {
+  try {
+    return unpackMessages(packed) as Session["messages"];
+  } catch {
+    return (await store.call("messages", id, 0, undefined)) ?? []; // it looks at each row
+  }
 }
 
 /** Number of the last event of a session that is stored, 0 when it has none. Rejects with StoreError */

@@ -27,7 +27,7 @@ import { HeldEvents } from "./held-events.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
-import type { KeyedTurn, TurnSeat } from "./turn-run.ts";
+import type { KeyedTurn, TurnSeat } from "./turn-seat.ts";
 import { TurnRun } from "./turn-run.ts";
 
 /** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */

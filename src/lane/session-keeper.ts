@@ -9,7 +9,9 @@
 import type { SessionAgent } from "../protocol/agent.ts";
 import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { lastAssistantText } from "../protocol/session-model.ts";
+import type { PackedWrite } from "../protocol/store-calls.ts";
 import type { NewSession, SavedTurn, SessionHead, SessionState, SessionWrite, StoredRequest } from "../protocol/stored-session.ts";
+import { packRest, packWrite } from "../transport/packed-write.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { EventLog } from "./event-log.ts";
 import type { TranscriptChange } from "./saved-transcript.ts";
@@ -38,6 +40,8 @@ export class SessionKeeper {
   readonly #transcript: SavedTranscript;
   #version: number;
   #saved: SessionState;
+  /** Of the saved state, packed; undefined: not known. */
+  #savedRest: Uint8Array | undefined;
   /** How many staged appends the agent has taken, ever. */
   contextTaken: number;
   #writing: Promise<unknown> | undefined;
@@ -146,8 +150,9 @@ export class SessionKeeper {
       const change = this.#transcript.changeTo(session, revision);
       const state = this.#stateWith({ ...session, lastAssistantText: lastAssistantText(session.messages) }, change);
       if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
-      const isWritten = await this.#store.call("checkpoint", this.#writeOf(change, state, undefined), change.isWhole);
-      if (isWritten) this.#wasWritten(change, state, revision);
+      const write = this.#pack(change, state, undefined);
+      const isWritten = await this.#store.call("checkpoint", write, change.isWhole);
+      if (isWritten) this.#wasWritten(change, state, write, revision);
     });
   }
 
@@ -184,23 +189,30 @@ export class SessionKeeper {
   }
 
   async #write(change: TranscriptChange, state: SessionState, revision: number | undefined, ticket: number | undefined): Promise<void> {
-    const write = this.#writeOf(change, state, ticket);
+    const write = this.#pack(change, state, ticket);
+    const last = write[14]?.at(-1);
     await this.#store.call(change.isWhole ? "rewrite" : "append", write);
-    this.#wasWritten(change, state, revision);
-    const last = write.events?.at(-1);
+    this.#wasWritten(change, state, write, revision);
     if (last !== undefined) this.events?.acknowledged(last.seq);
   }
 
-  #writeOf(change: TranscriptChange, state: SessionState, ticket: number | undefined): SessionWrite {
+  /** @throws StoreError invalid */
+  #pack({ messages }: TranscriptChange, state: SessionState, ticket: number | undefined): PackedWrite {
     const { id } = this.#session;
     const hasEvents = ticket !== undefined && this.events !== undefined && !this.events.isEmpty;
     const events = hasEvents ? [...(this.events?.waiting() ?? [])] : undefined;
-    return { id, epoch: this.epoch, version: this.#version, state, messages: change.messages, ticket, events };
+    const write: SessionWrite = { id, epoch: this.epoch, version: this.#version, state, messages, ticket, events };
+    const known = this.#savedRest;
+    if (known !== undefined && state.system === this.#saved.system && state.metadata === this.#saved.metadata)
+      return packWrite(write, known, false);
+    const rest = packRest(state);
+    return packWrite(write, rest, known === undefined || Buffer.compare(rest, known) !== 0);
   }
 
-  #wasWritten(change: TranscriptChange, state: SessionState, revision: number | undefined): void {
+  #wasWritten(change: TranscriptChange, state: SessionState, write: PackedWrite, revision: number | undefined): void {
     this.#version++;
     this.#saved = state;
+    this.#savedRest = write[12];
     this.#transcript.saved(change, revision);
   }
 

@@ -14,48 +14,23 @@ import { TURN_TRANSITIONS, advance } from "../core/machines.ts";
 import { STATE_RUNNING } from "../core/slot-layout.ts";
 import { ticketWord } from "../core/tickets.ts";
 import { isBoundaryCancelRequested, isInterruptRequested, seal } from "../core/turn-lock.ts";
-import type { RunContext, SessionAgent } from "../protocol/agent.ts";
+import type { RunContext } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { TURN_FLAGS } from "../protocol/frames.ts";
 import type { SavedTurn, StoredResult } from "../protocol/stored-session.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
-import type { RunResult } from "../protocol/views.ts";
 import { AgentError, CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
-import type { EventSource } from "./event-sender.ts";
 import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import { callAgent, clearOverlay, stageAgent, takeBack } from "./turn-agent.ts";
 import { TurnEmitter } from "./turn-emitter.ts";
-import type { EndingSeat } from "./turn-end.ts";
 import { endTurn, endUnsaved } from "./turn-end.ts";
 import type { Outcome } from "./turn-outcome.ts";
-import { asKind, outcomeOf } from "./turn-outcome.ts";
-
-/** A good turn that its caller may ask for again. */
-export interface KeyedTurn {
-  readonly key: string;
-  readonly result: StoredResult;
-}
-
-/** What a turn needs of the session it runs in. */
-export interface TurnSeat extends EventSource, EndingSeat {
-  readonly agent: SessionAgent;
-  /** Take the events emitted while no turn ran, if there are any. */
-  takeHeld(): AgentEvent[] | undefined;
-  /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
-  emitOutside(event: AgentEvent): void | Promise<void>;
-  /** The session's last good turn, if its request had a key: whoever asks for that turn again gets its result (R5). */
-  lastTurn: KeyedTurn | undefined;
-  /** Undefined: the session is not kept. */
-  readonly keeper: SessionKeeper | undefined;
-  /** The turn could not be saved: the session leaves, and what is queued for it fails with `error`. */
-  abandon(error: WireError): void;
-  /** Put a fresh agent in the place of one whose run was given up. Never rejects. */
-  rebuild(): Promise<void>;
-  turnEnded(run: TurnRun): void;
-}
+import { outcomeOf } from "./turn-outcome.ts";
+import type { TurnSeat } from "./turn-seat.ts";
 
 export class TurnRun implements RunContext, Interruptible {
   readonly ticket: number;
@@ -136,7 +111,7 @@ export class TurnRun implements RunContext, Interruptible {
       this.#answer(lastTurn.result);
       return;
     }
-    const refusal = this.#stage();
+    const refusal = stageAgent(this.#seat.agent, this.#command[6]);
     if (refusal !== undefined) {
       this.#step("refuse");
       this.#finish({ ok: false, error: refusal });
@@ -184,38 +159,16 @@ export class TurnRun implements RunContext, Interruptible {
     this.#finish({ ok: false, error });
   }
 
-  #stage(): WireError | undefined {
-    const { agent } = this.#seat;
-    const extras = this.#command[6];
-    try {
-      agent.setSkillReferences(extras?.skillReferences);
-      agent.setFlowToolOverlay(extras?.overlay);
-      return undefined;
-    } catch (error) {
-      return asKind(turnFailure(error), "tool_overlay");
-    }
-  }
-
   #runAgent(): void {
     const { lane, slot, agent } = this.#seat;
-    const prompt = this.#command[4];
     lane.words.setRunning(slot);
-    let returned: RunResult | Promise<RunResult>;
-    let running: Promise<RunResult> | undefined;
-    try {
-      returned =
-        ((this.#command[5] ?? 0) & TURN_FLAGS.hostMode) === 0 ? agent.runWithEvents(prompt, this) : agent.runHostMode(prompt, this);
-      if (isThenable(returned)) running = Promise.resolve(returned); // a thenable of the agent's own may call back twice
-    } catch (error) {
-      this.#settle({ ok: false, error: turnFailure(error) });
-      return;
-    }
-    if (running === undefined) {
-      this.#settle(outcomeOf(returned));
+    const returned = callAgent(agent, this.#command, this);
+    if ("ok" in returned) {
+      this.#settle(returned);
       return;
     }
     lane.running.add(this);
-    void running.then(
+    void returned.then(
       (result) => this.#settle(outcomeOf(result)),
       (error: unknown) => this.#settle({ ok: false, error: turnFailure(error) }),
     );
@@ -269,7 +222,7 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("seal");
-    const final = this.#clearOverlay(this.#judge(outcome));
+    const final = clearOverlay(this.#seat.agent, this.#judge(outcome));
     if (this.#seat.keeper === undefined) {
       if (final.ok) this.#remember(final.result);
       this.#step(final.ok ? "complete" : "fail");
@@ -310,7 +263,7 @@ export class TurnRun implements RunContext, Interruptible {
   #judge(outcome: Outcome): Outcome {
     const spoiled = this.#emitter?.spoiled;
     if (spoiled === undefined) return outcome;
-    if (outcome.ok) this.#takeBack();
+    if (outcome.ok) takeBack(this.#seat.agent, this.#seat.lane);
     return { ok: false, error: spoiled };
   }
 
@@ -337,26 +290,8 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #cancel(): Outcome {
-    this.#takeBack();
-    return this.#clearOverlay({ ok: false, error: CANCELLED });
-  }
-
-  #takeBack(): void {
-    try {
-      this.#seat.agent.cancel();
-    } catch (error) {
-      this.#seat.lane.reportStray(error);
-    }
-  }
-
-  #clearOverlay(outcome: Outcome): Outcome {
-    try {
-      this.#seat.agent.setFlowToolOverlay(undefined);
-      return outcome;
-    } catch (error) {
-      // Fails closed: a turn whose restriction may still stand did not succeed.
-      return outcome.ok ? { ok: false, error: asKind(turnFailure(error), "tool_overlay") } : outcome;
-    }
+    takeBack(this.#seat.agent, this.#seat.lane);
+    return clearOverlay(this.#seat.agent, { ok: false, error: CANCELLED });
   }
 
   #end(outcome: Outcome): void {
@@ -373,8 +308,4 @@ export class TurnRun implements RunContext, Interruptible {
   #step(event: TurnEvent): void {
     this.#state = advance(TURN_TRANSITIONS, this.#state, event);
   }
-}
-
-function isThenable(value: unknown): value is Promise<RunResult> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }

@@ -95,10 +95,11 @@ export function json(): z.ZodType<JsonValue> {
   }) as unknown as z.ZodType<JsonValue>;
 }
 
-/** Rough size of a JSON value in bytes: what limits on outstanding data count with. Exact for ASCII text, within 3 × otherwise. */
+/** Rough size of a JSON value in bytes, and of bytes: what limits on outstanding data count with. Exact for ASCII text, within 3 × otherwise. */
 export function approximateBytes(value: unknown): number {
   if (typeof value === "string") return value.length + 2;
   if (typeof value !== "object" || value === null) return 8;
+  if (ArrayBuffer.isView(value)) return value.byteLength + 5;
   let bytes = 2;
   if (Array.isArray(value)) for (const member of value) bytes += approximateBytes(member) + 1;
   else for (const key in value) bytes += key.length + 3 + approximateBytes((value as Record<string, unknown>)[key]);

@@ -9,7 +9,7 @@ import type {
   LoggedEvent,
   NewSession,
   SessionHead,
-  SessionWrite,
+  SleepingSession,
   StoredContext,
   StoredEvent,
   StoredQuery,
@@ -31,18 +31,49 @@ export interface WireStoreError {
 export type StoreCommand = [op: 1, request: number, method: StoreMethod, args: readonly unknown[]];
 export type StoreReport = [op: 1, request: number, value: unknown] | [op: 2, request: number, error: WireStoreError];
 
+export type PackedUsage = readonly [input: number, output: number, cacheCreation: number | null, cacheRead: number | null];
+
+/**
+ * A SessionWrite as it crosses: what a store has no need to look into is msgpack already (transport/packed-write.ts). An array, since
+ * members by name would cost as much as all the rest.
+ */
+export type PackedWrite = readonly [
+  id: SessionId,
+  epoch: number,
+  version: number,
+  ticket: number | null,
+  updatedAt: number,
+  usage: PackedUsage,
+  lastSeq: number,
+  contextTaken: number,
+  hasSystem: boolean,
+  /** Messages, one behind the other. */
+  messages: Uint8Array,
+  messageCount: number,
+  /** See packTurn. */
+  turn: Uint8Array,
+  /** See packRest. */
+  rest: Uint8Array,
+  /** The rest is not what the write before said, or not known to be. */
+  isRestNew: boolean,
+  events: readonly StoredEvent[] | null,
+];
+
 /**
  * What can be called over a port: the store's own methods (SessionStore and EventStore say what they do), and those of the thread
  * around it. Absent values come back as null.
  */
 export interface StoreCalls {
   create(session: NewSession): number;
-  open(id: SessionId): { head: SessionHead; messages: Message[] };
+  /** @returns also the log: messages in msgpack, one behind the other */
+  open(id: SessionId): { head: SessionHead; log: Uint8Array };
   fence(id: SessionId): SessionHead | null;
-  append(write: SessionWrite): void;
-  rewrite(write: SessionWrite): void;
+  append(write: PackedWrite): void;
+  rewrite(write: PackedWrite): void;
   head(id: SessionId): SessionHead | null;
   messages(id: SessionId, offset: number, limit: number | undefined): Message[] | null;
+  /** What a wake-up needs to begin: one call, since many sessions may wake at once. */
+  sleeping(id: SessionId): { head: SleepingSession["head"]; context: StoredContext | null } | null;
   list(query: StoredQuery): StoredSummary[];
   archive(id: SessionId, runningTicket: number | undefined): boolean;
   remove(id: SessionId): boolean;
@@ -55,7 +86,7 @@ export interface StoreCalls {
   lastEvent(id: SessionId, maxEpoch: number | undefined): { seq: number; epoch: number } | null;
 
   /** As `append` or `rewrite`, unless checkpoints are cancelled. @returns whether it was written */
-  checkpoint(write: SessionWrite, isRewrite: boolean): boolean;
+  checkpoint(write: PackedWrite, isRewrite: boolean): boolean;
   /** Write no checkpoint of the sessions that are live now, until `rearmCheckpoints`. Resolves when none is being written. */
   cancelCheckpoints(): void;
   rearmCheckpoints(): void;

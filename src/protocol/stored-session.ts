@@ -56,6 +56,14 @@ export interface SessionHead extends SessionState {
   readonly isArchived: boolean;
 }
 
+/** What the dispatcher has to know of a sleeping session to have it woken. */
+export interface SleepingSession {
+  readonly head: Pick<SessionHead, "epoch" | "labels" | "contextTaken" | "isArchived"> & {
+    readonly request: Pick<StoredRequest, "isolation" | "hostMode">;
+  };
+  readonly context: StoredContext | undefined;
+}
+
 /** A session to be laid down. */
 export interface NewSession {
   readonly id: SessionId;

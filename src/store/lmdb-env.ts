@@ -73,6 +73,11 @@ export class LmdbEnv {
     return this.#tables[table].getBinary(key);
   }
 
+  /** As `get`, without a copy: good until the next call, for reading by index up to its `length`, which is not that of its buffer. */
+  peek(table: Table, key: Bytes): Bytes | undefined {
+    return this.#tables[table].getBinaryFast(key);
+  }
+
   has(table: Table, key: Bytes): boolean {
     return this.#tables[table].doesExist(key);
   }
@@ -244,7 +249,7 @@ export async function probe(path: string, key: Bytes): Promise<{ meta: Bytes | u
   const root = openRoot({ path, readOnly: true, durability: "fsync" });
   try {
     const meta = root.openDB<Bytes, Bytes>({ name: "meta" satisfies Table, ...BYTES }) as Database<Bytes, Bytes> | undefined;
-    const names = [...root.getKeys({ limit: TABLES.length + 1 })].map((name) => Buffer.from(name).toString());
+    const names = [...root.getKeys({ limit: TABLES.length + 1 })].map((name) => Buffer.from(name).toString().replace("\0", ""));
     const isOurs = names.every((name) => (TABLES as readonly string[]).includes(name));
     return {
       meta: meta?.getBinary(key),

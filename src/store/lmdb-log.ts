@@ -10,7 +10,8 @@
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
-import { encodeValue } from "../transport/codec.ts";
+import { decodeValues, encodeValue } from "../transport/codec.ts";
+import { packMessages } from "../transport/packed-write.ts";
 import { indexOf, logKey } from "./lmdb-keys.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { ROW_SCHEMA, corrupt, decodeRow, isRecord, isText, misshapen } from "./lmdb-rows.ts";
@@ -33,11 +34,11 @@ interface Piece {
 
 export type Log = Pick<HeadRow, "number" | "logLength" | "tailFrom" | "tailBytes">;
 
-/** @returns the log as the head has to remember it */
-export function appendLog(env: LmdbEnv, log: Log, messages: readonly Message[]): Log {
+/** @param messages - packed, one behind the other. @returns the log as the head has to remember it */
+export function appendLog(env: LmdbEnv, log: Log, messages: Uint8Array, count: number): Log {
   const { number, tailFrom } = log;
-  const pieces = piecesOf(messages, log.logLength);
-  const logLength = log.logLength + messages.length;
+  const pieces = piecesOf(messages, count, log.logLength);
+  const logLength = log.logLength + count;
   const bytes = log.tailBytes + sum(pieces);
   if (bytes <= BODY_BYTES) {
     for (const piece of pieces) putPiece(env, number, piece);
@@ -77,6 +78,26 @@ export function readLog(env: LmdbEnv, session: SessionId, log: Log, offset: numb
   return messages;
 }
 
+/**
+ * The whole log as messages one behind the other. They are not looked into: that is done where they are needed.
+ *
+ * @throws StoreError corrupt, schema
+ */
+export function readPackedLog(env: LmdbEnv, session: SessionId, log: Log): Uint8Array {
+  const { number, logLength } = log;
+  const bodies: Uint8Array[] = [];
+  let expected = 0;
+  for (const { key, value } of env.entries("log", { start: logKey(number, 0), end: logKey(number, logLength) })) {
+    if (indexOf(key) !== expected || value.length < PREFIX || value[0] !== 0x92 || value[1] !== ROW_SCHEMA || value[2] !== 0xdd) break;
+    bodies.push(value.subarray(PREFIX));
+    expected += countOf(value);
+  }
+  // What is wrong is found, and told, by whoever looks closely.
+  return expected === logLength ? Buffer.concat(bodies) : packMessages(readLog(env, session, log, 0, logLength));
+}
+
+const countOf = (row: Uint8Array): number => Buffer.from(row.buffer, row.byteOffset, row.length).readUInt32BE(3);
+
 /** Remove rows of a log, `limit` at most. @returns how many */
 export function eraseLog(env: LmdbEnv, number: number, limit: number): number {
   const keys = [...env.keys("log", { start: logKey(number, 0), end: logKey(number + 1, 0), limit })];
@@ -93,18 +114,12 @@ function startOf(env: LmdbEnv, number: number, index: number): number {
   return 0;
 }
 
-function piecesOf(messages: readonly Message[], firstIndex: number): Piece[] {
-  if (messages.length === 0) return [];
-  const encoded = encodeValue(messages);
-  if (encoded.length <= BODY_BYTES) {
-    return [{ index: firstIndex, count: messages.length, body: encoded.subarray(arrayHeader(messages.length)), isStored: false }];
-  }
-  const pieces = messages.map((message, at) => ({ index: firstIndex + at, count: 1, body: encodeValue(message), isStored: false }));
-  return grouped(pieces).map(joined);
+function piecesOf(messages: Uint8Array, count: number, firstIndex: number): Piece[] {
+  if (count === 0) return [];
+  if (count === 1 || messages.length <= BODY_BYTES) return [{ index: firstIndex, count, body: messages, isStored: false }];
+  const bodies = decodeValues(messages).map(encodeValue);
+  return grouped(bodies.map((body, at) => ({ index: firstIndex + at, count: 1, body, isStored: false }))).map(joined);
 }
-
-/** Bytes of msgpack's header of an array. */
-const arrayHeader = (length: number): number => (length < 16 ? 1 : length < 0x10000 ? 3 : 5);
 
 /** Pieces in groups, each as large as a row takes, or of one piece that is larger. */
 function grouped(pieces: readonly Piece[]): Piece[][] {
@@ -149,8 +164,7 @@ function putPiece(env: LmdbEnv, number: number, { index, count, body }: Piece): 
 function readTail(env: LmdbEnv, { number, tailFrom, logLength }: Log): Piece[] {
   const pieces: Piece[] = [];
   for (const { key, value } of env.entries("log", { start: logKey(number, tailFrom), end: logKey(number, logLength) })) {
-    const count = Buffer.from(value.buffer, value.byteOffset, value.length).readUInt32BE(3);
-    pieces.push({ index: indexOf(key), count, body: value.subarray(PREFIX), isStored: true });
+    pieces.push({ index: indexOf(key), count: countOf(value), body: value.subarray(PREFIX), isStored: true });
   }
   return pieces;
 }

@@ -44,14 +44,16 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<SessionS
     throw new StoreError("invalid", `mapSizeBytes must be a whole number of at least ${MAP_BYTES_MIN}`, { path, mapSizeBytes });
   }
   const envOptions: EnvOptions = { path, durability, mapSizeBytes, readOnly };
-  if (inspectPath(path, readOnly)) await checkContent(path);
+  const isMade = inspectPath(path, readOnly) && (await checkContent(path));
+  if (readOnly && !isMade) throw new StoreError("unwritable", `there is no store in ${path}`, { path });
   const env = openEnv(envOptions);
   try {
     if (readOnly) return new LmdbStore(env, { path, readOnly: true, token: undefined, onUnreadable });
-    const token = own(env, path, takeOver);
+    // First of all, so that a store whose making was cut short is known by what it has not.
     env.transaction(() => {
       if (env.get("meta", STORE) === undefined) env.put("meta", STORE, encodeValue([FORMAT, STORE_SCHEMA]));
     });
+    const token = own(env, path, takeOver);
     return new LmdbStore(env, { path, readOnly: false, token, onUnreadable });
   } catch (error) {
     await env.close();
@@ -59,8 +61,8 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<SessionS
   }
 }
 
-/** Look at an existing database through an environment that cannot write. @throws StoreError foreign, schema */
-async function checkContent(path: string): Promise<void> {
+/** Look at an existing database through an environment that cannot write. @returns false when it has nothing yet. @throws StoreError foreign, schema */
+async function checkContent(path: string): Promise<boolean> {
   let content: { meta: Uint8Array | undefined; isEmpty: boolean };
   try {
     content = await probe(path, STORE);
@@ -68,7 +70,7 @@ async function checkContent(path: string): Promise<void> {
     throw foreign(path, `LMDB cannot open it: ${String(error)}`);
   }
   // A store whose making was cut short has nothing yet.
-  if (content.meta === undefined && content.isEmpty) return;
+  if (content.meta === undefined && content.isEmpty) return false;
   if (content.meta === undefined) throw foreign(path, "it is an LMDB database of something else");
   let format: unknown;
   let schema: unknown;
@@ -85,6 +87,7 @@ async function checkContent(path: string): Promise<void> {
       known: STORE_SCHEMA,
     });
   }
+  return true;
 }
 
 function openEnv(options: EnvOptions): LmdbEnv {

@@ -6,17 +6,19 @@
  * | ------- | ----------------------------------------------------------------------------------------------------------------------- |
  * | head    | number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken, tailFrom, tailBytes, lastTicket |
  * | origin  | agent, request                                                                                                          |
- * | state   | system, metadata                                                                                                        |
- * | turn    | lastAssistantText, lastTurn                                                                                             |
+ * | state   | as packRest gives it                                                                                                    |
+ * | turn    | as packTurn gives it                                                                                                    |
  * | context | staged, pending, seen                                                                                                   |
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { Usage } from "../protocol/session-model.ts";
-import type { SavedTurn, SessionHead, SessionState, StoredContext, StoredRequest } from "../protocol/stored-session.ts";
+import type { SessionHead, StoredContext, StoredRequest } from "../protocol/stored-session.ts";
 import { decodeValue, encodeValue } from "../transport/codec.ts";
+import { PACKED_SCHEMA, packUsage, restOf, turnOf, usageOf } from "../transport/packed-write.ts";
+import type { RestState, TurnState } from "../transport/packed-write.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
-export const ROW_SCHEMA = 1;
+export const ROW_SCHEMA = PACKED_SCHEMA;
 
 /** The row that every write of a session replaces, so it is small. */
 export interface HeadRow {
@@ -41,8 +43,6 @@ export interface HeadRow {
 }
 
 export type OriginRow = Pick<SessionHead, "agent" | "request">;
-export type StateRow = Pick<SessionState, "system" | "metadata">;
-export type TurnRow = Pick<SessionState, "lastAssistantText" | "lastTurn">;
 
 /** Where a row stands, for errors. */
 export interface Where {
@@ -53,9 +53,25 @@ export interface Where {
 export function encodeHead(head: HeadRow): Uint8Array {
   const { number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken } = head;
   const { tailFrom, tailBytes, lastTicket } = head;
-  const counts = [usage.inputTokens, usage.outputTokens, usage.cacheCreationTokens ?? null, usage.cacheReadTokens ?? null];
-  const log = [logLength, counts, labels, lastSeq, contextTaken, tailFrom, tailBytes, lastTicket ?? null];
-  return encodeValue([ROW_SCHEMA, number, epoch, version, createdAt, updatedAt, hasSystem, ...log]);
+  const counts = packUsage(usage);
+  // One literal: spreading costs more than packing it.
+  return encodeValue([
+    ROW_SCHEMA,
+    number,
+    epoch,
+    version,
+    createdAt,
+    updatedAt,
+    hasSystem,
+    logLength,
+    counts,
+    labels,
+    lastSeq,
+    contextTaken,
+    tailFrom,
+    tailBytes,
+    lastTicket ?? null,
+  ]);
 }
 
 export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: boolean): HeadRow {
@@ -64,10 +80,11 @@ export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: bo
   const row = decodeRow(bytes, where, 15) as number[];
   for (const at of HEAD_COUNTS) if (!isCount(row[at])) throw misshapen(where);
   const hasSystem = row[6] as unknown;
-  const counts = row[8] as unknown;
+  const usage = usageOf(row[8]);
   const labels = row[9] as unknown;
   const lastTicket = row[14] as unknown;
-  if (typeof hasSystem !== "boolean" || !isOptional(lastTicket, isCount) || !isLabels(labels)) throw misshapen(where);
+  if (typeof hasSystem !== "boolean" || !isOptional(lastTicket, isCount) || !isLabels(labels) || usage === undefined)
+    throw misshapen(where);
   return {
     number: row[1] as number,
     epoch: row[2] as number,
@@ -76,7 +93,7 @@ export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: bo
     updatedAt: row[5] as number,
     hasSystem,
     logLength: row[7] as number,
-    usage: usageOf(counts, where),
+    usage,
     labels,
     lastSeq: row[10] as number,
     contextTaken: row[11] as number,
@@ -88,20 +105,6 @@ export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: bo
 }
 const HEAD_COUNTS = [1, 2, 3, 4, 5, 7, 10, 11, 12, 13] as const;
 
-function usageOf(counts: unknown, where: Where): Usage {
-  if (!Array.isArray(counts) || counts.length !== 4) throw misshapen(where);
-  const inputTokens = counts[0] as unknown;
-  const outputTokens = counts[1] as unknown;
-  const created = counts[2] as unknown;
-  const read = counts[3] as unknown;
-  if (!isCount(inputTokens) || !isCount(outputTokens) || !isOptional(created, isCount) || !isOptional(read, isCount))
-    throw misshapen(where);
-  const usage: Usage = { inputTokens, outputTokens };
-  if (created !== null) usage.cacheCreationTokens = created as number;
-  if (read !== null) usage.cacheReadTokens = read as number;
-  return usage;
-}
-
 export const encodeOrigin = ({ agent, request }: OriginRow): Uint8Array => encodeValue([ROW_SCHEMA, agent, request]);
 export function decodeOrigin(bytes: Uint8Array, session: SessionId): OriginRow {
   const where = { session, row: "origin" };
@@ -110,25 +113,18 @@ export function decodeOrigin(bytes: Uint8Array, session: SessionId): OriginRow {
   return { agent, request: request as unknown as StoredRequest };
 }
 
-export const encodeState = ({ system, metadata }: StateRow): Uint8Array => encodeValue([ROW_SCHEMA, system ?? null, metadata]);
-export function decodeState(bytes: Uint8Array, session: SessionId): StateRow {
+export function decodeState(bytes: Uint8Array, session: SessionId): RestState {
   const where = { session, row: "state" };
-  const [, system, metadata] = decodeRow(bytes, where, 3);
-  if (!isOptional(system, isText) || !isRecord(metadata)) throw misshapen(where);
-  return { ...(system !== null && { system: system as string }), metadata: metadata as StateRow["metadata"] };
+  const state = restOf(decodeRow(bytes, where, 3));
+  if (state === undefined) throw misshapen(where);
+  return state;
 }
 
-export const encodeTurn = ({ lastAssistantText, lastTurn }: TurnRow): Uint8Array =>
-  encodeValue([ROW_SCHEMA, lastAssistantText ?? null, lastTurn ?? null]);
-export function decodeTurn(bytes: Uint8Array, session: SessionId): TurnRow {
+export function decodeTurn(bytes: Uint8Array, session: SessionId): TurnState {
   const where = { session, row: "turn" };
-  const [, text, turn] = decodeRow(bytes, where, 3);
-  if (!isOptional(text, isText)) throw misshapen(where);
-  if (turn !== null && !isSavedTurn(turn)) throw misshapen(where);
-  return {
-    ...(text !== null && { lastAssistantText: text as string }),
-    ...(turn !== null && { lastTurn: turn as SavedTurn }),
-  };
+  const state = turnOf(decodeRow(bytes, where, 3));
+  if (state === undefined) throw misshapen(where);
+  return state;
 }
 
 export const encodeContext = ({ staged, pending, seen }: StoredContext): Uint8Array => encodeValue([ROW_SCHEMA, staged, pending, seen]);
@@ -171,6 +167,4 @@ export const isCount = (value: unknown): value is number => typeof value === "nu
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean => value === null || is(value);
-const isSavedTurn = (value: unknown): boolean =>
-  isRecord(value) && isCount(value["ticket"]) && isRecord(value["result"]) && (value["key"] === undefined || isText(value["key"]));
 const isLabels = (value: unknown): value is Record<string, string> => isRecord(value) && Object.values(value).every(isText);

@@ -1,38 +1,28 @@
 /**
- * Sessions in an LMDB database: what each call reads and writes. Keys are in lmdb-keys.ts, rows in lmdb-rows.ts.
- *
- *   L3. A call looks at everything it depends on before it writes, and runs in a group's transaction (group-commit.ts).
- *   L4. A write costs what it brings: the head, the turn's row, a row of log; the rest of the state only where it changed.
- *   L5. A session is removed by its head. Rows that are left are erased by and by, under a number that is nobody's any more.
+ * A store of sessions in an LMDB database: takes calls, runs each in a group's transaction, and owns the environment. What a call reads
+ * and writes is in lmdb-sessions.ts.
  */
 import { existsSync } from "node:fs";
 
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
-import type {
-  NewSession,
-  SessionHead,
-  SessionState,
-  SessionWrite,
-  StoredContext,
-  StoredQuery,
-  StoredSummary,
-} from "../protocol/stored-session.ts";
-import { decodeValue, encodeValue } from "../transport/codec.ts";
+import type { PackedWrite } from "../protocol/store-calls.ts";
+import { StoreError } from "../protocol/store-error.ts";
+import type { NewSession, SessionHead, SessionWrite, StoredContext, StoredQuery, StoredSummary } from "../protocol/stored-session.ts";
+import { packWrite } from "../transport/packed-write.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { eraseNext } from "./lmdb-doomed.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
-import { appendEvents, eraseEvents, lastEvent, readEvents } from "./lmdb-events.ts";
-import { PART, idKey, numberKey, numberOf, partKey } from "./lmdb-keys.ts";
-import { index, list, reindex, unindex } from "./lmdb-listing.ts";
-import { appendLog, eraseLog, readLog } from "./lmdb-log.ts";
-import type { Log } from "./lmdb-log.ts";
+import { lastEvent, readEvents } from "./lmdb-events.ts";
+import { findHead, wholeHead } from "./lmdb-heads.ts";
+import { PART, partKey } from "./lmdb-keys.ts";
+import { list } from "./lmdb-listing.ts";
+import { readLog, readPackedLog } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
 import { makeFolder } from "./lmdb-path.ts";
-import * as rows from "./lmdb-rows.ts";
-import type { HeadRow } from "./lmdb-rows.ts";
-import { archived, checkCreate, checkEvents, checkId, checkWrite, notFound } from "./session-rules.ts";
-import type { EventStore, EventWrite, SessionStore } from "./session-store.ts";
-import { StoreError } from "../protocol/store-error.ts";
+import { decodeContext } from "./lmdb-rows.ts";
+import * as sessions from "./lmdb-sessions.ts";
+import type { EventStore, SessionStore } from "./session-store.ts";
 
 export interface LmdbStoreParts {
   readonly path: string;
@@ -42,21 +32,17 @@ export interface LmdbStoreParts {
   readonly onUnreadable: (error: StoreError) => void;
 }
 
-const NEXT_NUMBER = Buffer.from("next");
-/** Rows that one transaction erases of removed sessions. */
-const ERASED_AT_ONCE = 1000;
-
 export class LmdbStore implements SessionStore {
   readonly events: EventStore = {
-    append: (write) => this.#write(() => this.#appendEvents(write)),
+    append: (write) => this.#write(() => sessions.addEvents(this.#env, write)),
     readFrom: (id, seq, limit) =>
       this.#read(() => {
-        const head = this.#find(id);
+        const head = findHead(this.#env, id);
         return head === undefined ? [] : readEvents(this.#env, id, head.number, seq, limit);
       }),
     last: (id, maxEpoch) =>
       this.#read(() => {
-        const head = this.#find(id);
+        const head = findHead(this.#env, id);
         return head && lastEvent(this.#env, id, head.number, maxEpoch);
       }),
   };
@@ -76,72 +62,43 @@ export class LmdbStore implements SessionStore {
   }
 
   create(session: NewSession): Promise<number> {
-    return this.#write(() => {
-      const { id, state, createdAt, labels, agent, request, messages } = session;
-      checkId(id);
-      const stored = this.#find(id);
-      checkCreate(stored && { ...stored, system: stored.hasSystem ? "" : undefined }, session);
-      const number = stored?.number ?? this.#drawNumber();
-      const empty = { number, logLength: 0, tailFrom: 0, tailBytes: 0 };
-      const encoded = [rows.encodeOrigin({ agent, request }), rows.encodeState(state), rows.encodeTurn(state)] as const;
-      if (stored !== undefined) {
-        unindex(this.#env, id, stored);
-        eraseLog(this.#env, number, Number.POSITIVE_INFINITY);
-        this.#env.remove("parts", partKey(number, PART.context));
-      }
-      const log = appendLog(this.#env, empty, messages);
-      const epoch = (stored?.epoch ?? 0) + 1;
-      const head = headRow(state, log, { epoch, version: 1, createdAt, labels, lastTicket: undefined, isArchived: false });
-      this.#env.put("parts", partKey(number, PART.origin), encoded[0]);
-      this.#env.put("parts", partKey(number, PART.state), encoded[1]);
-      this.#env.put("parts", partKey(number, PART.turn), encoded[2]);
-      this.#putHead(id, head);
-      index(this.#env, id, head);
-      return epoch;
-    });
+    return this.#write(() => sessions.create(this.#env, session));
   }
 
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }> {
-    return this.#write(() => {
-      const stored = this.#find(id);
-      if (stored === undefined) throw notFound(id);
-      if (stored.isArchived) throw archived(id);
-      const head = { ...stored, epoch: stored.epoch + 1 };
-      const opened = { head: this.#whole(id, head), messages: readLog(this.#env, id, head, 0, head.logLength) };
-      this.#putHead(id, head);
-      return opened;
-    });
+    return this.#write(() => sessions.open(this.#env, id, (row) => ({ messages: readLog(this.#env, id, row, 0, row.logLength) })));
+  }
+
+  openPacked(id: SessionId): Promise<{ head: SessionHead; log: Uint8Array }> {
+    return this.#write(() => sessions.open(this.#env, id, (row) => ({ log: readPackedLog(this.#env, id, row) })));
   }
 
   fence(id: SessionId): Promise<SessionHead | undefined> {
-    return this.#write(() => {
-      const stored = this.#find(id);
-      if (stored === undefined) return undefined;
-      const head = { ...stored, epoch: stored.epoch + 1 };
-      const whole = this.#whole(id, head);
-      this.#putHead(id, head);
-      return whole;
-    });
+    return this.#write(() => sessions.fence(this.#env, id));
   }
 
   append(write: SessionWrite): Promise<void> {
-    return this.#write(() => this.#writeTurn(write, "append"));
+    return this.#write(() => sessions.writeTurn(this.#env, packWrite(write), "append"));
   }
 
   rewrite(write: SessionWrite): Promise<void> {
-    return this.#write(() => this.#writeTurn(write, "rewrite"));
+    return this.#write(() => sessions.writeTurn(this.#env, packWrite(write), "rewrite"));
+  }
+
+  writePacked(write: PackedWrite, how: "append" | "rewrite"): Promise<void> {
+    return this.#write(() => sessions.writeTurn(this.#env, write, how));
   }
 
   head(id: SessionId): Promise<SessionHead | undefined> {
     return this.#read(() => {
-      const head = this.#find(id);
-      return head && this.#whole(id, head);
+      const head = findHead(this.#env, id);
+      return head && wholeHead(this.#env, id, head);
     });
   }
 
   messages(id: SessionId, offset: number, limit: number | undefined): Promise<Message[] | undefined> {
     return this.#read(() => {
-      const head = this.#find(id);
+      const head = findHead(this.#env, id);
       return head && readLog(this.#env, id, head, offset, limit ?? head.logLength);
     });
   }
@@ -151,37 +108,27 @@ export class LmdbStore implements SessionStore {
   }
 
   archive(id: SessionId, runningTicket: number | undefined): Promise<boolean> {
-    return this.#write(() => {
-      const head = this.#find(id);
-      if (head === undefined || head.isArchived) return head !== undefined;
-      const marked = { ...head, isArchived: true, lastTicket: runningTicket };
-      unindex(this.#env, id, head);
-      this.#env.remove("heads", idKey(id));
-      this.#putHead(id, marked);
-      index(this.#env, id, marked);
-      return true;
-    });
+    return this.#write(() => sessions.archive(this.#env, id, runningTicket));
   }
 
   remove(id: SessionId): Promise<boolean> {
-    return this.#write(() => this.#remove(id), "freeing");
+    return this.#write(() => {
+      const { wasThere, isLeft } = sessions.remove(this.#env, id);
+      if (isLeft) this.#eraseLater();
+      return wasThere;
+    }, "freeing");
   }
 
   context(id: SessionId): Promise<StoredContext | undefined> {
     return this.#read(() => {
-      const head = this.#find(id);
+      const head = findHead(this.#env, id);
       const bytes = head && this.#env.get("parts", partKey(head.number, PART.context));
-      return bytes && rows.decodeContext(bytes, id);
+      return bytes && decodeContext(bytes, id);
     });
   }
 
   putContext(id: SessionId, context: StoredContext): Promise<void> {
-    return this.#write(() => {
-      const head = this.#find(id);
-      if (head === undefined) throw notFound(id);
-      if (head.isArchived) throw archived(id);
-      this.#env.put("parts", partKey(head.number, PART.context), rows.encodeContext(context));
-    });
+    return this.#write(() => sessions.putContext(this.#env, id, context));
   }
 
   async backup(path: string): Promise<void> {
@@ -213,128 +160,11 @@ export class LmdbStore implements SessionStore {
     await this.#env.close();
   }
 
-  #remove(id: SessionId): boolean {
-    const table = this.#tableOf(id);
-    if (table === undefined) return false;
-    const head = this.#readable(id);
-    this.#env.remove(table, idKey(id));
-    if (head !== undefined) {
-      unindex(this.#env, id, head);
-      this.#erase(head.number);
-    }
-    return true;
-  }
-
-  #writeTurn(write: SessionWrite, how: "append" | "rewrite"): void {
-    const { id, state, messages, epoch, events = [] } = write;
-    const stored = this.#find(id);
-    checkWrite(stored, write);
-    const { number } = stored;
-    if (events.length > 0) checkEvents(id, lastEvent(this.#env, id, number)?.seq ?? 0, events);
-    const turn = rows.encodeTurn(state);
-    const rest = rows.encodeState(state);
-    if (how === "rewrite") eraseLog(this.#env, number, Number.POSITIVE_INFINITY);
-    const log = appendLog(this.#env, how === "append" ? stored : { number, logLength: 0, tailFrom: 0, tailBytes: 0 }, messages);
-    const head = headRow(state, log, { ...stored, version: stored.version + 1, lastTicket: undefined });
-    this.#env.put("parts", partKey(number, PART.turn), turn);
-    const before = this.#env.get("parts", partKey(number, PART.state));
-    if (before === undefined || Buffer.compare(before, rest) !== 0) this.#env.put("parts", partKey(number, PART.state), rest);
-    this.#putHead(id, head);
-    reindex(this.#env, id, stored, head);
-    appendEvents(this.#env, number, epoch, events);
-  }
-
-  #appendEvents({ id, epoch, events, ticket }: EventWrite): number {
-    const stored = this.#find(id);
-    checkWrite(stored, { id, epoch, ticket });
-    const last = lastEvent(this.#env, id, stored.number)?.seq ?? 0;
-    checkEvents(id, last, events);
-    appendEvents(this.#env, stored.number, epoch, events);
-    return events.at(-1)?.seq ?? last;
-  }
-
-  #find(id: SessionId): HeadRow | undefined {
-    const key = idKey(id);
-    const live = this.#env.get("heads", key);
-    if (live !== undefined) return rows.decodeHead(live, id, false);
-    const other = this.#env.get("archived", key);
-    return other && rows.decodeHead(other, id, true);
-  }
-
-  #tableOf(id: SessionId): "heads" | "archived" | undefined {
-    return (["heads", "archived"] as const).find((table) => this.#env.has(table, idKey(id)));
-  }
-
-  /** The head, or undefined when it cannot be read. */
-  #readable(id: SessionId): HeadRow | undefined {
-    try {
-      return this.#find(id);
-    } catch (error) {
-      if (error instanceof StoreError) return undefined;
-      throw error;
-    }
-  }
-
-  #putHead(id: SessionId, head: HeadRow): void {
-    this.#env.put(head.isArchived ? "archived" : "heads", idKey(id), rows.encodeHead(head));
-  }
-
-  #whole(id: SessionId, head: HeadRow): SessionHead {
-    const part = <T>(name: keyof typeof PART, decode: (bytes: Uint8Array, id: SessionId) => T): T => {
-      const bytes = this.#env.get("parts", partKey(head.number, PART[name]));
-      if (bytes === undefined) throw rows.corrupt({ session: id, row: name }, "is missing");
-      return decode(bytes, id);
-    };
-    const { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived } = head;
-    const { agent, request } = part("origin", rows.decodeOrigin);
-    const { system, metadata } = part("state", rows.decodeState);
-    const { lastAssistantText, lastTurn } = part("turn", rows.decodeTurn);
-    return {
-      id,
-      epoch,
-      version,
-      createdAt,
-      updatedAt,
-      logLength,
-      usage,
-      labels,
-      lastSeq,
-      contextTaken,
-      isArchived,
-      agent,
-      request,
-      metadata,
-      ...(system !== undefined && { system }),
-      ...(lastAssistantText !== undefined && { lastAssistantText }),
-      ...(lastTurn !== undefined && { lastTurn }),
-    };
-  }
-
-  #drawNumber(): number {
-    const bytes = this.#env.get("meta", NEXT_NUMBER);
-    const number = bytes === undefined ? 1 : (decodeValue(bytes) as number);
-    this.#env.put("meta", NEXT_NUMBER, encodeValue(number + 1));
-    return number;
-  }
-
-  /** Erase a removed session's rows; what is too much for one transaction is left to later ones. */
-  #erase(number: number): void {
-    for (const part of Object.values(PART)) this.#env.remove("parts", partKey(number, part));
-    const erased = eraseLog(this.#env, number, ERASED_AT_ONCE);
-    const left = ERASED_AT_ONCE - erased;
-    if (left > 0 && eraseEvents(this.#env, number, left) < left) {
-      this.#env.remove("doomed", numberKey(number));
-      return;
-    }
-    this.#env.put("doomed", numberKey(number), new Uint8Array(0));
-    this.#eraseLater();
-  }
-
+  /** What fails here is tried again with the next removal, or when the store is opened again. */
   #eraseLater(): void {
     const erase = (): void => {
-      for (const key of this.#env.keys("doomed", { start: numberKey(0), end: Buffer.of(0xff), limit: 1 })) this.#erase(numberOf(key));
+      if (eraseNext(this.#env)) this.#eraseLater();
     };
-    // What fails here is tried again with the next removal, or when the store is opened again.
     setImmediate(() => {
       if (!this.#isClosed) this.#group.call("freeing", erase).catch(() => {});
     });
@@ -352,26 +182,3 @@ export class LmdbStore implements SessionStore {
 }
 
 const closed = (): StoreError => new StoreError("closed", "the store is closed");
-
-type Kept = Pick<HeadRow, "epoch" | "version" | "createdAt" | "labels" | "lastTicket" | "isArchived">;
-
-/** The head of a session whose state and log are these. Member by member: see decodeHead. */
-function headRow(state: SessionState, log: Log, kept: Kept): HeadRow {
-  return {
-    number: log.number,
-    epoch: kept.epoch,
-    version: kept.version,
-    createdAt: kept.createdAt,
-    updatedAt: state.updatedAt,
-    hasSystem: state.system !== undefined,
-    logLength: log.logLength,
-    usage: state.usage,
-    labels: kept.labels,
-    lastSeq: state.lastSeq,
-    contextTaken: state.contextTaken,
-    tailFrom: log.tailFrom,
-    tailBytes: log.tailBytes,
-    lastTicket: kept.lastTicket,
-    isArchived: kept.isArchived,
-  };
-}

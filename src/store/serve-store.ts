@@ -5,12 +5,12 @@
  *   U1. Calls of one port reach the store in their order.
  *   U2. Whatever the store does, each call is answered once; what it throws that is no StoreError is reported as its failure ("io").
  */
-import type { SessionWrite } from "../protocol/stored-session.ts";
-import type { StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
+import type { PackedWrite, StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
 import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
+import { packMessages, unpackWrite } from "../transport/packed-write.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
@@ -85,6 +85,13 @@ export class StoreServer {
       if (store.events === undefined) throw new StoreError("invalid", "the store keeps no events");
       return store.events;
     };
+    const write = (packed: PackedWrite, how: "append" | "rewrite"): Promise<void> =>
+      store.writePacked === undefined ? store[how](unpackWrite(packed)) : store.writePacked(packed, how);
+    const open: NonNullable<SessionStore["openPacked"]> = async (id) => {
+      if (store.openPacked !== undefined) return store.openPacked(id);
+      const { head, messages } = await store.open(id);
+      return { head, log: packMessages(messages) };
+    };
     return {
       create: async (session) => {
         const epoch = await store.create(session);
@@ -92,14 +99,21 @@ export class StoreServer {
         return epoch;
       },
       open: async (id) => {
-        const opened = await store.open(id);
+        const opened = await open(id);
         gates.open(id, opened.head.epoch);
         return opened;
       },
       fence: (id) => store.fence(id),
-      append: (write) => store.append(write),
-      rewrite: (write) => store.rewrite(write),
+      append: (packed) => write(packed, "append"),
+      rewrite: (packed) => write(packed, "rewrite"),
       head: (id) => store.head(id),
+      sleeping: async (id) => {
+        const [head, context] = await Promise.all([store.head(id), store.context(id)]);
+        if (head === undefined) return null;
+        const { epoch, labels, contextTaken, isArchived, request } = head;
+        const { isolation, hostMode } = request;
+        return { head: { epoch, labels, contextTaken, isArchived, request: { isolation, hostMode } }, context };
+      },
       messages: (id, offset, limit) => store.messages(id, offset, limit ?? undefined),
       list: (query) => store.list(query),
       archive: (id, runningTicket) => {
@@ -119,7 +133,7 @@ export class StoreServer {
       logEvents: (write) => events().append(write),
       readEvents: (id, seq, limit) => events().readFrom(id, seq, limit),
       lastEvent: (id, maxEpoch) => events().last(id, maxEpoch ?? undefined),
-      checkpoint: (write: SessionWrite, isRewrite) => gates.pass(write.id, () => (isRewrite ? store.rewrite(write) : store.append(write))),
+      checkpoint: (packed, isRewrite) => gates.pass(packed[0], () => write(packed, isRewrite ? "rewrite" : "append")),
       cancelCheckpoints: () => gates.cancelAll(),
       rearmCheckpoints: () => gates.rearmAll(),
       dropGate: (id, epoch) => gates.drop(id, epoch),

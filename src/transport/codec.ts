@@ -33,6 +33,11 @@ export function decodeValue(bytes: Uint8Array): unknown {
   return packr.unpack(bytes);
 }
 
+/** @returns the values that stand one behind the other. @throws as decodeValue */
+export function decodeValues(bytes: Uint8Array): unknown[] {
+  return bytes.length === 0 ? [] : (packr.unpackMultiple(bytes) as unknown[]);
+}
+
 /**
  * A reader for one direction.
  *

@@ -2,9 +2,11 @@
  * Requests that wait for a lane's reply.
  *
  *   Q1. Every request settles once: by its reply, by its error, or by the loss of the lane it was sent to.
+ *   Q2. What an owner's end costs depends on what it owes, not on what others do.
  */
 
 interface Waiting<Owner> {
+  readonly id: number;
   readonly owner: Owner;
   readonly reply: Promise<unknown>;
   readonly resolve: (value: unknown) => void;
@@ -13,6 +15,7 @@ interface Waiting<Owner> {
 
 export class RequestTable<Owner> {
   readonly #waiting = new Map<number, Waiting<Owner>>();
+  readonly #owed = new Map<Owner, Set<Waiting<Owner>>>();
   #last = 0;
 
   get size(): number {
@@ -31,7 +34,11 @@ export class RequestTable<Owner> {
       resolve = onResolve;
       reject = onReject;
     });
-    this.#waiting.set(id, { owner, reply, resolve, reject });
+    const waiting: Waiting<Owner> = { id, owner, reply, resolve, reject };
+    this.#waiting.set(id, waiting);
+    const owed = this.#owed.get(owner);
+    if (owed === undefined) this.#owed.set(owner, new Set([waiting]));
+    else owed.add(waiting);
     return { id, reply: reply as Promise<T> };
   }
 
@@ -51,16 +58,16 @@ export class RequestTable<Owner> {
 
   /** The owner is gone: everything it owed is rejected. */
   rejectAll(owner: Owner, error: (owner: Owner) => unknown): void {
-    for (const [id, waiting] of this.#waiting) {
-      if (waiting.owner !== owner) continue;
-      this.#waiting.delete(id);
-      waiting.reject(error(owner));
-    }
+    for (const { id } of this.#owed.get(owner) ?? []) this.#take(id)?.reject(error(owner));
   }
 
   #take(id: number): Waiting<Owner> | undefined {
     const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return undefined;
     this.#waiting.delete(id);
+    const owed = this.#owed.get(waiting.owner);
+    owed?.delete(waiting);
+    if (owed?.size === 0) this.#owed.delete(waiting.owner);
     return waiting;
   }
 }

@@ -1,5 +1,5 @@
 /** Opening hosts with a store for tests. Every host opened here is shut down, and every folder removed, when its test ends. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -80,7 +80,11 @@ export function persistentHosts(standard: PersistentOptions = {}): {
         .map(({ call }) => call);
     return {
       store: { kind: "module", module: COUNTING_STORE, options: { journal, orders } },
-      order: (wanted) => writeFileSync(orders, JSON.stringify(wanted)),
+      order: (wanted) => {
+        // Whole or not at all: the store may be reading it.
+        writeFileSync(`${orders}.new`, JSON.stringify(wanted));
+        renameSync(`${orders}.new`, orders);
+      },
       calls,
       writes: (id) => calls(id).filter((call) => call === "append" || call === "rewrite"),
     };

@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { changeRows } from "../helpers/store-damage.ts";
+
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const LOGGED = fileURLToPath(new URL("../fixtures/cli/logged-turns.mjs", import.meta.url));
 
@@ -51,6 +53,7 @@ describe("reading", () => {
     expect(code).toBe(0);
     expect(out).toMatch(/│ id +│ created +│ updated +│ messages │ tokens │ labels +│/);
     expect(out).toMatch(/team=x warren\.run\/session=s0/);
+    expect(out).toMatch(/│ \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ │/);
     const { rows } = sessions("list", "--json");
     expect(rows).toHaveLength(3);
     expect(rows[0]).toMatchObject({ messageCount: 6, isArchived: false });
@@ -143,10 +146,61 @@ describe("export and import", () => {
       expect.stringMatching(/^error: line 4: messages\.0\.role: /),
       expect.stringMatching(/^error: line 5: is not JSON: /),
       expect.stringMatching(/^error: line 8: session .* is stored already/),
-      "imported 1 sessions, replaced 0, refused 6 lines",
+      "imported 1 session, replaced 0, refused 6 lines",
       "",
     ]);
   });
+});
+
+describe("a reader that leaves, an output that is full", () => {
+  test("the command ends without a word, exit code 1", async () => {
+    writeFileSync(join(folder, "large.jsonl"), lines([{ session: "large", prompt: "x".repeat(4 * 1024 * 1024) }]));
+    const args = ["run", "large.jsonl", "--agent", "echo", "--store", "large", "--output", "large-out.jsonl", "--quiet"];
+    expect(warren(args).code).toBe(0);
+    const child = spawn(process.execPath, [MAIN, "sessions", "export", "--store", "large"], { cwd: folder });
+    let err = "";
+    child.stderr.setEncoding("utf8").on("data", (piece: string) => (err += piece));
+    child.stdout.once("data", () => child.stdout.destroy());
+    expect([await new Promise((resolve) => child.once("close", resolve)), err]).toEqual([1, ""]);
+  });
+
+  test.runIf(process.platform === "linux")("the reason is told, exit code 1", () => {
+    const { code, out, err } = sessions("export", "--output", "/dev/full");
+    expect([code, out, err]).toEqual([1, "", expect.stringMatching(/^error: cannot write \/dev\/full: ENOSPC.*\n$/)]);
+  });
+});
+
+test("text of sessions and of the caller reaches the terminal without control characters", () => {
+  const turn = lines([{ session: "red \u001b[31m", prompt: "a\u001b[2Jb\nc" }]);
+  expect(warren(["run", "-", "--agent", "echo", "--store", "hostile", "--output", "hostile.jsonl", "--quiet"], turn).code).toBe(0);
+  const hostile = (command: string, ...args: string[]): Outcome => warren(["sessions", command, "--store", "hostile", ...args]);
+  const id = hostile("list", "--json").rows[0]?.id as string;
+  expect(hostile("history", id).out).toBe("[0] user\na [2Jb\nc\n\n[1] assistant\na [2Jb\nc\n\n");
+  const shown = [hostile("list"), hostile("show", id), hostile("show", "\u001b[31m")];
+  expect(shown.map(({ out, err }) => /\u001b/.test(out + err))).toEqual([false, false, false]);
+});
+
+test("a session whose rows cannot be read: named, the others go on; import replaces it, purge --damaged removes it", async () => {
+  const backup = sessions("export").out;
+  expect(warren(["sessions", "import", "-", "--store", "damaged"], backup).code).toBe(0);
+  const damaged = (command: string, ...args: string[]): Outcome => warren(["sessions", command, "--store", "damaged", ...args]);
+  const [id, other] = [ids["s0"] as string, ids["s1"] as string];
+  const damage = (): Promise<number> =>
+    changeRows(join(folder, "damaged"), "heads", (key) => (Buffer.from(key).toString() === id ? Buffer.of(0x93, 1) : undefined));
+  await damage();
+  const row = new RegExp(`^error: row head of session ${id} cannot be decoded`);
+  for (const command of ["show", "history", "export", "archive", "purge"]) {
+    expect(damaged(command, id)).toMatchObject({ code: 1, out: "", err: expect.stringMatching(row) });
+  }
+  const rest = damaged("list", "--json");
+  expect([rest.code, rest.err, rest.rows.map((one) => one.id)]).toEqual([1, expect.stringMatching(row), expect.arrayContaining([other])]);
+  expect(damaged("archive", id, other)).toMatchObject({ code: 1, out: `archived ${other}\n`, err: expect.stringMatching(row) });
+  const mended = warren(["sessions", "import", "-", "--store", "damaged", "--replace"], backup);
+  expect([mended.code, damaged("export").out]).toEqual([0, backup]);
+  await damage();
+  expect(damaged("purge", id)).toMatchObject({ code: 1, err: expect.stringContaining("(--damaged purges it all the same)") });
+  expect(damaged("purge", "--damaged", id)).toMatchObject({ code: 0, out: `purged ${id}\n` });
+  expect(damaged("list").code).toBe(0);
 });
 
 test("purge: archived sessions only", () => {
@@ -165,7 +219,7 @@ describe("a store that cannot be opened, or wrong options: a message, exit code 
     [
       "a folder that is not there",
       ["sessions", "list", "--store", "missing"],
-      /^error: option '--store <dir>': missing cannot be used: ENOENT/,
+      /^error: option '--store <dir>': there is no folder missing/,
     ],
     ["an empty folder", ["sessions", "list", "--store", "empty"], /^error: option '--store <dir>': there is no store in empty/],
     ["an empty folder, to be changed", ["sessions", "purge", "x", "--store", "empty"], /there is no store in empty/],
@@ -175,7 +229,16 @@ describe("a store that cannot be opened, or wrong options: a message, exit code 
       /foreign is not a store of Warren's: it holds theirs/,
     ],
     ["a bad label", ["sessions", "list", "--store", "store", "--label", "x"], /It must be name=value/],
-    ["a bad limit", ["sessions", "list", "--store", "store", "--limit", "-1"], /It must be a whole number/],
+    ["no folder", ["sessions", "list", "--store", ""], /^error: option '--store <dir>' argument '' is invalid. It must not be empty/],
+    ["a file", ["sessions", "list", "--store", "out.jsonl"], /^error: option '--store <dir>': out\.jsonl is not a folder/],
+    ["a bad limit", ["sessions", "list", "--store", "store", "--limit", "0"], /It must be a whole number from 1 to/],
+    ["a bad offset", ["sessions", "history", "x", "--store", "store", "--offset", "1.5"], /It must be a whole number/],
+    ["an unknown command", ["sessions", "lst", "--store", "store"], /^error: unknown command 'lst'\n\(Did you mean list\?\)/],
+    [
+      "an export onto the store itself",
+      ["sessions", "export", "--store", "store", "--output", "store/data.mdb"],
+      /cannot write store\/data\.mdb: it lies in the folder of the store/,
+    ],
     ["after by time", ["sessions", "list", "--store", "store", "--order", "updated", "--after", "x"], /goes with --order id/],
     ["an input that is not there", ["sessions", "import", "missing.jsonl", "--store", "new"], /^error: cannot read missing\.jsonl/],
   ] as const)("%s", (_, args, message) => {

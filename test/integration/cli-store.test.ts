@@ -1,6 +1,6 @@
 /** `warren run --store` as a user meets it: the built program, killed and run again. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,7 +19,11 @@ beforeEach(() => {
 });
 
 /** How often a run is killed before it may end. */
-const KILLS = 6;
+const KILLS = 10;
+const SESSIONS = 8;
+
+/** What several lines of a session say. */
+const AGAIN = "the same again";
 
 interface Line {
   session: string;
@@ -42,6 +46,13 @@ function warren(...args: string[]): { code: number | null; out: string; err: str
   return { code: status, out: stdout, err: stderr };
 }
 
+/** @returns by name of a session: what its messages say */
+function transcriptsOf(store: string): Record<string, string[]> {
+  const exported = warren("sessions", "export", "--store", store).out.trimEnd().split("\n");
+  const sessions = exported.map((line) => JSON.parse(line) as { labels: Record<string, string>; messages: { content: string }[] });
+  return Object.fromEntries(sessions.map(({ labels, messages }) => [labels["warren.run/session"], messages.map(({ content }) => content)]));
+}
+
 /** A generator of numbers that are the same in every run of the tests. */
 function seeded(seed: number): () => number {
   let state = seed;
@@ -51,14 +62,20 @@ function seeded(seed: number): () => number {
   };
 }
 
-/** Run, and kill some milliseconds behind its first result. @returns whether it came to its end first */
-async function runAndKill(delayMs: number, args: readonly string[]): Promise<boolean> {
+interface KillTime {
+  /** Counted from the first result, or from the start. */
+  readonly from: "result" | "start";
+  readonly delayMs: number;
+}
+
+/** @returns whether it came to its end first */
+async function runAndKill({ from, delayMs }: KillTime, args: readonly string[]): Promise<boolean> {
   const before = textOf("out.jsonl").length;
   const child = spawn(process.execPath, [MAIN, ...args, "--quiet"], { cwd: folder, stdio: "ignore" });
   let hasEnded = false;
   const ended = new Promise<NodeJS.Signals | null>((resolve) => child.once("exit", (_code, signal) => resolve(signal)));
   void ended.then(() => (hasEnded = true));
-  while (!hasEnded && textOf("out.jsonl").length <= before) await sleep(2);
+  while (from === "result" && !hasEnded && textOf("out.jsonl").length <= before) await sleep(2);
   if (delayMs < Infinity) await Promise.race([sleep(delayMs), ended]);
   else await ended;
   child.kill("SIGKILL");
@@ -73,22 +90,34 @@ describe("run --store, killed and run again", () => {
     "%s: every line has one result, in order; nothing that was acknowledged or stored runs twice",
     async (durability, seed) => {
       const random = seeded(seed);
-      const lines: Line[] = Array.from({ length: 160 }, (_, n) => ({
-        session: `s${n % 8}`,
-        prompt: n % 11 === 5 ? `throw ${n}` : n % 5 === 0 ? "the same again" : `sleep ${Math.floor(random() * 40)} ${n}`,
+      const lines: Line[] = Array.from({ length: 320 }, (_, n) => ({
+        session: `s${n % SESSIONS}`,
+        prompt: n % 11 === 5 ? `throw ${n}` : n % 5 === 0 ? AGAIN : `sleep ${Math.floor(random() * 40)} ${n}`,
         ...(n % 3 === 0 && { id: `line ${n}` }),
       }));
       write("in.jsonl", lines);
       const args = [...RUN, "--durability", durability];
       let kills = 0;
-      let acknowledged: string[] = [];
-      while (!(await runAndKill(kills < KILLS ? random() * 250 : Infinity, args))) {
+      let acknowledged: number[] = [];
+      const killTime = (): KillTime => {
+        if (kills === KILLS) return { from: "start", delayMs: Infinity };
+        return kills % 3 === 0 ? { from: "start", delayMs: random() * 1500 } : { from: "result", delayMs: random() * 100 };
+      };
+      for (let logged = 0; !(await runAndKill(killTime(), args)); logged = linesOf("executed.log").length) {
         kills++;
-        const now = results().map(({ id }) => id);
+        const ranAgain = new Set(linesOf("executed.log").slice(logged));
+        expect(acknowledged.map((at) => lines[at - 1]?.prompt).filter((prompt) => prompt !== AGAIN && ranAgain.has(prompt ?? ""))).toEqual(
+          [],
+        );
+        // What a write that was cut off may leave; the next run takes it away.
+        const torn = `{"session":"s${kills % SESSIONS}","id":"line 3","turn":`;
+        if (textOf("out.jsonl").endsWith("\n")) appendFileSync(file("out.jsonl"), torn.slice(0, random() * torn.length));
+        const now = results().map(({ line }) => line as number);
         expect(now.slice(0, acknowledged.length)).toEqual(acknowledged);
         acknowledged = now;
       }
-      expect(kills).toBeGreaterThan(1);
+      expect(kills).toBeGreaterThan(KILLS / 2);
+      const transcripts = transcriptsOf("store");
       expect(
         results()
           .map(({ line }) => line as number)
@@ -99,16 +128,18 @@ describe("run --store, killed and run again", () => {
           .map(({ ok }) => ok)
           .filter((ok) => !ok),
       ).toHaveLength(lines.filter(({ prompt }) => prompt.startsWith("throw")).length);
-      for (let s = 0; s < 8; s++) {
+      expect(Object.keys(transcripts)).toHaveLength(SESSIONS);
+      for (let s = 0; s < SESSIONS; s++) {
         const mine = results().filter(({ session }) => session === `s${s}`);
         expect(mine.map(({ line }) => line)).toEqual(lines.flatMap(({ session }, n) => (session === `s${s}` ? [n + 1] : [])));
         expect(mine.map(({ turn }) => turn)).toEqual(mine.map((_, n) => n + 1));
         // The agent numbers its turns by the transcript: what was stored twice, or lost, would be seen here.
         const good = lines.filter(({ session, prompt }) => session === `s${s}` && !prompt.startsWith("throw"));
         expect(mine.flatMap(({ text }) => text ?? [])).toEqual(good.map(({ prompt }, n) => `${n + 1}: ${prompt}`));
+        expect(transcripts[`s${s}`]).toEqual(good.flatMap(({ prompt }, n) => [prompt, `${n + 1}: ${prompt}`]));
       }
     },
-    120_000,
+    240_000,
   );
 
   test("a turn that was stored and whose result was lost is answered from the store", () => {
@@ -183,6 +214,15 @@ describe("run --store, killed and run again", () => {
   });
 });
 
+test("--max-sessions: what does not fit in memory sleeps, and no line fails for want of room", () => {
+  const lines = Array.from({ length: 60 }, (_, n) => ({ session: `s${(n * 7) % 12}`, prompt: `p${n}` }));
+  write("in.jsonl", lines);
+  expect(warren(...RUN, "--max-sessions", "2", "--durability", "commit").code).toBe(0);
+  expect(results()).toHaveLength(lines.length);
+  const transcripts = Object.values(transcriptsOf("store"));
+  expect([transcripts.length, transcripts.flat().length]).toEqual([12, 2 * lines.length]);
+});
+
 describe("run --store, called wrongly: a message, exit code 2, nothing changed", () => {
   test("without --output", () => {
     write("in.jsonl", []);
@@ -195,6 +235,7 @@ describe("run --store, called wrongly: a message, exit code 2, nothing changed",
 
   test.each([
     ["something else's file", "hello\n", /cannot go on with out\.jsonl: its line 1 is no result/],
+    ["something else's file without a line end", "hello", /cannot go on with out\.jsonl: its line 1 is no result/],
     ["results without ids", '{"session":"a","turn":1,"line":1,"ok":true,"text":"x"}\n', /its line 1 has no id/],
   ])("an output that is %s", (_, text, message) => {
     write("in.jsonl", [{ session: "a", prompt: "x" }]);
@@ -223,6 +264,22 @@ describe("run --store, called wrongly: a message, exit code 2, nothing changed",
       code: 2,
       err: expect.stringContaining("session a is in the store with agent logged-turns.mjs, not echo"),
     });
+  });
+
+  test("another store than the results are of; a session that was archived", () => {
+    write("in.jsonl", [{ session: "a", prompt: "x" }]);
+    expect(warren(...RUN).code).toBe(0);
+    write("in.jsonl", [{ session: "a", prompt: "y" }]);
+    const before = textOf("out.jsonl");
+    const gone = {
+      code: 2,
+      err: expect.stringMatching(/^error: option '--store <dir>': session a has results in the output and is not in the store/),
+    };
+    expect(warren(...RUN.map((arg) => (arg === "store" ? "stroe" : arg)))).toMatchObject(gone);
+    const [id] = warren("sessions", "list", "--store", "store", "--json").out.match(/[\da-f-]{36}/) as RegExpMatchArray;
+    expect(warren("sessions", "archive", id, "--store", "store").code).toBe(0);
+    expect(warren(...RUN)).toMatchObject(gone);
+    expect(textOf("out.jsonl")).toBe(before);
   });
 
   test("a store that a run has open", async () => {

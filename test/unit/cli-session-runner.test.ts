@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import { NO_RESULTS } from "../../src/cli/earlier-results.ts";
 import type { EventRecord } from "../../src/cli/results.ts";
 import { verdict } from "../../src/cli/results.ts";
 import type { SessionRunnerOptions } from "../../src/cli/session-runner.ts";
@@ -37,7 +38,8 @@ function harness(
       return result(prompt, start);
     },
   };
-  const runner = new SessionRunner({ service, timeoutMs: undefined, onEvent: undefined, signal: new AbortController().signal, ...options });
+  const signal = new AbortController().signal;
+  const runner = new SessionRunner({ service, timeoutMs: undefined, onEvent: undefined, earlier: NO_RESULTS, signal, ...options });
   return { runner, calls, run: (line, turn) => runner.run({ line, turn }) };
 }
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 
 import { Batch } from "../../src/cli/batch.ts";
 import { UsageError } from "../../src/cli/command-io.ts";
-import { readEarlierResults } from "../../src/cli/earlier-results.ts";
+import { NO_RESULTS, readEarlierResults } from "../../src/cli/earlier-results.ts";
 import { LineIds } from "../../src/cli/line-ids.ts";
 import { ResultFile } from "../../src/cli/result-file.ts";
 import { RunReport } from "../../src/cli/run-report.ts";
@@ -46,16 +46,22 @@ describe("earlier results", () => {
   test("ids, bad lines, turns by session, and how far whole lines go; a cut-off line does not count", async () => {
     const bad = `${JSON.stringify({ line: 3, ok: false, error: { code: "INVALID_PARAMS", message: "line 3: no" } })}\n`;
     const event = `${JSON.stringify({ event: {}, session: "a", turn: 9 })}\n`;
-    const whole = done("x", 1) + bad + event + done("y", 2, false);
-    for (const torn of ["", "{", done("z", 3).slice(0, -1)]) {
+    const good = `${JSON.stringify({ session: "b", id: "w", turn: 3, line: 4, ok: true, text: "" })}\n`;
+    const whole = done("x", 1) + bad + event + done("y", 2, false) + good;
+    for (const torn of ["", "{", done("z", 3).slice(0, -1), event.slice(0, 9), bad.slice(0, 8)]) {
       for (const cut of [1, 7, 10_000]) {
         expect(await read(whole + torn, cut)).toEqual({
           done: new Map([
             ["x", true],
             ["y", false],
+            ["w", true],
           ]),
           badLines: new Set(["line 3: no"]),
-          turns: new Map([["a", 2]]),
+          turns: new Map([
+            ["a", 2],
+            ["b", 3],
+          ]),
+          kept: new Set(["b"]),
           bytes: whole.length,
         });
       }
@@ -64,10 +70,12 @@ describe("earlier results", () => {
 
   test.each([
     ["hello\n", "its line 1 is no result of a run with --store"],
+    ["hello", "its line 1 is no result of a run with --store"],
+    [`${done("x", 1)}{"sessions`, "its line 2 is no result of a run with --store"],
     [`${done("x", 1)}[]\n`, "its line 2 is no result of a run with --store"],
     ['{"session":"a","turn":1,"line":1,"ok":true}\n', "its line 1 has no id"],
   ])("%j is something else", async (text, message) => {
-    await expect(read(text)).rejects.toThrow(message);
+    for (const cut of [1, 10_000]) await expect(read(text, cut)).rejects.toThrow(message);
   });
 });
 
@@ -150,7 +158,8 @@ describe("batch over a store", () => {
       hasEvents: false,
       stored: {
         names: new StoredNames(service, "echo"),
-        earlier: { done: new Map(), badLines: new Set(), turns: new Map(), bytes: 0, ...earlier },
+        earlier: { ...NO_RESULTS, ...earlier },
+        maxSessions: undefined,
       },
     });
     return { ran, written, report, batch };
@@ -185,6 +194,12 @@ describe("batch over a store", () => {
     ]);
     expect(written.map((record) => (record as { line: number }).line).toSorted((a, b) => a - b)).toEqual([1, 2, 4, 6]);
     expect(report.counts).toMatchObject({ read: 6, done: 5, failed: 2, undecided: 1 });
+  });
+
+  test("a session with results that is not in the store ends the run: it is another one's store, or the session was taken away", async () => {
+    const { ran, batch } = harness([{ session: "a", prompt: "more" }], { turns: new Map([["a", 1]]), kept: new Set(["a"]) });
+    await expect(batch.run()).rejects.toThrow("session a has results in the output and is not in the store");
+    expect(ran).toEqual([]);
   });
 
   test("a bad line that stands in the output already is not written again", async () => {

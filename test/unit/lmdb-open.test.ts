@@ -86,6 +86,14 @@ describe("what lies at the path", () => {
     expect(await refusal({ path, readOnly: true })).toMatchObject({ reason: "unwritable" });
     expect(readdirSync(folder)).toEqual([]);
   });
+
+  test("a store whose making was cut short: nothing to read, and made to its end by who may write", async () => {
+    mkdirSync(path);
+    await inDatabase(path, () => undefined); // its tables, and nothing in them
+    expect(await refusal({ path, readOnly: true })).toMatchObject({ reason: "unwritable" });
+    expect(await refusal({ path })).toEqual({ reason: "none" });
+    expect(await refusal({ path, readOnly: true })).toEqual({ reason: "none" });
+  });
 });
 
 describe("one store at a time may write", () => {

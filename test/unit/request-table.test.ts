@@ -36,6 +36,15 @@ describe("request table", () => {
     expect(await kept.reply).toBe("answer");
   });
 
+  test("Q2: the end of one owner of many does not go through what the others owe", () => {
+    const table = new RequestTable<object>();
+    const owners = Array.from({ length: 100_000 }, () => ({}));
+    for (const owner of owners) table.open(owner).reply.catch(() => {});
+    // 10^10 steps if each went through all.
+    for (const owner of owners) table.rejectAll(owner, () => new Error("gone"));
+    expect(table.size).toBe(0);
+  });
+
   test("Q1: whatever replies come, late, twice or to nobody, each request settles by the first that meant it", async () => {
     const owners = fc.constantFrom("a", "b");
     const steps = fc.array(

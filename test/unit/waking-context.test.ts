@@ -3,15 +3,18 @@ import { describe, expect, test } from "vitest";
 import type { SystemContextLedger } from "../../src/core/system-context.ts";
 import type { SessionEntry } from "../../src/host/session-entry.ts";
 import { WakingContext } from "../../src/host/waking-context.ts";
-import type { Stored } from "../../src/host/wakes.ts";
+import type { SleepingSession } from "../../src/protocol/stored-session.ts";
 import type { PendingSystemContextAppend } from "../../src/protocol/session-model.ts";
 
 const append = (text: string): PendingSystemContextAppend => ({ text, acceptedAt: 1 });
-const stored = (taken: number, ...pending: string[]): Stored =>
-  ({ head: { contextTaken: taken }, context: { staged: pending.length, pending: pending.map(append), seen: {} } }) as unknown as Stored;
-const NOTHING = { head: { contextTaken: 0 }, context: undefined } as unknown as Stored;
+const stored = (taken: number, ...pending: string[]): SleepingSession =>
+  ({
+    head: { contextTaken: taken },
+    context: { staged: pending.length, pending: pending.map(append), seen: {} },
+  }) as unknown as SleepingSession;
+const NOTHING = { head: { contextTaken: 0 }, context: undefined } as unknown as SleepingSession;
 
-function waking(what: Stored): { context: WakingContext; fed: string[]; entry: SessionEntry; what: Stored } {
+function waking(what: SleepingSession): { context: WakingContext; fed: string[]; entry: SessionEntry; what: SleepingSession } {
   const fed: string[] = [];
   const entry = { state: "live" } as SessionEntry;
   const context = new WakingContext(Promise.resolve(what), (_entry, { text }) => fed.push(text));

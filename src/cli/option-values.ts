@@ -1,0 +1,31 @@
+/** Values of options, understood or refused: what each function throws, commander tells the caller with the option's name. */
+import { InvalidArgumentError } from "commander";
+
+/** @returns what understands a whole number from 1 to `max` */
+export function integer(max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < 1 || value > max) throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`);
+    return value;
+  };
+}
+
+/** A whole number from 0 on. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
+  return value;
+}
+
+/** A path as the caller wrote it. */
+export function filePath(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  return text;
+}
+
+/** One more of several `name=value`. */
+export function label(text: string, others: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("It must be name=value.");
+  return { ...others, [text.slice(0, at)]: text.slice(at + 1) };
+}

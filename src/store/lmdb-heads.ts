@@ -1,0 +1,57 @@
+/** Heads of sessions: the row that every call begins with, and what stands beside it. */
+import type { SessionId } from "../protocol/ids.ts";
+import type { SessionHead } from "../protocol/stored-session.ts";
+import type { LmdbEnv } from "./lmdb-env.ts";
+import { PART, idKey, partKey } from "./lmdb-keys.ts";
+import * as rows from "./lmdb-rows.ts";
+import type { HeadRow } from "./lmdb-rows.ts";
+
+/** @throws StoreError corrupt, schema */
+export function findHead(env: LmdbEnv, id: SessionId): HeadRow | undefined {
+  const key = idKey(id);
+  const live = env.peek("heads", key);
+  if (live !== undefined) return rows.decodeHead(live, id, false);
+  const other = env.peek("archived", key);
+  return other && rows.decodeHead(other, id, true);
+}
+
+/** @returns the table the head is in, readable or not */
+export function tableOf(env: LmdbEnv, id: SessionId): "heads" | "archived" | undefined {
+  return (["heads", "archived"] as const).find((table) => env.has(table, idKey(id)));
+}
+
+export function putHead(env: LmdbEnv, id: SessionId, head: HeadRow): void {
+  env.put(head.isArchived ? "archived" : "heads", idKey(id), rows.encodeHead(head));
+}
+
+/** The head with all its parts. @throws StoreError corrupt, schema */
+export function wholeHead(env: LmdbEnv, id: SessionId, head: HeadRow): SessionHead {
+  const part = <T>(name: keyof typeof PART, decode: (bytes: Uint8Array, id: SessionId) => T): T => {
+    const bytes = env.get("parts", partKey(head.number, PART[name]));
+    if (bytes === undefined) throw rows.corrupt({ session: id, row: name }, "is missing");
+    return decode(bytes, id);
+  };
+  const { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived } = head;
+  const { agent, request } = part("origin", rows.decodeOrigin);
+  const { system, metadata } = part("state", rows.decodeState);
+  const { lastAssistantText, lastTurn } = part("turn", rows.decodeTurn);
+  return {
+    id,
+    epoch,
+    version,
+    createdAt,
+    updatedAt,
+    logLength,
+    usage,
+    labels,
+    lastSeq,
+    contextTaken,
+    isArchived,
+    agent,
+    request,
+    metadata,
+    ...(system !== undefined && { system }),
+    ...(lastAssistantText !== undefined && { lastAssistantText }),
+    ...(lastTurn !== undefined && { lastTurn }),
+  };
+}
