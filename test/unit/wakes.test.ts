@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Permit } from "../../src/core/admission.ts";
 import type { SessionEntry } from "../../src/host/session-entry.ts";
 import type { TurnStart } from "../../src/host/turn-table.ts";
-import type { Stored } from "../../src/host/wakes.ts";
+import type { SleepingSession } from "../../src/protocol/stored-session.ts";
 import { Wakes } from "../../src/host/wakes.ts";
 import { SessionError } from "../../src/protocol/errors.ts";
 import type { RunResult } from "../../src/protocol/views.ts";
@@ -20,14 +20,14 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
 }
 
 const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const STORED = {} as Stored;
+const STORED = {} as SleepingSession;
 const turn = (rest: Partial<TurnStart> = {}): TurnStart => ({ prompt: "q", ...rest });
 const codeOf = (error: unknown): string => (error instanceof SessionError ? error.code : String(error));
 const outcomeOf = (call: Promise<RunResult>): Promise<string> => call.then(({ text }) => text, codeOf);
 
 /** A host whose every step waits for the test. */
 class Host {
-  readonly stored = deferred<Stored>();
+  readonly stored = deferred<SleepingSession>();
   readonly room = deferred<Permit>();
   readonly opened = deferred<SessionEntry>();
   readonly entry = { id: "s" } as SessionEntry;
