@@ -429,7 +429,7 @@ test("a session that is read as a whole while its transcript is rewritten is of 
   while (done < TURNS) {
     const session = await service.loadPersisted(id);
     if (session === undefined || session.messages.length === 0) continue;
-    expect(String((session.messages[1] as { content: string }).content).split("\n")[1]).toBe(String(session.metadata["revision"]));
+    expect(String((session.messages[1] as { content: string }).content).split("\n")[1]).toBe(`${session.metadata["revision"] as number}`);
     reads++;
   }
   await turning;

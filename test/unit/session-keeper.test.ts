@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { SessionKeeper } from "../../src/lane/session-keeper.ts";
 import type { StoredRequest } from "../../src/protocol/stored-session.ts";
@@ -146,10 +146,9 @@ describe("SessionKeeper", () => {
     const { store, client, written, keeper } = await kept();
     expect(keeper.saveEvents()).toBeUndefined();
     void keeper.events?.add(1, 1, event("1"));
-    const { append } = store.events;
-    (store.events as { append: unknown }).append = () => Promise.reject(new Error("disk"));
+    const append = vi.spyOn(store.events, "append").mockRejectedValue(new Error("disk"));
     await expect(keeper.saveEvents()).rejects.toMatchObject({ reason: "io" });
-    (store.events as { append: unknown }).append = append;
+    append.mockRestore();
     void keeper.events?.add(2, 1, event("2"));
     await keeper.saveTurn({ ticket: 1, result: RESULT }, written.add("1").snapshot());
     expect((await client.call("readEvents", "s", 0, 10)).map(({ seq }) => seq)).toEqual([1, 2]);
