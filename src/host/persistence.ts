@@ -47,8 +47,8 @@ export class Persistence {
   readonly #leaving = new Map<SessionId, Leaving>();
   /** By id: of sessions on their way into a lane. */
   readonly #waking = new Map<SessionId, WakingContext>();
-  /** Stored sessions that a create is about to replace. */
-  readonly #replaced = new Set<SessionId>();
+  /** Stored sessions that a create is about to replace, each until its lane has built the new one, or not. */
+  readonly #replaced = new Map<SessionId, Promise<void>>();
   #isClosing = false;
   #isLost = false;
 
@@ -139,19 +139,24 @@ export class Persistence {
     return this.#waking.get(id);
   }
 
-  isReplaced(id: SessionId): boolean {
-    return this.#replaced.has(id);
+  /** Settles when the session of that id is no longer being replaced; undefined when it is not. */
+  replaced(id: SessionId): Promise<void> | undefined {
+    return this.#replaced.get(id);
   }
 
-  /** Create a session in the place of a stored one. Of an id one at a time; no wake-up begins meanwhile. */
-  async replacing<T>(id: SessionId, create: () => Promise<T>): Promise<T> {
-    this.#replaced.add(id);
-    try {
-      await this.gone(id);
-      return await create();
-    } finally {
+  /**
+   * Create a session in the place of a stored one. Of an id one at a time; no wake-up begins meanwhile.
+   *
+   * @param create - calls what it is given when the session is built, or is not going to be: a caller that gives up ends no build
+   */
+  async replacing<T>(id: SessionId, create: (onBuilt: () => void) => Promise<T>): Promise<T> {
+    let resolve!: () => void;
+    this.#replaced.set(id, new Promise((onResolve) => (resolve = onResolve)));
+    await this.gone(id);
+    return create(() => {
       this.#replaced.delete(id);
-    }
+      resolve();
+    });
   }
 
   makeRoom(): Promise<Permit | undefined> {

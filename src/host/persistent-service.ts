@@ -80,10 +80,10 @@ export class PersistentSessionService extends LiveSessionService {
     const { resumeId } = order;
     if (resumeId === undefined) return super.create(order);
     const keeping = this.#keeping;
-    if (this.find(resumeId) !== undefined || keeping.wakes.pending(resumeId) !== undefined || keeping.isReplaced(resumeId)) {
+    if (this.find(resumeId) !== undefined || keeping.wakes.pending(resumeId) !== undefined || keeping.replaced(resumeId) !== undefined) {
       throw agentFailure("internal_error", `Duplicate session ID generated: ${resumeId}`, { sessionId: resumeId });
     }
-    return keeping.replacing(resumeId, () => super.create({ ...order, request: withStoredLabels(order.request) }));
+    return keeping.replacing(resumeId, (onBuilt) => super.create({ ...order, request: withStoredLabels(order.request), onBuilt }));
   }
 
   protected override admit(id: SessionId, start: TurnStart): Promise<RunResult> {
@@ -162,11 +162,14 @@ export class PersistentSessionService extends LiveSessionService {
     return this.#stored.session(this.checks.id(id));
   }
 
-  /** The session if it is live, when it is not just falling asleep or waking. */
+  /** The session if it is live, when it is not just falling asleep, waking or being replaced. */
   async #settledEntry(id: SessionId): Promise<SessionEntry | undefined> {
     const entry = this.find(id);
     if (entry?.state === "hibernating") await this.#keeping.gone(id);
-    else if (entry === undefined) await this.#keeping.wakes.pending(this.checks.id(id))?.catch(() => {}); // what the store says decides
+    else if (entry === undefined) {
+      await this.#keeping.wakes.pending(this.checks.id(id))?.catch(() => {}); // what the store says decides
+      await this.#keeping.replaced(id);
+    }
     return this.#awake(id);
   }
 

@@ -31,6 +31,8 @@ interface Build {
   readonly reject: (error: unknown) => void;
   /** The caller has been answered already. */
   isAbandoned: boolean;
+  /** See CreateOrder. */
+  readonly onBuilt?: (() => void) | undefined;
   cleanup: () => void;
 }
 
@@ -42,6 +44,8 @@ export interface CreateOrder {
   readonly resumeId: SessionId | undefined;
   readonly firstTurn: TurnStart | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Called once, when no lane builds the session, or is going to: it is in the index, or it will not be. */
+  readonly onBuilt?: (() => void) | undefined;
 }
 
 /** A stored session to be made live. */
@@ -93,13 +97,19 @@ export class SessionCreator {
 
   /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
   async create(order: CreateOrder): Promise<RunResult> {
-    if (!this.#host.isOpen()) throw hostClosed();
-    const permit = this.#host.registry.capacity.tryTake() ?? (await this.room());
-    if (!this.#host.isOpen() || order.signal?.aborted === true) {
-      permit.release(); // it had to wait for its permit
-      throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
+    let entry: SessionEntry;
+    try {
+      if (!this.#host.isOpen()) throw hostClosed();
+      const permit = this.#host.registry.capacity.tryTake() ?? (await this.room());
+      if (!this.#host.isOpen() || order.signal?.aborted === true) {
+        permit.release(); // it had to wait for its permit
+        throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
+      }
+      entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit);
+    } catch (error) {
+      order.onBuilt?.();
+      throw error;
     }
-    const entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit);
     const { onEvent: _, ...request } = order.request;
     entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
     return new Promise((resolve, reject) => {
@@ -112,6 +122,7 @@ export class SessionCreator {
         accept,
         reject,
         isAbandoned: false,
+        onBuilt: order.onBuilt,
         cleanup: () => {},
       };
       this.#builds.set(entry, build);
@@ -181,6 +192,7 @@ export class SessionCreator {
     if (build.isAbandoned || refusal) {
       registry.leave(entry, "refuse");
       if (build.isNew && !isTaken) keeping?.onUnwanted(entry);
+      build.onBuilt?.();
       build.reject(refusal);
       return;
     }
@@ -189,6 +201,7 @@ export class SessionCreator {
     entry.lastAssistantText = lastAssistantText;
     if (kept !== undefined) keeping?.onBuilt(entry, kept, build.isHostMode);
     build.accept();
+    build.onBuilt?.();
   }
 
   #register(
@@ -231,7 +244,9 @@ export class SessionCreator {
 
   /** The lane could not build the session. */
   failed(entry: SessionEntry, error: SessionError): void {
-    this.#take(entry)?.reject(error);
+    const build = this.#take(entry);
+    build?.onBuilt?.();
+    build?.reject(error);
     this.#host.registry.forgotten(entry);
   }
 
@@ -241,6 +256,7 @@ export class SessionCreator {
       if (entry.lane !== lane) continue;
       const build = this.#take(entry);
       if (build?.isNew === true) this.#host.keeping?.onUnwanted(entry);
+      build?.onBuilt?.();
       build?.reject(error);
     }
   }

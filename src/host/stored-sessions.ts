@@ -50,9 +50,9 @@ export class StoredSessions {
 
   /** The whole session as of its last save, archived or not. @returns undefined when it is not stored */
   async session(id: SessionId): Promise<Session | undefined> {
-    const head = await this.ask(id, "head", id);
+    // In one frame, and so at one moment: a rewrite between the two would give the head of one transcript and the messages of another.
+    const [head, messages] = await Promise.all([this.ask(id, "head", id), this.ask(id, "messages", id, 0, undefined)]);
     if (head === null) return undefined;
-    const messages = await this.ask(id, "messages", id, 0, head.logLength);
     return messages === null ? undefined : sessionOf(head, messages);
   }
 

@@ -1,5 +1,5 @@
 /** Makes sessions live in their lane: new ones from a create request, stored ones from the store. What fails leaves nothing behind in the lane. */
-import type { Session } from "../protocol/session-model.ts";
+import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { Session as SessionSchema } from "../protocol/session-model.ts";
 import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
@@ -40,12 +40,11 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
     const kept = { ...request, prompt: "", ...(request.build && { build }) };
     actor.tenure.begin(kept);
     const { keeping } = lane;
-    if (keeping === undefined) return undefined;
-    const taken = actor.takeSnapshot();
-    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    const snapshot = snapshotOf(actor);
+    if (keeping === undefined) return { snapshot };
     const replaces = resumeSession !== undefined;
-    actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot: taken.snapshot, replaces });
-    return { epoch: actor.keeper.epoch, contextTaken: 0 };
+    actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot, replaces });
+    return { snapshot, kept: { epoch: actor.keeper.epoch, contextTaken: 0 } };
   });
 }
 
@@ -83,12 +82,11 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     if (idOf(actor) !== id)
       throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${actor.agent.sessionId()}`);
     actor.tenure.begin(head.request);
-    const taken = actor.takeSnapshot();
-    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+    const snapshot = snapshotOf(actor);
     const { key, result } = head.lastTurn ?? {};
     if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
-    actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, taken.snapshot.revision);
-    return { epoch: head.epoch, contextTaken };
+    actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, snapshot.revision);
+    return { snapshot, kept: { epoch: head.epoch, contextTaken } };
   });
 }
 
@@ -112,17 +110,29 @@ async function lastLogged({ store, logsEvents }: Keeping, id: string): Promise<n
   return logsEvents ? ((await store.call("lastEvent", id, undefined))?.seq ?? 0) : 0;
 }
 
+/** A session that is built: nothing is asked of its agent any more, whose failure would come too late. */
+interface Built {
+  readonly snapshot: SessionSnapshot;
+  /** Of a session that is kept. */
+  readonly kept?: KeptReport;
+}
+
+/** @throws AgentError */
+function snapshotOf(actor: SessionActor): SessionSnapshot {
+  const taken = actor.takeSnapshot();
+  if (taken.ok) return taken.snapshot;
+  throw new AgentError("internal_error", taken.error.agentError?.message ?? taken.error.message);
+}
+
 /** Run the steps that make `actor` a session; whatever fails disposes what was built. */
-async function settle(actor: SessionActor, build: () => Promise<KeptReport | undefined>): Promise<BuildOutcome> {
+async function settle(actor: SessionActor, build: () => Promise<Built>): Promise<BuildOutcome> {
   let isBuilt = false;
   try {
-    const kept = await build();
-    const taken = actor.takeSnapshot();
-    if (!taken.ok) return taken;
-    actor.publish(taken.snapshot);
+    const { snapshot, kept } = await build();
+    actor.publish(snapshot);
     isBuilt = true;
     const { slot, generation, id } = actor;
-    const { createdAt, lastAssistantText } = taken.snapshot;
+    const { createdAt, lastAssistantText } = snapshot;
     const report: BuiltReport = [REPORTS.BUILT.op, slot, generation, id, createdAt, handleBitsOf(actor.tenure.handles), lastAssistantText];
     if (kept !== undefined) report.push(kept);
     return { ok: true, actor, report };

@@ -20,10 +20,15 @@ export interface EndingSeat {
   publish(snapshot: SessionSnapshot): void;
 }
 
-/** A success whose agent cannot say what its session is now is a failure. @param word - of the turn's ticket */
-export function endTurn(seat: EndingSeat, word: number, outcome: Outcome): void {
+/**
+ * A success whose agent cannot say what its session is now is a failure.
+ *
+ * @param word - of the turn's ticket
+ * @param saved - the snapshot that was saved with the turn: the agent is not asked again, whose failure would come too late
+ */
+export function endTurn(seat: EndingSeat, word: number, outcome: Outcome, saved?: SessionSnapshot): void {
   const { lane, slot, generation } = seat;
-  const taken = seat.takeSnapshot();
+  const taken = saved === undefined ? seat.takeSnapshot() : { ok: true as const, snapshot: saved };
   if (taken.ok) seat.publish(taken.snapshot);
   const final: Outcome = taken.ok || !outcome.ok ? outcome : { ok: false, error: taken.error };
   const lastText = taken.ok ? taken.snapshot.lastAssistantText : undefined;

@@ -19,6 +19,7 @@ import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { TURN_FLAGS } from "../protocol/frames.ts";
+import type { SessionSnapshot } from "../protocol/session-model.ts";
 import type { SavedTurn, StoredResult } from "../protocol/stored-session.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
 import { AgentError, CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
@@ -233,8 +234,9 @@ export class TurnRun implements RunContext, Interruptible {
   /** R4. A turn that failed saves its events only. */
   async #commit(keeper: SessionKeeper, outcome: Outcome): Promise<void> {
     this.#step("commit");
+    let saved: SessionSnapshot | undefined;
     try {
-      if (outcome.ok) await this.#save(keeper, outcome.result);
+      if (outcome.ok) saved = await this.#save(keeper, outcome.result);
       else await keeper.saveEvents();
     } catch (error) {
       this.#step("fail");
@@ -242,16 +244,18 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step(outcome.ok ? "complete" : "fail");
-    this.#end(outcome);
+    this.#end(outcome, saved);
   }
 
-  async #save(keeper: SessionKeeper, result: CheckedResult): Promise<void> {
+  /** @returns the snapshot that was saved */
+  async #save(keeper: SessionKeeper, result: CheckedResult): Promise<SessionSnapshot> {
     const taken = this.#seat.takeSnapshot();
     if (!taken.ok) throw new AgentError("internal_error", taken.error.agentError?.message ?? taken.error.message);
     const key = this.#key;
     const turn: SavedTurn = { ticket: this.ticket, result, ...(key !== undefined && { key }) };
     await keeper.saveTurn(turn, taken.snapshot);
     this.#remember(result);
+    return taken.snapshot;
   }
 
   #remember(result: StoredResult): void {
@@ -294,8 +298,8 @@ export class TurnRun implements RunContext, Interruptible {
     return clearOverlay(this.#seat.agent, { ok: false, error: CANCELLED });
   }
 
-  #end(outcome: Outcome): void {
-    endTurn(this.#seat, this.word, outcome);
+  #end(outcome: Outcome, saved?: SessionSnapshot): void {
+    endTurn(this.#seat, this.word, outcome, saved);
     this.#seat.turnEnded(this);
   }
 

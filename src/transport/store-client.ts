@@ -13,12 +13,16 @@ import type { FrameTransport } from "./transport.ts";
 
 /** Milliseconds without an answer after which the store is taken for stalled (design: 30 s). */
 const STALL_MS = 30_000;
-/** Milliseconds between two looks at the oldest call. */
+/**
+ * Milliseconds between two looks at the oldest call. Time is counted in looks: while this thread stood still none was taken, and what the
+ * store has answered may be waiting to be read.
+ */
 const LOOK_MS = 1000;
 
 interface Call {
   readonly method: StoreMethod;
-  readonly madeAtMs: number;
+  /** How many looks had been taken when it was made. */
+  readonly madeAt: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: StoreError) => void;
 }
@@ -32,9 +36,10 @@ export class StoreClient {
   readonly #calls = new Map<number, Call>();
   #last = 0;
   #watch: NodeJS.Timeout | undefined;
+  #looks = 0;
   #isClosed = false;
 
-  /** @param stallMs - milliseconds a call may take */
+  /** @param stallMs - milliseconds a call may take; up to LOOK_MS more */
   constructor(transport: FrameTransport, stallMs: number = STALL_MS) {
     this.#transport = transport;
     this.#stallMs = stallMs;
@@ -61,7 +66,7 @@ export class StoreClient {
     if (this.#isClosed) return Promise.reject(storeGone(method));
     const request = ++this.#last;
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#calls.set(request, { method, madeAtMs: performance.now(), resolve, reject });
+      this.#calls.set(request, { method, madeAt: this.#looks, resolve, reject });
     });
     this.#outbox.appendSized([STORE_COMMANDS.CALL.op, request, method, args]);
     this.#watch ??= setInterval(() => this.#look(), LOOK_MS).unref();
@@ -97,9 +102,9 @@ export class StoreClient {
   }
 
   #look(): void {
-    const nowMs = performance.now();
-    for (const [request, { method, madeAtMs }] of this.#calls) {
-      if (nowMs - madeAtMs < this.#stallMs) return; // calls stand in the order they were made
+    this.#looks++;
+    for (const [request, { method, madeAt }] of this.#calls) {
+      if ((this.#looks - madeAt) * LOOK_MS <= this.#stallMs) return; // calls stand in the order they were made
       this.#take(request)?.reject(
         new StoreError("stalled", `the store did not answer ${method} for ${this.#stallMs} ms`, { call: method, stallMs: this.#stallMs }),
       );

@@ -154,8 +154,8 @@ test("a cursor that is malformed, of another session, or from the future is an e
   expect(await at("nonsense")).toContain("options.after: is not a cursor");
   expect(await at(-1)).toContain("options.after");
   expect(await at(event?.cursor as string)).toContain("of another session");
-  const [own] = await envelopesOf(service, id, emit(1));
-  const [tail, epoch] = (own?.cursor as string).split(".");
+  const [own] = (await envelopesOf(service, id, emit(1))) as [EventEnvelope];
+  const [tail, epoch] = String(own.cursor).split(".");
   for (const isAsleep of [false, true]) {
     if (isAsleep) await service.hibernate(id);
     const future = [2, ...(isAsleep ? [] : [`${tail}.${epoch}.2`]), `${tail}.${Number(epoch) + 5}.1`];

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 
 import type { PersistentSessionService } from "../../dist/src/index.js";
-import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, kindOf, script, settled, until } from "../helpers/hosts.ts";
-import { contents, echoed, persistentHosts } from "../helpers/persistent-hosts.ts";
+import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, kindOf, script, settled, sleep, until } from "../helpers/hosts.ts";
+import { EDITING, contents, echoed, persistentHosts } from "../helpers/persistent-hosts.ts";
 
 const { open, folder, counting } = persistentHosts();
 
@@ -369,4 +369,69 @@ test("options that are wrong are refused by name, and leave nothing behind", asy
   const noStore = { store: { kind: "module", module: SCRIPTED } } as const;
   expect(await errorOf(open(noStore))).toMatchObject({ code: "SESSION_STORE_ERROR", details: { reason: "invalid" } });
   expect(await codeOf(open({ agent: new URL("../fixtures/throws-at-load.mjs", import.meta.url) }))).toBe("INVALID_PARAMS");
+});
+
+test("R1: while a stored session is being replaced, also by a create that was given up, nobody else makes it live", async () => {
+  const service = await open({ agent: { scripted: SCRIPTED, recording: RECORDING }, lanes: { count: 2 } });
+  const { sessionId: id } = await service.createSession({ agent: "scripted", prompt: "kept" });
+  const resumeSession = await service.exportSession(id);
+  await service.hibernate(id);
+  for (const isGivenUp of [true, false]) {
+    const controller = new AbortController();
+    const build = { resumeSession, buildDelayMs: 60 };
+    const replacing = codeOf(
+      service.createSession({ agent: "recording", prompt: "", initialTurn: "defer", build }, { signal: controller.signal }),
+    );
+    const codes: string[] = [];
+    while (codes.at(-1) !== "ok") {
+      codes.push(await codeOf(settled(service.startTurn(id, { prompt: "on" }))));
+      await sleep(5);
+      if (isGivenUp && codes.length === 3) controller.abort(new Error("no longer wanted")); // the lane builds
+    }
+    expect([...new Set(codes)]).toEqual(["SESSION_BUSY", "ok"]);
+    expect(await replacing).toBe(isGivenUp ? "Error: no longer wanted" : "ok");
+    expect(contents((await service.exportSession(id)).messages).slice(-2)).toEqual(echoed("on"));
+    await service.discardLiveSession(id);
+    await until("it has left its lane", () => service.inspect().slots.allocated === 0);
+    Object.assign(resumeSession, await service.exportSession(id));
+  }
+});
+
+test("R3: an archive while a stored session is being replaced is the archive of what replaces it", async () => {
+  const service = await open({ agent: { scripted: SCRIPTED, recording: RECORDING } });
+  const { sessionId: id } = await service.createSession({ agent: "scripted", prompt: "kept" });
+  const resumeSession = await service.exportSession(id);
+  await service.hibernate(id);
+  const build = { resumeSession, buildDelayMs: 60 };
+  const replacing = codeOf(service.createSession({ agent: "recording", prompt: script(["sleep", 60], ["say", "new"]), build }));
+  await sleep(20);
+  const archiving = service.archive(id);
+  expect(await settled(replacing)).toBe("ok"); // R5
+  await settled(archiving);
+  expect(await service.list()).toEqual([]);
+  expect(await codeOf(service.startTurn(id, { prompt: "x" }))).toBe("SESSION_NOT_FOUND");
+  expect(contents((await service.readHistory(id)).messages).at(-1)).toBe("new");
+  await until("it has left its lane", () => service.inspect().slots.allocated === 0);
+});
+
+test("a session that is read as a whole while its transcript is rewritten is of one moment", async () => {
+  const service = await open({ agent: EDITING, store: { kind: "lmdb", path: folder() }, durability: "commit" });
+  const id = await deferred(service, { build: { revision: true } });
+  const TURNS = 150;
+  let done = 0;
+  const turning = (async () => {
+    for (let turn = 1; turn <= TURNS; turn++) {
+      await service.startTurn(id, { prompt: `compact\n${turn}` });
+      done = turn;
+    }
+  })().catch(() => {}); // the test has failed already
+  let reads = 0;
+  while (done < TURNS) {
+    const session = await service.loadPersisted(id);
+    if (session === undefined || session.messages.length === 0) continue;
+    expect(String((session.messages[1] as { content: string }).content).split("\n")[1]).toBe(`${session.metadata["revision"] as number}`);
+    reads++;
+  }
+  await turning;
+  expect([done, reads > 20]).toEqual([TURNS, true]);
 });

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 import { expect, test } from "vitest";
 
-import { script, settled } from "../helpers/hosts.ts";
+import { script } from "../helpers/hosts.ts";
 import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
@@ -23,6 +23,10 @@ const SIDE_BY_SIDE = 3;
 const SESSIONS = 8;
 /** Turns that a child acknowledges before it is killed, at most. */
 const TURNS_MAX = 60;
+/** Milliseconds that a child takes to start, about. */
+const START_MS = 1000;
+/** Milliseconds until a child is said to hang: long, for a machine that does other things. */
+const CHILD_MAX_MS = 60_000;
 const CHILD = fileURLToPath(new URL("../fixtures/crash-host.mjs", import.meta.url));
 
 const { open, folder } = persistentHosts();
@@ -46,16 +50,22 @@ async function runAndKill(options: object, count: number, moreMs: number): Promi
   child.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const hasWorked = new Promise<void>((resolve) => {
+    if (count < 0) resolve();
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       said += text;
       acknowledged += text.split('"turn"').length - 1;
       if (acknowledged > count) resolve();
     });
   });
+  const over = new AbortController();
+  let failed: string | undefined;
   try {
-    await settled(Promise.race([hasWorked, ended]), "the child");
-    await Promise.race([sleep(moreMs), ended]);
+    const hangs = sleep(CHILD_MAX_MS, "hangs", { signal: over.signal }).catch(() => {});
+    if ((await Promise.race([hasWorked, ended, hangs])) === "hangs")
+      failed = `the child hangs, having said ${acknowledged} turns and last: ${said.slice(-500)}`;
+    else await Promise.race([sleep(moreMs), ended]);
   } finally {
+    over.abort();
     child.kill("SIGKILL");
     await ended;
   }
@@ -65,7 +75,7 @@ async function runAndKill(options: object, count: number, moreMs: number): Promi
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line);
-  const failed = lines.find((line) => line.failed !== undefined)?.failed;
+  failed = lines.find((line) => line.failed !== undefined)?.failed ?? failed;
   if (failed !== undefined || complaint !== "") throw new Error(failed ?? complaint);
   return lines;
 }
@@ -109,9 +119,9 @@ class KilledStore {
     for (const id of use) this.#touched.add(id);
     const durability = random() < 0.5 ? "fsync" : "commit";
     const maxSessions = random() < 0.5 ? 5 : 100;
-    // One time in eight at any moment of its start, when nothing was acknowledged yet.
+    // One time in eight at any moment of its start.
     const count = random() < 0.125 ? -1 : random() * TURNS_MAX;
-    const moreMs = random() * (count < 0 ? 600 : 15);
+    const moreMs = random() * (count < 0 ? START_MS : 15);
     for (const line of await runAndKill({ path: this.#path, seed, check, use, durability, maxSessions }, count, moreMs)) {
       if (line.listed !== undefined) expect(line.listed).toEqual(expect.arrayContaining([...this.#acknowledged.keys()]));
       const { id, turn } = line;

@@ -76,7 +76,7 @@ async function round(seed: number, deaths: number, tally: Tally): Promise<void> 
       } catch (error) {
         const { code, agentError, details, message } = error as SessionError;
         if (agentError?.kind === "lane_lost") {
-          expect(details, message).toMatchObject({ outcome: "not_committed" });
+          expect(details, `${message}`).toMatchObject({ outcome: "not_committed" });
           tally.lost++;
           if (prompt.includes("exit")) tally.exits++;
           if (prompt.includes("devour")) tally.devoured++;

@@ -67,7 +67,7 @@ function expectTurns(
     expect(found, `${where}: ${prompt} in ${JSON.stringify(messages)}`).toBeDefined();
     rest = rest.slice(found?.length);
   }
-  expect(rest, where).toEqual([]);
+  expect(rest, `${where}`).toEqual([]);
 }
 
 test.each([
@@ -85,9 +85,9 @@ test.each([
     // None, when the session that could not be saved fell asleep for another's sake, or a checkpoint failed, which is the log's to tell.
     expect(
       run.failures.filter((code) => code !== "SESSION_STORE_ERROR"),
-      where,
+      `${where}`,
     ).toEqual([]);
-    expect(run.failures.length, where).toBeLessThanOrEqual(1);
+    expect(run.failures.length, `${where}`).toBeLessThanOrEqual(1);
     tell({});
     for (const [id, turns] of run.turns) {
       expect((await settled(service.startTurn(id, { prompt: "again" }))).text).toBe("again");
@@ -96,7 +96,7 @@ test.each([
     }
     // One that was made and whose caller was not told so is there, empty.
     for (const { sessionId, messageCount } of await service.list()) {
-      if (!run.turns.has(sessionId)) expect([order, messageCount], where).toEqual(["failAfterAt", 1]);
+      if (!run.turns.has(sessionId)) expect([order, messageCount], `${where}`).toEqual(["failAfterAt", 1]);
       await service.archive(sessionId);
     }
     await until("nothing is left", () => service.inspect().slots.allocated === 0);

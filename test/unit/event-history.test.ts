@@ -74,8 +74,8 @@ describe("EventHistory: cursors", () => {
       } catch (error) {
         thrown = error;
       }
-      expect(thrown, String(after)).toBeInstanceOf(SessionError);
-      expect(thrown, String(after)).toMatchObject(refusal(what));
+      expect(thrown, `${after}`).toBeInstanceOf(SessionError);
+      expect(thrown, `${after}`).toMatchObject(refusal(what));
     }
   });
 

@@ -50,6 +50,6 @@ describe("LruList", () => {
     }
     // Those that were used meanwhile come again, as the newest.
     expect(seen.slice(0, 6)).toEqual([0, 1, 2, 3, 4, 5]);
-    expect([...list].map(({ name }) => name).toSorted()).toEqual([1, 3, 5]);
+    expect([...list].map(({ name }) => name).toSorted((a, b) => a - b)).toEqual([1, 3, 5]);
   });
 });

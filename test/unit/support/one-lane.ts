@@ -5,6 +5,7 @@ import { ticketWord } from "../../../src/core/tickets.ts";
 import * as turnLock from "../../../src/core/turn-lock.ts";
 import { defineAgent } from "../../../src/lane/define-agent.ts";
 import { Lane } from "../../../src/lane/serve-lane.ts";
+import type { Keeping } from "../../../src/lane/session-keeper.ts";
 import type { SessionAgentBuilder, SimpleAgentDefinition, TurnFunction } from "../../../src/protocol/agent.ts";
 import type { LaneCommand, LaneReport, TurnExtras } from "../../../src/protocol/frames.ts";
 import { COMMANDS, REPORTS, TURN_FLAGS } from "../../../src/protocol/frames.ts";
@@ -27,7 +28,8 @@ export class OneLane {
   #slots = 0;
   #tickets = 1000;
 
-  constructor(agent: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction, interruptGraceMs = 60_000) {
+  /** @param keeping - where its sessions are kept; undefined: nowhere */
+  constructor(agent: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction, interruptGraceMs = 60_000, keeping?: Keeping) {
     this.table.addSegment();
     const [main, lane] = memoryPipe();
     this.#main = main;
@@ -38,7 +40,8 @@ export class OneLane {
       }
     });
     const builder = isBuilder(agent) ? agent : defineAgent(agent);
-    this.lane = new Lane({ transport: lane, table: this.table, words: this.words, agents: new Map([["a", builder]]), interruptGraceMs });
+    const { table, words } = this;
+    this.lane = new Lane({ transport: lane, table, words, agents: new Map([["a", builder]]), interruptGraceMs, keeping });
   }
 
   /** Send records as one frame. */

@@ -1,0 +1,64 @@
+import { afterEach, describe, expect, test } from "vitest";
+
+import { defineAgent } from "../../src/lane/define-agent.ts";
+import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
+import { REPORTS } from "../../src/protocol/frames.ts";
+import { clientOf, JournalStore } from "./support/kept-agent.ts";
+import { OneLane } from "./support/one-lane.ts";
+
+/** An agent that echoes, and whose snapshots fail from the one of that number on. */
+function failingFrom(number: { at: number }): SessionAgentBuilder {
+  const plain = defineAgent(async ({ prompt }) => prompt);
+  let snapshots = 0;
+  return {
+    async buildAgent(request, context) {
+      const agent = await plain.buildAgent(request, context);
+      const snapshot = agent.snapshot.bind(agent);
+      agent.snapshot = () => {
+        if (++snapshots >= number.at) throw new Error("no snapshot");
+        return snapshot();
+      };
+      return agent;
+    },
+  };
+}
+
+const lanes: OneLane[] = [];
+afterEach(async () => {
+  await Promise.all(lanes.splice(0).map((lane) => lane.close()));
+});
+
+function laneWith(agent: SessionAgentBuilder): { lane: OneLane; store: JournalStore } {
+  const store = new JournalStore();
+  const lane = new OneLane(agent, 60_000, { store: clientOf(store), logsEvents: false });
+  lanes.push(lane);
+  return { lane, store };
+}
+
+describe("a session that is kept, in its lane", () => {
+  test("whenever its agent breaks while it is built, a session is built and stored, or neither", async () => {
+    for (const at of [1, 2, 3, Infinity]) {
+      const { lane, store } = laneWith(failingFrom({ at }));
+      await lane.create();
+      const isBuilt = lane.reports[0]?.[0] === REPORTS.BUILT.op;
+      expect([at, isBuilt]).toEqual([at, (await store.list({})).length === 1]);
+    }
+  });
+
+  test("whenever its agent breaks, a turn is reported as done and is stored, or neither", async () => {
+    const outcomes: string[] = [];
+    for (let from = 0; from < 4; from++) {
+      const number = { at: Infinity };
+      const { lane, store } = laneWith(failingFrom(number));
+      const slot = await lane.create();
+      await lane.outcome(lane.start(slot, "1"));
+      const before = (await store.head("s0"))?.logLength;
+      let asked = 0;
+      Object.defineProperty(number, "at", { get: () => (asked++ >= from ? 0 : Infinity) });
+      const outcome = await lane.outcome(lane.start(slot, "2"));
+      outcomes.push(outcome);
+      expect([from, outcome === "2"]).toEqual([from, (await store.head("s0"))?.logLength === (before ?? 0) + 2]);
+    }
+    expect(outcomes).toEqual(["internal_error", "2", "2", "2"]);
+  });
+});
