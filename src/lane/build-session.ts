@@ -35,7 +35,8 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: [] }, onBroken);
   return settle(actor, async () => {
     await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
-    actor.id = idOf(actor);
+    if (resumeSession === undefined || lane.keeping === undefined) actor.id = idOf(actor);
+    else checkId(actor, id); // what is stored under another id is not replaced
     // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
     const kept = { ...request, prompt: "", ...(request.build && { build }) };
     actor.tenure.begin(kept);
@@ -79,8 +80,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   );
   return settle(actor, async () => {
     await actor.tenure.adopt(resume, id);
-    if (idOf(actor) !== id)
-      throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${actor.agent.sessionId()}`);
+    checkId(actor, id);
     actor.tenure.begin(head.request);
     const snapshot = snapshotOf(actor);
     const { key, result } = head.lastTurn ?? {};
@@ -147,6 +147,12 @@ function idOf({ agent }: SessionActor): string {
   const id: unknown = agent.sessionId();
   if (typeof id === "string" && id !== "" && id.length <= 256) return id;
   throw new AgentError("internal_error", "sessionId() must give a string of 1 to 256 characters");
+}
+
+/** @throws AgentError when the agent of a stored session takes itself for another one */
+function checkId(actor: SessionActor, id: string): void {
+  const said = idOf(actor);
+  if (said !== id) throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${said}`);
 }
 
 function failed(error: Parameters<typeof toWire>[0]): BuildOutcome {

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, test } from "vitest";
 
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
-import { REPORTS } from "../../src/protocol/frames.ts";
-import { clientOf, JournalStore } from "./support/kept-agent.ts";
+import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { clientOf, JournalStore, NO_USAGE, user, WrittenAgent } from "./support/kept-agent.ts";
 import { OneLane } from "./support/one-lane.ts";
 
 /** An agent that echoes, and whose snapshots fail from the one of that number on. */
@@ -28,9 +28,9 @@ afterEach(async () => {
   await Promise.all(lanes.splice(0).map((lane) => lane.close()));
 });
 
-function laneWith(agent: SessionAgentBuilder): { lane: OneLane; store: JournalStore } {
+function laneWith(agent: SessionAgentBuilder, graceMs = 60_000): { lane: OneLane; store: JournalStore } {
   const store = new JournalStore();
-  const lane = new OneLane(agent, 60_000, { store: clientOf(store), logsEvents: false });
+  const lane = new OneLane(agent, graceMs, { store: clientOf(store), logsEvents: false });
   lanes.push(lane);
   return { lane, store };
 }
@@ -60,5 +60,22 @@ describe("a session that is kept, in its lane", () => {
       expect([from, outcome === "2"]).toEqual([from, (await store.head("s0"))?.logLength === (before ?? 0) + 2]);
     }
     expect(outcomes).toEqual(["internal_error", "2", "2", "2"]);
+  });
+
+  test("an agent that is resumed under another id replaces nobody", async () => {
+    const plain = defineAgent(async ({ prompt }) => prompt);
+    const { lane, store } = laneWith({
+      async buildAgent(request, context) {
+        const agent = await plain.buildAgent(request, context);
+        if (request.build?.resumeSession !== undefined || context.resume !== undefined) agent.sessionId = () => "s0";
+        return agent;
+      },
+    });
+    await lane.outcome(lane.start(await lane.create(), "mine"));
+    const before = await store.head("s0");
+    const resumeSession = { version: 1, id: "s1", messages: [], createdAt: 1, updatedAt: Date.now() + 1000, metadata: {}, usage: NO_USAGE };
+    await lane.create({ resumeSession } as never);
+    expect(lane.reports.at(-1)?.[0]).toBe(REPORTS.BUILD_FAILED.op);
+    expect(await store.head("s0")).toEqual(before);
   });
 });
