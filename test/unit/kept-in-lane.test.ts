@@ -62,6 +62,25 @@ describe("a session that is kept, in its lane", () => {
     expect(outcomes).toEqual(["internal_error", "2", "2", "2"]);
   });
 
+  test("an agent whose session has left saves nothing any more", async () => {
+    const plain = defineAgent(async ({ prompt }) => prompt);
+    let checkpoint = (): Promise<void> => Promise.reject(new Error("not built"));
+    const { lane, store } = laneWith({
+      async buildAgent(request, context) {
+        const agent = await plain.buildAgent(request, context);
+        const session = agent.sessionClone();
+        const later = { ...session, messages: [user("late")], updatedAt: session.updatedAt + 1 };
+        checkpoint = async () => context.checkpointer?.checkpoint(later);
+        return agent;
+      },
+    });
+    const slot = await lane.create();
+    lane.send([COMMANDS.FORGET.op, slot, lane.generation(slot)]);
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
+    await checkpoint();
+    expect(store.writes).toEqual([]);
+  });
+
   test("an agent that is resumed under another id replaces nobody", async () => {
     const plain = defineAgent(async ({ prompt }) => prompt);
     const { lane, store } = laneWith({
