@@ -90,6 +90,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   /** After a run was given up. Never rejects: a session without an agent fails every further command. */
   async rebuild(): Promise<void> {
     const problem = await this.tenure.renew(this.id);
+    void this.keeper?.agentRenewed();
     if (problem !== undefined) this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${problem}`));
   }
 

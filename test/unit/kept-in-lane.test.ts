@@ -97,4 +97,47 @@ describe("a session that is kept, in its lane", () => {
     expect(lane.reports.at(-1)?.[0]).toBe(REPORTS.BUILD_FAILED.op);
     expect(await store.head("s0")).toEqual(before);
   });
+
+  test("an agent built anew is not taken at the revision of the one before: what was taken back leaves the store", async () => {
+    let isFirst = true;
+    const { lane, store } = laneWith(
+      {
+        async buildAgent(_request, context) {
+          const written = new WrittenAgent(true);
+          written.messages = [...(context.resume?.messages ?? [])];
+          written.revision = 0;
+          const runs = isFirst ? ["stuck", "fine"] : ["fine"];
+          isFirst = false;
+          return Object.assign(written, {
+            sessionId: () => context.sessionId,
+            systemContextState: () => context.systemContext,
+            setSkillReferences() {},
+            setFlowToolOverlay() {},
+            applyRuntimeSystemContext() {},
+            runHostMode() {},
+            cancel() {
+              written.messages = [];
+              written.revision = 1;
+            },
+            async runWithEvents(prompt: string) {
+              written.add(prompt, `${prompt}!`);
+              if (runs.shift() === "stuck") {
+                await context.checkpointer?.checkpoint(written.sessionClone());
+                await new Promise(() => {});
+              }
+              return { text: `${prompt}!`, sessionId: context.sessionId, turns: 1, toolCalls: 0, usage: NO_USAGE };
+            },
+          }) as never;
+        },
+      },
+      10,
+    );
+    const slot = await lane.create();
+    const stuck = lane.start(slot, "stuck");
+    await lane.until(() => store.writes.length === 1);
+    lane.interrupt(slot);
+    expect(await lane.outcome(stuck)).toBe("cancelled");
+    expect(await lane.outcome(lane.start(slot, "good"))).toBe("good!");
+    expect(await store.messages("s0", 0, undefined)).toEqual([user("good"), user("good!")]);
+  });
 });
