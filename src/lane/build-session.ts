@@ -58,7 +58,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   try {
     const { head, log: packed } = await keeping.store.call("open", id);
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
-    const log = await messagesOf(keeping, id, packed);
+    const log = await messagesOf(keeping, head, packed);
     opened = { head, resume: SessionSchema.parse(sessionOf(head, log)), log, loggedSeq };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
@@ -90,13 +90,17 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   });
 }
 
-/** Rejects with StoreError naming the row that is not one */
-async function messagesOf({ store }: Keeping, id: string, packed: Uint8Array): Promise<Session["messages"]> {
+/** The log, as long as the head says. Rejects with StoreError naming the row that is not one */
+async function messagesOf({ store }: Keeping, { id, logLength }: SessionHead, packed: Uint8Array): Promise<Session["messages"]> {
   try {
-    return unpackMessages(packed) as Session["messages"];
+    const messages = unpackMessages(packed) as Session["messages"];
+    if (messages.length === logLength) return messages;
   } catch {
-    return (await store.call("messages", id, 0, undefined)) ?? []; // it looks at each row
+    // Then row by row.
   }
+  const messages = (await store.call("messages", id, 0, undefined)) ?? []; // it looks at each row
+  if (messages.length === logLength) return messages;
+  throw new StoreError("corrupt", `session ${id} has ${logLength} messages, its log ${messages.length}`, { session: id, row: "log" });
 }
 
 /** Number of the last event of a session that is stored, 0 when it has none. Rejects with StoreError */

@@ -81,6 +81,22 @@ describe("a session that is kept, in its lane", () => {
     expect(store.writes).toEqual([]);
   });
 
+  test("a log that is not as long as its head says is not gone on with", async () => {
+    const { lane, store } = laneWith(defineAgent(async ({ prompt }) => prompt));
+    await lane.outcome(lane.start(await lane.create(), "mine"));
+    const messages = (await store.messages("s0", 0, undefined)) ?? [];
+    store.open = async (id) => ({ ...(await JournalStore.prototype.open.call(store, id)), messages: messages.slice(1) });
+    const open = async (slot: number): Promise<number | undefined> => {
+      lane.table.claim(slot);
+      lane.send([COMMANDS.OPEN.op, slot, 1, "s0", undefined, 0]);
+      await lane.until(() => lane.reports.at(-1)?.[1] === slot);
+      return lane.reports.at(-1)?.[0];
+    };
+    expect(await open(1)).toBe(REPORTS.BUILT.op); // it was asked for once more
+    store.messages = async () => messages.slice(1);
+    expect(await open(2)).toBe(REPORTS.BUILD_FAILED.op);
+  });
+
   test("an agent that is resumed under another id replaces nobody", async () => {
     const plain = defineAgent(async ({ prompt }) => prompt);
     const { lane, store } = laneWith({
