@@ -164,8 +164,8 @@ export class Persistence {
     return this.hibernation.makeRoom((entry) => this.gone(entry.id));
   }
 
-  onBuilt(entry: SessionEntry, { epoch, contextTaken }: KeptReport, isHostMode: boolean): void {
-    entry.kept = new KeptEntry(entry, { epoch, contextTaken, isHostMode }, Date.now());
+  onBuilt(entry: SessionEntry, { epoch }: KeptReport, isHostMode: boolean): void {
+    entry.kept = new KeptEntry(entry, { epoch, isHostMode }, Date.now());
   }
 
   onLive(entry: SessionEntry): void {

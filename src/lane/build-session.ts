@@ -45,7 +45,7 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
     if (keeping === undefined) return { snapshot };
     const replaces = resumeSession !== undefined;
     actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot, replaces });
-    return { snapshot, kept: { epoch: actor.keeper.epoch, contextTaken: 0 } };
+    return { snapshot, kept: { epoch: actor.keeper.epoch } };
   });
 }
 
@@ -86,7 +86,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     const { key, result } = head.lastTurn ?? {};
     if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
     actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, snapshot.revision);
-    return { snapshot, kept: { epoch: head.epoch, contextTaken } };
+    return { snapshot, kept: { epoch: head.epoch } };
   });
 }
 
