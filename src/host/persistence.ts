@@ -145,7 +145,7 @@ export class Persistence {
   }
 
   /**
-   * Create a session in the place of a stored one. Of an id one at a time; no wake-up begins meanwhile.
+   * Create a session in the place of a stored one. Of an id one at a time; no wake-up begins meanwhile, and nothing may be staged.
    *
    * @param create - calls what it is given when the session is built, or is not going to be: a caller that gives up ends no build
    */
@@ -153,6 +153,7 @@ export class Persistence {
     let resolve!: () => void;
     this.#replaced.set(id, new Promise((onResolve) => (resolve = onResolve)));
     await this.gone(id);
+    await this.contexts.settled(id); // it goes with what is replaced
     return create(() => {
       this.#replaced.delete(id);
       resolve();
@@ -163,8 +164,8 @@ export class Persistence {
     return this.hibernation.makeRoom((entry) => this.gone(entry.id));
   }
 
-  onBuilt(entry: SessionEntry, { epoch, contextTaken }: KeptReport, isHostMode: boolean): void {
-    entry.kept = new KeptEntry(entry, { epoch, contextTaken, isHostMode }, Date.now());
+  onBuilt(entry: SessionEntry, { epoch }: KeptReport, isHostMode: boolean): void {
+    entry.kept = new KeptEntry(entry, { epoch, isHostMode }, Date.now());
   }
 
   onLive(entry: SessionEntry): void {

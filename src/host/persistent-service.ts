@@ -208,6 +208,7 @@ export class PersistentSessionService extends LiveSessionService {
       const context = await this.#stored.ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
     };
+    for (let replaced; (replaced = this.#keeping.replaced(id)) !== undefined;) await replaced; // then it is for the new one
     try {
       const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
       if (outcome.status !== "staged") return outcome;

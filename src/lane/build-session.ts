@@ -35,7 +35,8 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: [] }, onBroken);
   return settle(actor, async () => {
     await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
-    actor.id = idOf(actor);
+    if (resumeSession === undefined || lane.keeping === undefined) actor.id = idOf(actor);
+    else checkId(actor, id); // what is stored under another id is not replaced
     // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
     const kept = { ...request, prompt: "", ...(request.build && { build }) };
     actor.tenure.begin(kept);
@@ -44,7 +45,7 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
     if (keeping === undefined) return { snapshot };
     const replaces = resumeSession !== undefined;
     actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot, replaces });
-    return { snapshot, kept: { epoch: actor.keeper.epoch, contextTaken: 0 } };
+    return { snapshot, kept: { epoch: actor.keeper.epoch } };
   });
 }
 
@@ -57,7 +58,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   try {
     const { head, log: packed } = await keeping.store.call("open", id);
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
-    const log = await messagesOf(keeping, id, packed);
+    const log = await messagesOf(keeping, head, packed);
     opened = { head, resume: SessionSchema.parse(sessionOf(head, log)), log, loggedSeq };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
@@ -79,24 +80,27 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   );
   return settle(actor, async () => {
     await actor.tenure.adopt(resume, id);
-    if (idOf(actor) !== id)
-      throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${actor.agent.sessionId()}`);
+    checkId(actor, id);
     actor.tenure.begin(head.request);
     const snapshot = snapshotOf(actor);
     const { key, result } = head.lastTurn ?? {};
     if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
     actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, snapshot.revision);
-    return { snapshot, kept: { epoch: head.epoch, contextTaken } };
+    return { snapshot, kept: { epoch: head.epoch } };
   });
 }
 
-/** Rejects with StoreError naming the row that is not one */
-async function messagesOf({ store }: Keeping, id: string, packed: Uint8Array): Promise<Session["messages"]> {
+/** The log, as long as the head says. Rejects with StoreError naming the row that is not one */
+async function messagesOf({ store }: Keeping, { id, logLength }: SessionHead, packed: Uint8Array): Promise<Session["messages"]> {
   try {
-    return unpackMessages(packed) as Session["messages"];
+    const messages = unpackMessages(packed) as Session["messages"];
+    if (messages.length === logLength) return messages;
   } catch {
-    return (await store.call("messages", id, 0, undefined)) ?? []; // it looks at each row
+    // Then row by row.
   }
+  const messages = (await store.call("messages", id, 0, undefined)) ?? []; // it looks at each row
+  if (messages.length === logLength) return messages;
+  throw new StoreError("corrupt", `session ${id} has ${logLength} messages, its log ${messages.length}`, { session: id, row: "log" });
 }
 
 /** Number of the last event of a session that is stored, 0 when it has none. Rejects with StoreError */
@@ -147,6 +151,12 @@ function idOf({ agent }: SessionActor): string {
   const id: unknown = agent.sessionId();
   if (typeof id === "string" && id !== "" && id.length <= 256) return id;
   throw new AgentError("internal_error", "sessionId() must give a string of 1 to 256 characters");
+}
+
+/** @throws AgentError when the agent of a stored session takes itself for another one */
+function checkId(actor: SessionActor, id: string): void {
+  const said = idOf(actor);
+  if (said !== id) throw new AgentError("internal_error", `the agent of session ${id} says that it is session ${said}`);
 }
 
 function failed(error: Parameters<typeof toWire>[0]): BuildOutcome {

@@ -76,6 +76,11 @@ export class SavedTranscript {
     return { messages: isLonger ? log.slice(saved) : log, isWhole: !isLonger, system, metadata: metadataOf(session) };
   }
 
+  /** Another agent has the transcript: what it calls a revision says nothing of what is saved, so all of it is written next. */
+  agentRenewed(): void {
+    this.#revision = Number.NaN; // equal to none
+  }
+
   /** The change is in the store. */
   saved({ messages, isWhole, system }: TranscriptChange, revision: number | undefined): void {
     this.#logLength = (isWhole ? 0 : this.#logLength) + messages.length;

@@ -64,6 +64,8 @@ export class SessionActor implements TurnSeat, AgentOwner {
   #onIdle: (() => void) | undefined;
   /** Set when there is no agent, or no session, that could serve: why every further command fails. */
   #broken: WireError | undefined;
+  /** It is asleep, or another's: its agent, which may still do something, saves nothing. */
+  #hasLeft = false;
 
   /** @param onBroken - the session could not be saved and leaves (A4) */
   constructor(lane: LaneContext, seat: SessionSeat, onBroken: (actor: SessionActor) => void) {
@@ -88,12 +90,13 @@ export class SessionActor implements TurnSeat, AgentOwner {
   /** After a run was given up. Never rejects: a session without an agent fails every further command. */
   async rebuild(): Promise<void> {
     const problem = await this.tenure.renew(this.id);
+    void this.keeper?.agentRenewed();
     if (problem !== undefined) this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${problem}`));
   }
 
   /** Of an agent's checkpointer: what goes wrong is told to the log, never to the agent. */
   async checkpoint(session: unknown): Promise<void> {
-    if (this.keeper === undefined) return;
+    if (this.keeper === undefined || this.#hasLeft) return;
     try {
       const parsed = SessionSchema.parse(session);
       const snapshot = this.takeSnapshot();
@@ -278,6 +281,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
 
   /** The session leaves the lane. Resolves when the agent's own dispose has settled. */
   async dispose(): Promise<void> {
+    this.#hasLeft = true;
     this.takeHeld();
     await this.tenure.dispose();
   }

@@ -156,6 +156,11 @@ export class SessionKeeper {
     });
   }
 
+  /** The session has a new agent. Behind what the one before still saves. Never rejects */
+  agentRenewed(): Promise<void> {
+    return this.#inOrder(async () => this.#transcript.agentRenewed());
+  }
+
   /** Log the events of a turn that saved nothing. @returns undefined when there is nothing to log; rejects with StoreError */
   saveEvents(): Promise<void> | undefined {
     return this.events === undefined || this.events.isEmpty ? undefined : this.#inOrder(() => this.#logEvents());

@@ -147,8 +147,6 @@ export type BuiltReport = [
 /** What main must know of a session that is kept in a store. */
 export interface KeptReport {
   readonly epoch: number;
-  /** How many staged appends its agent has taken, ever. */
-  readonly contextTaken: number;
 }
 /** What EVENT_TAIL is answered with. */
 export interface EventTail {

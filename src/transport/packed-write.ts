@@ -106,9 +106,9 @@ function savedTurnOf(turn: unknown, lastText: string | null): SavedTurn | undefi
 
 const unpackTurn = (bytes: Uint8Array): TurnState => turnOf(decodeValue(bytes) as unknown[]) as TurnState;
 
-/** [schema, system, metadata] */
+/** [schema, system, metadata], in bytes of their own: they are held for as long as the session lives, and packed values share buffers of megabytes. */
 export function packRest({ system, metadata }: RestState): Uint8Array {
-  return pack([PACKED_SCHEMA, system ?? null, metadata]);
+  return new Uint8Array(pack([PACKED_SCHEMA, system ?? null, metadata]));
 }
 
 /** @returns undefined when the row is not one that packRest gives */

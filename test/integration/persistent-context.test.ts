@@ -47,6 +47,22 @@ test("A28, A29: staged context survives a restart and reaches exactly one model 
   expect(await taken(third, id)).toEqual([]);
 });
 
+test("A29: context staged while a create replaces the stored session reaches the one that is created", async () => {
+  const service = await open({ agent: { scripted: SCRIPTED, slow: new URL("../fixtures/slow-setup.mjs", import.meta.url) } });
+  const id = await deferred(service, { agent: "slow", systemPrompt: "system", build: { setupMs: 0 } });
+  const resumeSession = await service.exportSession(id);
+  await service.hibernate(id);
+  const before = service.appendSystemContext(id, { text: "before" });
+  const creating = service.createSession({ agent: "slow", prompt: "", initialTurn: "defer", build: { setupMs: 60, resumeSession } });
+  expect(await service.appendSystemContext(id, { text: "meanwhile" })).toEqual({ status: "staged" });
+  await settled(creating);
+  expect(await before).toEqual({ status: "staged" }); // with what was replaced
+  expect((await service.systemContextState(id))?.pending.map(({ text }) => text)).toEqual(["meanwhile"]);
+  expect(await taken(service, id)).toEqual(["meanwhile"]);
+  await service.hibernate(id);
+  expect(await taken(service, id)).toEqual([]);
+});
+
 test("A29: context staged while the session wakes reaches the turn after, once, and nothing staged is lost", async () => {
   const service = await open({ agent: { scripted: SCRIPTED, slow: new URL("../fixtures/slow-setup.mjs", import.meta.url) } });
   const id = await deferred(service, { agent: "slow", systemPrompt: "system", build: { setupMs: 60 } });

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, test } from "vitest";
 
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
-import { REPORTS } from "../../src/protocol/frames.ts";
-import { clientOf, JournalStore } from "./support/kept-agent.ts";
+import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { clientOf, JournalStore, NO_USAGE, user, WrittenAgent } from "./support/kept-agent.ts";
 import { OneLane } from "./support/one-lane.ts";
 
 /** An agent that echoes, and whose snapshots fail from the one of that number on. */
@@ -28,9 +28,9 @@ afterEach(async () => {
   await Promise.all(lanes.splice(0).map((lane) => lane.close()));
 });
 
-function laneWith(agent: SessionAgentBuilder): { lane: OneLane; store: JournalStore } {
+function laneWith(agent: SessionAgentBuilder, graceMs = 60_000): { lane: OneLane; store: JournalStore } {
   const store = new JournalStore();
-  const lane = new OneLane(agent, 60_000, { store: clientOf(store), logsEvents: false });
+  const lane = new OneLane(agent, graceMs, { store: clientOf(store), logsEvents: false });
   lanes.push(lane);
   return { lane, store };
 }
@@ -60,5 +60,100 @@ describe("a session that is kept, in its lane", () => {
       expect([from, outcome === "2"]).toEqual([from, (await store.head("s0"))?.logLength === (before ?? 0) + 2]);
     }
     expect(outcomes).toEqual(["internal_error", "2", "2", "2"]);
+  });
+
+  test("an agent whose session has left saves nothing any more", async () => {
+    const plain = defineAgent(async ({ prompt }) => prompt);
+    let checkpoint = (): Promise<void> => Promise.reject(new Error("not built"));
+    const { lane, store } = laneWith({
+      async buildAgent(request, context) {
+        const agent = await plain.buildAgent(request, context);
+        const session = agent.sessionClone();
+        const later = { ...session, messages: [user("late")], updatedAt: session.updatedAt + 1 };
+        checkpoint = async () => context.checkpointer?.checkpoint(later);
+        return agent;
+      },
+    });
+    const slot = await lane.create();
+    lane.send([COMMANDS.FORGET.op, slot, lane.generation(slot)]);
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
+    await checkpoint();
+    expect(store.writes).toEqual([]);
+  });
+
+  test("a log that is not as long as its head says is not gone on with", async () => {
+    const { lane, store } = laneWith(defineAgent(async ({ prompt }) => prompt));
+    await lane.outcome(lane.start(await lane.create(), "mine"));
+    const messages = (await store.messages("s0", 0, undefined)) ?? [];
+    store.open = async (id) => ({ ...(await JournalStore.prototype.open.call(store, id)), messages: messages.slice(1) });
+    const open = async (slot: number): Promise<number | undefined> => {
+      lane.table.claim(slot);
+      lane.send([COMMANDS.OPEN.op, slot, 1, "s0", undefined, 0]);
+      await lane.until(() => lane.reports.at(-1)?.[1] === slot);
+      return lane.reports.at(-1)?.[0];
+    };
+    expect(await open(1)).toBe(REPORTS.BUILT.op); // it was asked for once more
+    store.messages = async () => messages.slice(1);
+    expect(await open(2)).toBe(REPORTS.BUILD_FAILED.op);
+  });
+
+  test("an agent that is resumed under another id replaces nobody", async () => {
+    const plain = defineAgent(async ({ prompt }) => prompt);
+    const { lane, store } = laneWith({
+      async buildAgent(request, context) {
+        const agent = await plain.buildAgent(request, context);
+        if (request.build?.resumeSession !== undefined || context.resume !== undefined) agent.sessionId = () => "s0";
+        return agent;
+      },
+    });
+    await lane.outcome(lane.start(await lane.create(), "mine"));
+    const before = await store.head("s0");
+    const resumeSession = { version: 1, id: "s1", messages: [], createdAt: 1, updatedAt: Date.now() + 1000, metadata: {}, usage: NO_USAGE };
+    await lane.create({ resumeSession } as never);
+    expect(lane.reports.at(-1)?.[0]).toBe(REPORTS.BUILD_FAILED.op);
+    expect(await store.head("s0")).toEqual(before);
+  });
+
+  test("an agent built anew is not taken at the revision of the one before: what was taken back leaves the store", async () => {
+    let isFirst = true;
+    const { lane, store } = laneWith(
+      {
+        async buildAgent(_request, context) {
+          const written = new WrittenAgent(true);
+          written.messages = [...(context.resume?.messages ?? [])];
+          written.revision = 0;
+          const runs = isFirst ? ["stuck", "fine"] : ["fine"];
+          isFirst = false;
+          return Object.assign(written, {
+            sessionId: () => context.sessionId,
+            systemContextState: () => context.systemContext,
+            setSkillReferences() {},
+            setFlowToolOverlay() {},
+            applyRuntimeSystemContext() {},
+            runHostMode() {},
+            cancel() {
+              written.messages = [];
+              written.revision = 1;
+            },
+            async runWithEvents(prompt: string) {
+              written.add(prompt, `${prompt}!`);
+              if (runs.shift() === "stuck") {
+                await context.checkpointer?.checkpoint(written.sessionClone());
+                await new Promise(() => {});
+              }
+              return { text: `${prompt}!`, sessionId: context.sessionId, turns: 1, toolCalls: 0, usage: NO_USAGE };
+            },
+          }) as never;
+        },
+      },
+      10,
+    );
+    const slot = await lane.create();
+    const stuck = lane.start(slot, "stuck");
+    await lane.until(() => store.writes.length === 1);
+    lane.interrupt(slot);
+    expect(await lane.outcome(stuck)).toBe("cancelled");
+    expect(await lane.outcome(lane.start(slot, "good"))).toBe("good!");
+    expect(await store.messages("s0", 0, undefined)).toEqual([user("good"), user("good!")]);
   });
 });

@@ -53,6 +53,14 @@ const writes: fc.Arbitrary<SessionWrite> = fc.record({
   ),
 });
 
+const STATE = { updatedAt: 1, usage: { inputTokens: 0, outputTokens: 0 }, metadata: {}, lastSeq: 0, contextTaken: 0 };
+
+test("the rest keeps nothing else alive: whoever compares it with the next one holds it for long", () => {
+  packWrite({ id: "s", epoch: 1, version: 1, messages: [{ role: "user", content: "x".repeat(1 << 20) }], state: STATE });
+  const rest = packRest({ metadata: { a: 1 } });
+  expect(rest.buffer.byteLength).toBe(rest.length);
+});
+
 describe("X1: what is packed and unpacked again is equal", () => {
   test("for any write", () => {
     fc.assert(

@@ -7,7 +7,7 @@ import { defineAgent } from "../../../src/lane/define-agent.ts";
 import { Lane } from "../../../src/lane/serve-lane.ts";
 import type { Keeping } from "../../../src/lane/session-keeper.ts";
 import type { SessionAgentBuilder, SimpleAgentDefinition, TurnFunction } from "../../../src/protocol/agent.ts";
-import type { LaneCommand, LaneReport, TurnExtras } from "../../../src/protocol/frames.ts";
+import type { LaneCommand, LaneReport, TurnExtras, WireCreateRequest } from "../../../src/protocol/frames.ts";
 import { COMMANDS, REPORTS, TURN_FLAGS } from "../../../src/protocol/frames.ts";
 import { encodeFrame, frameReader } from "../../../src/transport/codec.ts";
 import { memoryPipe } from "../../../src/transport/memory-transport.ts";
@@ -50,10 +50,10 @@ export class OneLane {
   }
 
   /** @returns the slot of a new session, built */
-  async create(): Promise<number> {
+  async create(build?: WireCreateRequest["build"]): Promise<number> {
     const slot = this.#slots++;
     const generation = this.table.claim(slot);
-    this.send([COMMANDS.CREATE.op, slot, generation, `s${slot}`, "a", { prompt: "" }]);
+    this.send([COMMANDS.CREATE.op, slot, generation, `s${slot}`, "a", { prompt: "", ...(build && { build }) }]);
     await this.until(() => this.reports.some((report) => report[1] === slot && report[0] <= REPORTS.BUILD_FAILED.op));
     return slot;
   }
