@@ -8,7 +8,7 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 
 import { closedLoop, oneAtATime, percentileUs } from "./harness/load.ts";
-import { residentBytes, usedHeapBytes } from "./harness/memory.ts";
+import { mappedBytes, residentBytes, usedHeapBytes } from "./harness/memory.ts";
 import { amount } from "./harness/print.ts";
 import { TEXT, bytesIn, laySessions } from "./peers/stored-sessions.ts";
 import { temporaryFolder } from "./peers/temporary-folder.ts";
@@ -56,6 +56,14 @@ async function measure(sessions: number): Promise<void> {
     await service.list({ limit: PAGE });
     say(`first page of ${PAGE}`, performance.now() - pageAt, "ms");
 
+    const wakeAt = performance.now();
+    const first = ids.slice(0, LIVE_MAX).values();
+    const wake = async (): Promise<void> => {
+      for (const id of first) await service.startTurn(id, { prompt: TEXT });
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, wake));
+    say("turns that each wake a session, while there is room", LIVE_MAX / ((performance.now() - wakeAt) / 1000), "/s");
+
     // Each caller has a share of the sessions to pick from, so that none is ever busy.
     const share = Math.floor(sessions / IN_FLIGHT);
     const pick = (caller: number): string => ids[caller + Math.floor(Math.random() * share) * IN_FLIGHT] as string;
@@ -74,7 +82,11 @@ async function measure(sessions: number): Promise<void> {
     const pages = await oneAtATime((n) => service.list({ after: ids[(n * STRIDE) % ids.length], limit: PAGE }), PAGES);
     say(`page of ${PAGE} somewhere, p50`, percentileUs(pages, 50), "µs");
     say(`page of ${PAGE} somewhere, p99`, percentileUs(pages, 99), "µs");
-    say("process now, pages of the database that are mapped included", mebibytes(await residentBytes()), "MiB RSS");
+    const resident = await residentBytes();
+    say("process now", mebibytes(resident), "MiB RSS");
+    const mapped = mappedBytes();
+    if (mapped !== undefined)
+      say("of it pages of files, above all the database's", mebibytes(mapped), "MiB, given back when others need them");
     say("main's heap, more than before the host", mebibytes(usedHeapBytes() - heapBytes), "MiB");
     await service.shutdown();
   } finally {

@@ -1,9 +1,9 @@
-/** The no-op agent, which ends its thread when the prompt is "exit", and tells which one it is when it is "where". */
+/** Answers with the thread it runs in, and ends that when the prompt is "exit". */
 import { threadId } from "node:worker_threads";
 
 import { defineAgent } from "../../src/agent.ts";
 
 export default defineAgent(({ prompt }) => {
   if (prompt === "exit") process.exit(1);
-  return prompt === "where" ? String(threadId) : prompt;
+  return String(threadId);
 });

@@ -79,6 +79,8 @@ export const idleMemory = defineCase<Probe>({
   },
   yardstick: "plain objects in process",
   isFresh: true,
+  // A round is like another to a thousandth, and takes seconds.
+  rounds: 3,
   scenarios: [
     { name: IDLE, parameters: { turnEvery: 0 } },
     { name: LIVE, parameters: { turnEvery: TURN_EVERY } },

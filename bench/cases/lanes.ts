@@ -12,7 +12,7 @@ interface Setting {
   readonly lanes: number;
 }
 
-const ROUND_MS = 300;
+const ROUND_MS = 200;
 const LEAD_IN_MS = 100;
 const WARM_UP_MS = 500;
 const IN_FLIGHT = 1024;

@@ -30,7 +30,7 @@ interface Readable {
   close(): Promise<void>;
 }
 
-const ROUND_MS = 300;
+const ROUND_MS = 200;
 const WARM_UP_MS = 300;
 const BATCH = 16;
 const LIMIT = 50;

@@ -18,7 +18,7 @@ interface Stored {
   readonly look: "disk" | "reopen";
 }
 
-const DISK = "disk, 50 sessions of 1,000 turns";
+const DISK = "disk, 20 sessions of 1,000 turns";
 const REOPEN = "reopen, 100,000 sessions of 2 turns";
 const PAGE = 50;
 /** Of a session, in one transaction: what they take does not depend on how often the disk is waited for. */
@@ -121,7 +121,7 @@ export const storedSessions = defineCase<Stored>({
   },
   yardstick: "sqlite",
   scenarios: [
-    { name: DISK, parameters: { look: "disk", sessions: 50, turns: 1000 } },
+    { name: DISK, parameters: { look: "disk", sessions: 20, turns: 1000 } },
     { name: REOPEN, parameters: { look: "reopen", sessions: 100_000, turns: 2 } },
   ],
   smoke: [DISK],

@@ -83,7 +83,7 @@ export interface Case<P extends object = object> {
   readonly contenders: readonly Contender<P>[];
   /** The contender that stands for the machine's speed when two runs are compared: what is compared is the ratio to it. */
   readonly yardstick: string;
-  /** Rounds of each contender in each scenario, at least five. Default ROUNDS. */
+  /** Rounds of each contender in each scenario; fewer than ROUNDS only where they hardly differ. Default ROUNDS. */
   readonly rounds?: number;
   /** A new process for every round: what is measured is what a process costs. */
   readonly isFresh?: boolean;

@@ -1,4 +1,5 @@
 /** What a process holds: the heap of this thread, and all of it together. */
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getHeapStatistics } from "node:v8";
 
@@ -19,4 +20,14 @@ export async function residentBytes(): Promise<number> {
   usedHeapBytes();
   await sleep(SETTLE_MS);
   return process.memoryUsage.rss();
+}
+
+/** @returns bytes of the process's memory that are pages of files; undefined where the system does not tell */
+export function mappedBytes(): number | undefined {
+  try {
+    const kibibytes = /^RssFile:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  } catch {
+    return undefined; // not Linux
+  }
 }

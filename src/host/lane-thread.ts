@@ -43,6 +43,12 @@ const ENTRY = fileURLToPath(new URL("../../workers/lane.js", import.meta.url));
 export type LaneSettings = Omit<LaneTask, "data" | "control">;
 
 /**
+ * MiB that the young generation of a thread may have which keeps sessions: a write in flight lives longer than most objects, and with
+ * V8's default a third of such a thread's time went into copying what lives (docs/performance.md).
+ */
+export const KEEPING_YOUNG_MB = 192;
+
+/**
  * Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port.
  *
  * @param poller - of the calling thread
@@ -51,6 +57,10 @@ export type LaneSettings = Omit<LaneTask, "data" | "control">;
 export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller): LaneThread {
   const data = new MessageChannel();
   const control = new MessageChannel();
+  const limits = {
+    ...(settings.store && { maxYoungGenerationSizeMb: KEEPING_YOUNG_MB }),
+    ...(options.resourceLimits as Record<string, number> | undefined),
+  };
   const pool = new Piscina({
     filename: ENTRY,
     minThreads: 0,
@@ -61,7 +71,7 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
     // Agents see what the operator named. The accelerator is a native addon, which must not be in a thread that may be killed.
     env: { ...options.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: "true" },
     ...(options.execArgv && { execArgv: options.execArgv }),
-    ...(options.resourceLimits && { resourceLimits: options.resourceLimits as Record<string, number> }),
+    ...(Object.keys(limits).length > 0 && { resourceLimits: limits }),
   });
   let failure: Error | undefined;
   pool.on("error", (error: Error) => (failure ??= error)); // of a worker that had not begun its task

@@ -10,6 +10,7 @@ import { PortTransport } from "../transport/port-transport.ts";
 import { StoreClient } from "../transport/store-client.ts";
 import { within } from "../transport/within.ts";
 import type { LaneStore } from "./lane-pool.ts";
+import { KEEPING_YOUNG_MB } from "./lane-thread.ts";
 import { moduleSpecifier } from "./resolve-agents.ts";
 
 const ENTRY = new URL("../../workers/store.js", import.meta.url);
@@ -47,7 +48,11 @@ export class StoreThread {
       throw new StoreError("in_use", `the store ${path} is open already in this process`, { path, pid: process.pid });
     }
     if (path !== undefined) openPaths.add(path);
-    const worker = new Worker(ENTRY, { workerData: settings, name: "warren-store" });
+    const worker = new Worker(ENTRY, {
+      workerData: settings,
+      name: "warren-store",
+      resourceLimits: { maxYoungGenerationSizeMb: KEEPING_YOUNG_MB },
+    });
     const ended = new Promise<void>((onEnded) => worker.once("exit", () => onEnded()));
     void ended.then(() => path !== undefined && openPaths.delete(path));
     const opened = await new Promise<StoreOpened>((onOpened) => {

@@ -8,13 +8,14 @@
  * The package grows its map by itself. A limit is kept by opening with a map of just that size: a transaction that made it grow is taken
  * back, and the environment is opened anew, since a map cannot shrink.
  */
-import { readFileSync, statSync, statfsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 
 import { open } from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
 
 import { StoreError } from "../protocol/store-error.ts";
+import { checkLength, isNearlyFull } from "./lmdb-file.ts";
 
 export const TABLES = ["meta", "heads", "archived", "parts", "log", "events", "updated", "labels", "doomed"] as const;
 export type Table = (typeof TABLES)[number];
@@ -170,9 +171,7 @@ export class LmdbEnv {
     const { path } = this.#options;
     const code = (error as { code?: unknown } | undefined)?.code;
     const message = error instanceof Error ? error.message : String(error);
-    if (code === MDB_CORRUPTED || code === MDB_PAGE_NOTFOUND) {
-      return new StoreError("corrupt", `the database in ${path} is damaged: ${message}`, { path }, error);
-    }
+    if (isDamage(error)) return damaged(path, error);
     const file = join(path, "data.mdb");
     if (code === ENOSPC || code === EFBIG || code === EDQUOT || (code === EIO && isNearlyFull(path, file))) {
       const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
@@ -211,7 +210,7 @@ export class LmdbEnv {
 }
 
 function openRoot({ path, readOnly, mapSizeBytes }: EnvOptions): RootDatabase<Bytes, Bytes> {
-  return open<Bytes, Bytes>({
+  const root = open<Bytes, Bytes>({
     path,
     ...BYTES,
     readOnly,
@@ -221,29 +220,33 @@ function openRoot({ path, readOnly, mapSizeBytes }: EnvOptions): RootDatabase<By
     remapChunks: false,
     ...(mapSizeBytes !== undefined && !readOnly && { mapSize: mapSizeBytes }),
   });
+  try {
+    checkLength(join(path, "data.mdb"), root.getStats() as { lastPageNumber: number; pageSize: number });
+  } catch (error) {
+    void root.close();
+    throw error;
+  }
+  return root;
 }
 
 const MDB_CORRUPTED = -30796;
 const MDB_PAGE_NOTFOUND = -30797;
+
+/** Whether the package says that a page is not what it should be. */
+export function isDamage(error: unknown): boolean {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return code === MDB_CORRUPTED || code === MDB_PAGE_NOTFOUND;
+}
+
+export function damaged(path: string, error: unknown): StoreError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new StoreError("corrupt", `the database in ${path} is damaged: ${message}`, { path }, error);
+}
+
 const EIO = 5;
 const EFBIG = 27;
 const ENOSPC = 28;
 const EDQUOT = 122;
-/** LMDB says EIO when a write ends early, as the last one does that a full disk or a limit on file sizes takes. */
-const NEARLY_FULL_BYTES = 16 * 1024 * 1024;
-
-function isNearlyFull(path: string, file: string): boolean {
-  try {
-    const { bavail, bsize } = statfsSync(path);
-    if (bavail * bsize < NEARLY_FULL_BYTES) return true;
-    const limit = /^Max file size\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-    return limit !== undefined && statSync(file).size + NEARLY_FULL_BYTES > Number(limit);
-  } catch {
-    // A system that does not tell: then it is what it says it is.
-    return false;
-  }
-}
-
 /** Read one row of the `meta` table without changing anything. @returns also whether there is no table at all */
 export async function probe(path: string, key: Bytes): Promise<{ meta: Bytes | undefined; isEmpty: boolean }> {
   const root = openRoot({ path, readOnly: true, durability: "fsync" });

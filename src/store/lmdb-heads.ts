@@ -34,7 +34,7 @@ export function wholeHead(env: LmdbEnv, id: SessionId, head: HeadRow): SessionHe
   const { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived } = head;
   const { agent, request } = part("origin", rows.decodeOrigin);
   const { system, metadata } = part("state", rows.decodeState);
-  const { lastAssistantText, lastTurn } = part("turn", rows.decodeTurn);
+  const { lastAssistantText, lastTurn } = head.turn === undefined ? part("turn", rows.decodeTurn) : rows.decodeTurn(head.turn, id);
   return {
     id,
     epoch,

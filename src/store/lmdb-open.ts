@@ -4,7 +4,7 @@
  * In `meta` stand the format and the schema of the store as a whole, the owner, and the counter of session numbers.
  */
 import { decodeValue, encodeValue } from "../transport/codec.ts";
-import { LmdbEnv, probe } from "./lmdb-env.ts";
+import { LmdbEnv, damaged, isDamage, probe } from "./lmdb-env.ts";
 import type { EnvOptions } from "./lmdb-env.ts";
 import { own } from "./lmdb-owner.ts";
 import { foreign, inspectPath, unwritable } from "./lmdb-path.ts";
@@ -67,6 +67,8 @@ async function checkContent(path: string): Promise<boolean> {
   try {
     content = await probe(path, STORE);
   } catch (error) {
+    if (error instanceof StoreError) throw error;
+    if (isDamage(error)) throw damaged(path, error);
     throw foreign(path, `LMDB cannot open it: ${String(error)}`);
   }
   // A store whose making was cut short has nothing yet.
@@ -94,6 +96,6 @@ function openEnv(options: EnvOptions): LmdbEnv {
   try {
     return new LmdbEnv(options);
   } catch (error) {
-    throw unwritable(options.path, error);
+    throw error instanceof StoreError ? error : unwritable(options.path, error);
   }
 }

@@ -4,7 +4,7 @@
  *
  * | row     | members behind the version                                                                                              |
  * | ------- | ----------------------------------------------------------------------------------------------------------------------- |
- * | head    | number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken, tailFrom, tailBytes, lastTicket |
+ * | head    | number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken, tailFrom, tailBytes, lastTicket, turn |
  * | origin  | agent, request                                                                                                          |
  * | state   | as packRest gives it                                                                                                    |
  * | turn    | as packTurn gives it                                                                                                    |
@@ -20,7 +20,7 @@ import { StoreError } from "../protocol/store-error.ts";
 
 export const ROW_SCHEMA = PACKED_SCHEMA;
 
-/** The row that every write of a session replaces, so it is small. */
+/** The row that every write of a session replaces, so it is small; what is small and changes with it is in it. */
 export interface HeadRow {
   readonly number: number;
   readonly epoch: number;
@@ -38,6 +38,8 @@ export interface HeadRow {
   readonly tailBytes: number;
   /** See Standing. */
   readonly lastTicket: number | undefined;
+  /** The turn's row, where it is small; undefined: it is a row of its own. */
+  readonly turn: Uint8Array | undefined;
   /** Not in the row: which of the two tables it is in says it. */
   readonly isArchived: boolean;
 }
@@ -52,7 +54,7 @@ export interface Where {
 
 export function encodeHead(head: HeadRow): Uint8Array {
   const { number, epoch, version, createdAt, updatedAt, hasSystem, logLength, usage, labels, lastSeq, contextTaken } = head;
-  const { tailFrom, tailBytes, lastTicket } = head;
+  const { tailFrom, tailBytes, lastTicket, turn } = head;
   const counts = packUsage(usage);
   // One literal: spreading costs more than packing it.
   return encodeValue([
@@ -71,20 +73,23 @@ export function encodeHead(head: HeadRow): Uint8Array {
     tailFrom,
     tailBytes,
     lastTicket ?? null,
+    turn ?? null,
   ]);
 }
 
 export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: boolean): HeadRow {
   const where = { session, row: "head" };
   // By index, not by destructuring: every call decodes a head, and iterating costs more than all the rest.
-  const row = decodeRow(bytes, where, 15) as number[];
+  const row = decodeRow(bytes, where, 16) as number[];
   for (const at of HEAD_COUNTS) if (!isCount(row[at])) throw misshapen(where);
   const hasSystem = row[6] as unknown;
   const usage = usageOf(row[8]);
   const labels = row[9] as unknown;
   const lastTicket = row[14] as unknown;
+  const turn = row[15] as unknown;
   if (typeof hasSystem !== "boolean" || !isOptional(lastTicket, isCount) || !isLabels(labels) || usage === undefined)
     throw misshapen(where);
+  if (!isOptional(turn, (value) => value instanceof Uint8Array)) throw misshapen(where);
   return {
     number: row[1] as number,
     epoch: row[2] as number,
@@ -100,6 +105,7 @@ export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: bo
     tailFrom: row[12] as number,
     tailBytes: row[13] as number,
     lastTicket: (lastTicket as number | null) ?? undefined,
+    turn: (turn as Uint8Array | null) ?? undefined,
     isArchived,
   };
 }

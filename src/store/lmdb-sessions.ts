@@ -52,11 +52,12 @@ export function create(env: LmdbEnv, session: NewSession): number {
     contextTaken,
     hasSystem: system !== undefined,
     lastTicket: undefined,
+    turn: turn.length > TURN_BYTES_MAX ? undefined : turn,
     isArchived: false,
   };
   env.put("parts", partKey(number, PART.origin), origin);
   env.put("parts", partKey(number, PART.state), rest);
-  env.put("parts", partKey(number, PART.turn), turn);
+  putTurn(env, number, turn);
   putHead(env, id, head);
   index(env, id, head);
   return head.epoch;
@@ -103,11 +104,18 @@ export function writeTurn(env: LmdbEnv, write: PackedWrite, how: "append" | "rew
   if (events !== null && events.length > 0) checkEvents(id, lastEvent(env, id, number)?.seq ?? 0, events);
   if (how === "rewrite") eraseLog(env, number, Number.POSITIVE_INFINITY);
   const head = headAfter(stored, write, appendLog(env, how === "append" ? stored : emptyLog(number), write[9], write[10]));
-  env.put("parts", partKey(number, PART.turn), write[11]);
+  putTurn(env, number, write[11]);
   if (isRestNew) putIfNew(env, partKey(number, PART.state), write[12]);
   putHead(env, id, head);
   reindex(env, id, stored, head);
   if (events !== null) appendEvents(env, number, epoch, events);
+}
+
+/** A row that is larger than this is not put into the head's. */
+const TURN_BYTES_MAX = 1024;
+
+function putTurn(env: LmdbEnv, number: number, turn: Uint8Array): void {
+  if (turn.length > TURN_BYTES_MAX) env.put("parts", partKey(number, PART.turn), turn);
 }
 
 function putIfNew(env: LmdbEnv, key: Uint8Array, row: Uint8Array): void {
@@ -132,6 +140,7 @@ function headAfter(stored: HeadRow, write: PackedWrite, log: Log): HeadRow {
     tailFrom: log.tailFrom,
     tailBytes: log.tailBytes,
     lastTicket: undefined,
+    turn: write[11].length > TURN_BYTES_MAX ? undefined : write[11],
     isArchived: stored.isArchived,
   };
 }

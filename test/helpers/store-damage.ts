@@ -1,6 +1,7 @@
 /** Rows of a store's database, read and changed behind its back. */
 import { LmdbEnv } from "../../dist/src/store/lmdb-env.js";
 import type { Table } from "../../dist/src/store/lmdb-env.js";
+import { decodeValue } from "../../dist/src/transport/codec.js";
 
 /** Run with the closed database of a store; what is changed is committed. */
 export async function inDatabase<T>(path: string, work: (env: LmdbEnv) => T): Promise<T> {
@@ -38,7 +39,6 @@ export function numberOfSession(path: string, id: string): Promise<number> {
   return inDatabase(path, (env) => {
     const row = env.get("heads", Buffer.from(id));
     if (row === undefined) throw new Error(`no session ${id}`);
-    // Behind the array's header and the schema: a small number is its own msgpack.
-    return row[2] as number;
+    return (decodeValue(row) as number[])[1] as number;
   });
 }

@@ -1,15 +1,16 @@
 /** Opening a store in a folder: what is refused, why, and who owns it. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { StoreError } from "../../dist/src/protocol/store-error.js";
-import { newSession, turnOf } from "../../dist/src/store/conformance/samples.js";
+import { logUpTo, newSession, turnOf } from "../../dist/src/store/conformance/samples.js";
 import { openLmdbStore } from "../../dist/src/store/lmdb-open.js";
+import type { SessionStore } from "../../dist/src/store/session-store.js";
 import { decodeValue, encodeValue } from "../../dist/src/transport/codec.js";
 import { changeRows, inDatabase } from "../helpers/store-damage.ts";
 
@@ -93,6 +94,44 @@ describe("what lies at the path", () => {
     expect(await refusal({ path, readOnly: true })).toMatchObject({ reason: "unwritable" });
     expect(await refusal({ path })).toEqual({ reason: "none" });
     expect(await refusal({ path, readOnly: true })).toEqual({ reason: "none" });
+  });
+});
+
+describe("a file that is cut off", () => {
+  const damage = /is cut off: it has \d+ bytes|is damaged/;
+  const fill = async (): Promise<number> => {
+    const store = await openLmdbStore({ path });
+    for (let n = 0; n < 100; n++) await store.create(newSession(`s${n}`, { messages: logUpTo(n) }));
+    await store.close();
+    return statSync(join(path, "data.mdb")).size;
+  };
+
+  test.each([1, 10, 60, 100])("by %i pages: refused, or what is missing is, and nothing else", async (pages) => {
+    const size = await fill();
+    truncateSync(join(path, "data.mdb"), size - pages * 4096 + 100);
+    for (const readOnly of [true, false]) {
+      let store: SessionStore;
+      try {
+        store = await openLmdbStore({ path, readOnly });
+      } catch (error) {
+        expect(error).toMatchObject({ reason: "corrupt", message: expect.stringMatching(damage) as string });
+        continue;
+      }
+      for (let n = 0; n < 100; n++) {
+        const outcome = await store.messages(`s${n}`, 0, undefined).catch((error: unknown) => error);
+        if (outcome instanceof Error) expect(outcome).toMatchObject({ reason: "corrupt" });
+        else expect(outcome).toEqual(logUpTo(n));
+      }
+      await store.close();
+    }
+  });
+
+  test("so that hardly anything is left: it says how much is missing", async () => {
+    const size = await fill();
+    truncateSync(join(path, "data.mdb"), 3 * 4096);
+    const error = await openLmdbStore({ path }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ reason: "corrupt", details: { bytes: 3 * 4096, missing: size - 3 * 4096 } });
+    expect(statSync(join(path, "data.mdb")).size).toBe(3 * 4096);
   });
 });
 

@@ -79,6 +79,8 @@ describe("rows that cannot be read", () => {
   };
 
   test.each(Object.entries(PARTS))("%s: cut short, of another schema, of another shape", async (row, kind) => {
+    // A small turn has no row of its own.
+    if (row === "turn") await store.append(turnOf("a", 4, { state: stateOf(4, { lastAssistantText: "long ".repeat(300) }) }));
     const read = (): Promise<unknown> => (row === "context" ? store.context("a") : store.open("a"));
     const only =
       (change: (value: Uint8Array) => Uint8Array): Change =>
@@ -90,6 +92,13 @@ describe("rows that cannot be read", () => {
       await damage("a", "parts", only(change));
       await expect(read()).rejects.toMatchObject({ reason: "corrupt", details: { session: "a", row } });
     }
+    await others();
+  });
+
+  test("a turn that is in the head's row", async () => {
+    const only: Change = (value) => encodeValue([...(decodeValue(value) as unknown[]).slice(0, -1), cut(encodeValue([1, null, null]))]);
+    await damage("a", "heads", only);
+    await expect(store.open("a")).rejects.toMatchObject({ reason: "corrupt", details: { session: "a", row: "turn" } });
     await others();
   });
 
