@@ -12,6 +12,7 @@ import { expect, test } from "vitest";
 
 import { script } from "../helpers/hosts.ts";
 import { persistentHosts } from "../helpers/persistent-hosts.ts";
+import { patiently } from "../helpers/patience.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
 const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 200);
@@ -57,15 +58,11 @@ async function runAndKill(options: object, count: number, moreMs: number): Promi
       if (acknowledged > count) resolve();
     });
   });
-  const over = new AbortController();
-  let failed: string | undefined;
   try {
-    const hangs = secondsOf(CHILD_MAX_S, over.signal);
-    if ((await Promise.race([hasWorked, ended, hangs])) === "hangs")
-      failed = `the child hangs, having said ${acknowledged} turns and last: ${said.slice(-500)}`;
-    else await Promise.race([sleep(moreMs), ended]);
+    const describe = (): string => `the child, having said ${acknowledged} turns and last: ${said.slice(-500)},`;
+    await patiently(Promise.race([hasWorked, ended]), CHILD_MAX_S, describe);
+    await Promise.race([sleep(moreMs), ended]);
   } finally {
-    over.abort();
     child.kill("SIGKILL");
     await ended;
   }
@@ -75,19 +72,9 @@ async function runAndKill(options: object, count: number, moreMs: number): Promi
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line);
-  failed = lines.find((line) => line.failed !== undefined)?.failed ?? failed;
+  const failed = lines.find((line) => line.failed !== undefined)?.failed;
   if (failed !== undefined || complaint !== "") throw new Error(failed ?? complaint);
   return lines;
-}
-
-/** @returns "hangs" after so many seconds; counted one by one, so that a machine which stood still meanwhile has used up only one of them */
-async function secondsOf(count: number, over: AbortSignal): Promise<"hangs" | undefined> {
-  try {
-    for (let i = 0; i < count; i++) await sleep(1000, undefined, { signal: over });
-    return "hangs";
-  } catch {
-    return undefined; // over
-  }
 }
 
 /**
