@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 import type { PersistentSessionService, SessionError, StoreOptions } from "../../dist/src/index.js";
 import { script, settled, until } from "../helpers/hosts.ts";
 import { contents, echoed, persistentHosts } from "../helpers/persistent-hosts.ts";
+import { patiently } from "../helpers/patience.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
 /** Lanes that die. */
@@ -16,6 +17,8 @@ const DEATHS = Number(process.env["CRASH_LANES"] ?? 200);
 /** In one host: it replaces ten lanes a minute. */
 const DEATHS_A_HOST = 9;
 const SESSIONS = 12;
+/** Seconds until a host is said to hang. */
+const ROUND_MAX_S = 60;
 /** Errors that a caller may get when nothing is wrong, for its turn never began. */
 const MAY_TRY_AGAIN = new Set(["SESSION_BUSY", "HOST_OVERLOADED"]);
 
@@ -44,7 +47,7 @@ interface Tally {
 /** One after the other: on a disk, and one so slow that much of what a lane sent is still on its way when it dies. */
 function storeOf(seed: number): StoreOptions {
   if (seed % 2 === 0) return { kind: "lmdb", path: folder() };
-  return { kind: "module", module: new URL("../fixtures/slow-store.mjs", import.meta.url), options: { seed, blockMs: 30 } };
+  return { kind: "module", module: new URL("../fixtures/slow-store.mjs", import.meta.url), options: { seed, blockMs: 15 } };
 }
 
 /** Users of one host, until so many of its lanes have died. */
@@ -92,7 +95,7 @@ async function round(seed: number, deaths: number, tally: Tally): Promise<void> 
       if (lost() < deaths) lanes[Math.floor(random() * lanes.length)]?.thread.kill("killed by the test");
     }
   })();
-  await settled(Promise.all([...users, killing]), "a user");
+  await patiently(Promise.all([...users, killing]), ROUND_MAX_S, () => `one of ${JSON.stringify(service.inspect())}`);
   await until("lanes are up", () => lanesOf(service).length > 0);
   for (const [id, prompts] of expected) {
     const next = "and on";
