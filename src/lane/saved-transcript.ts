@@ -53,10 +53,11 @@ export class SavedTranscript {
    * @throws AgentError when what the agent gives is no transcript, or not the one its snapshot speaks of
    */
   changeOf(agent: SessionAgent, snapshot: SessionSnapshot): TranscriptChange {
-    if (agent.messagesFrom === undefined) return this.changeTo(cloneOf(agent), snapshot.revision);
+    // Of a transcript that was changed otherwise than by growing everything is new, its metadata too.
+    if (agent.messagesFrom === undefined || snapshot.revision !== this.#revision) return this.changeTo(cloneOf(agent), snapshot.revision);
     const saved = this.messageCount;
     const count = snapshot.messageCount;
-    if (count >= saved && saved > 0 && snapshot.revision === this.#revision) {
+    if (count >= saved && saved > 0) {
       const messages = checked(agent.messagesFrom(saved));
       if (messages.length === count - saved) return { messages, isWhole: false, system: this.#system };
     }

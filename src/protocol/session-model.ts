@@ -97,7 +97,7 @@ export interface SessionSnapshot {
   totalTokens?: number | undefined;
   usage: Usage;
   lastAssistantText?: string | undefined;
-  /** Grows when messages of earlier turns are changed or removed (compaction): the transcript is then saved whole. Default: never. */
+  /** Grows when messages of earlier turns are changed or removed (compaction), or metadata is: the session is then saved whole. Default: never. */
   revision?: number | undefined;
 }
 

@@ -50,6 +50,15 @@ describe.each([true, false])("SavedTranscript, of an agent with messagesFrom: %s
     }
   });
 
+  test("metadata that changed is written with a new revision", () => {
+    const written = new WrittenAgent(isDelta).add("1");
+    const saved = savedOf(written);
+    written.metadata = { mood: "calm" };
+    written.revision = 1;
+    const change = saved.changeOf(written.add("2").agent, written.snapshot());
+    expect(change).toMatchObject({ messages: [user("1"), user("2")], isWhole: true, metadata: { mood: "calm" } });
+  });
+
   test("the leading system message is apart from the log, and counts", () => {
     const written = new WrittenAgent(isDelta);
     const saved = savedOf(written);
