@@ -45,6 +45,8 @@ export class Persistence {
   readonly #thread: StoreThread;
   /** By id: sessions on their way out of their lanes. */
   readonly #leaving = new Map<SessionId, Leaving>();
+  /** Of sessions that are not wanted; they end, as every call of the store does. */
+  readonly #removals = new Set<Promise<void>>();
   /** By id: of sessions on their way into a lane. */
   readonly #waking = new Map<SessionId, WakingContext>();
   /** Stored sessions that a create is about to replace, each until its lane has built the new one, or not. */
@@ -180,7 +182,10 @@ export class Persistence {
       if (entry.lane.hasEnded) await this.client.call("laneDrained", entry.lane.storeConnection ?? 0);
       await this.client.call("remove", entry.id);
     };
-    remove().catch((error: unknown) => this.#warn("a session that is not wanted could not be removed", entry.id, error));
+    const removal = remove()
+      .catch((error: unknown) => this.#warn("a session that is not wanted could not be removed", entry.id, error))
+      .finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
   }
 
   /** A turn begins or ends. */
@@ -270,8 +275,9 @@ export class Persistence {
   }
 
   /** Close the store. The lanes have ended. */
-  close(): Promise<void> {
-    return this.#thread.close();
+  async close(): Promise<void> {
+    await Promise.all(this.#removals);
+    await this.#thread.close();
   }
 
   inspect(): StoreSnapshot {

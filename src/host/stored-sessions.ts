@@ -58,14 +58,15 @@ export class StoredSessions {
 
   /** @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR */
   async history(id: SessionId, { offset, limit }: { offset: number; limit: number | undefined }): Promise<SessionHistoryPage> {
-    const head = await this.head(id);
-    const count = messageCountOf(head);
+    // At one moment, as in `session`. Whether there is a system message, which is not in the log, is known only then: so one more is asked for.
+    const from = Math.max(0, offset - 1);
+    const wanted = limit === undefined ? undefined : limit + 1;
+    const [head, log] = await Promise.all([this.head(id), this.ask(id, "messages", id, from, wanted)]);
     const system: Message[] = head.system === undefined ? [] : [{ role: "system", content: head.system }];
-    const end = Math.min(count, limit === undefined ? count : offset + limit);
-    const ahead = system.slice(offset, end);
-    const wanted = Math.max(0, end - Math.max(offset, system.length));
-    const log = wanted === 0 ? [] : await this.ask(id, "messages", id, Math.max(0, offset - system.length), wanted);
-    return historyPage(id, count, [...ahead, ...(log ?? [])], { offset, limit });
+    const known = from === 0 ? [...system, ...(log ?? [])] : (log ?? []);
+    const skip = from === 0 ? offset : 1 - system.length;
+    const page = known.slice(skip, limit === undefined ? undefined : skip + limit);
+    return historyPage(id, messageCountOf(head), page, { offset, limit });
   }
 
   /** Sessions that are not archived, page by page. @param query - `limit` may be infinite */
