@@ -1,7 +1,7 @@
 /**
  * A process that is killed at any moment: what it acknowledged is there afterwards, once and in order, and nothing is half there.
  *
- * CRASH_ROUNDS sets how often a process is killed, CRASH_SEED where the random choices begin. Every store is killed ROUNDS_A_STORE times;
+ * CRASH_ROUNDS sets how often a process is killed (`npm run test:crash`: 200), CRASH_SEED where the random choices begin. Every store is killed ROUNDS_A_STORE times;
  * a failure names the seed and the count with which the same choices are made again, on one store.
  */
 import { spawn } from "node:child_process";
@@ -15,7 +15,7 @@ import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import { patiently } from "../helpers/patience.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
-const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 200);
+const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 50);
 /** Rounds over one store: then it has grown, and a new one begins. */
 const ROUNDS_A_STORE = 25;
 /** Stores at work side by side: a child spends half of its time starting, on one core. */

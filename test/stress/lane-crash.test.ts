@@ -1,6 +1,6 @@
 /**
  * Lanes that die at any moment, killed from outside, by process.exit in an agent, or because their heap is full: what was acknowledged is
- * there, what was not committed is told so, and sessions go on. CRASH_LANES sets how often, CRASH_SEED where the random choices begin.
+ * there, what was not committed is told so, and sessions go on. CRASH_LANES sets how often (`npm run test:crash`: 200), CRASH_SEED where the random choices begin.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -13,7 +13,7 @@ import { patiently } from "../helpers/patience.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
 /** Lanes that die. */
-const DEATHS = Number(process.env["CRASH_LANES"] ?? 200);
+const DEATHS = Number(process.env["CRASH_LANES"] ?? 50);
 /** In one host: it replaces ten lanes a minute. */
 const DEATHS_A_HOST = 9;
 const SESSIONS = 12;
