@@ -7,10 +7,13 @@ import { StoreError } from "../protocol/store-error.ts";
 /** In an LMDB file, behind the header of its first page, which has 16 bytes or, by newer versions, 24. */
 const LMDB_MAGIC = 0xbeefc0de;
 const MAGIC_AT = [16, 24];
+/** Behind the magic number. */
+const PAGE_SIZE_AT = 24;
+const PAGE_BYTES_MIN = 4096;
 
 /**
  * @returns whether there is a database; without one the folder is there, and empty
- * @throws StoreError unwritable, foreign
+ * @throws StoreError unwritable, foreign, corrupt
  */
 export function inspectPath(path: string, readOnly: boolean): boolean {
   try {
@@ -29,7 +32,15 @@ export function inspectPath(path: string, readOnly: boolean): boolean {
     if (others.length > 0) throw foreign(path, `it holds ${others[0]}`);
     return false;
   }
-  if (!hasMagic(file, path)) throw foreign(path, "data.mdb is not an LMDB file");
+  const pageSize = pageSizeOf(file, path);
+  if (pageSize === undefined) throw foreign(path, "data.mdb is not an LMDB file");
+  // LMDB reads the first two without asking whether they are there, which kills the process.
+  if (bytes < 2 * pageSize) {
+    throw new StoreError("corrupt", `${file} is cut off: it has ${bytes} bytes, and at least ${2 * pageSize - bytes} more belong to it`, {
+      path: file,
+      bytes,
+    });
+  }
   return true;
 }
 const OURS = new Set(["data.mdb", "lock.mdb", "lost+found"]);
@@ -51,18 +62,20 @@ export function makeFolder(path: string): void {
   mkdirSync(path);
 }
 
-function hasMagic(file: string, path: string): boolean {
-  const bytes = Buffer.alloc(28);
-  let descriptor: number;
+/** @returns bytes; undefined when the file is none of LMDB's */
+function pageSizeOf(file: string, path: string): number | undefined {
+  const bytes = Buffer.alloc(Math.max(...MAGIC_AT) + PAGE_SIZE_AT + 4);
   try {
-    descriptor = openSync(file, "r");
+    const descriptor = openSync(file, "r");
+    try {
+      readSync(descriptor, bytes, 0, bytes.length, 0);
+    } finally {
+      closeSync(descriptor);
+    }
   } catch (error) {
     throw unwritable(path, error);
   }
-  try {
-    readSync(descriptor, bytes, 0, bytes.length, 0);
-  } finally {
-    closeSync(descriptor);
-  }
-  return MAGIC_AT.some((at) => bytes.readUInt32LE(at) === LMDB_MAGIC);
+  const at = MAGIC_AT.find((offset) => bytes.readUInt32LE(offset) === LMDB_MAGIC);
+  // Of a file that ends before it, any.
+  return at === undefined ? undefined : bytes.readUInt32LE(at + PAGE_SIZE_AT) || PAGE_BYTES_MIN;
 }

@@ -19,7 +19,7 @@ import { PART, partKey } from "./lmdb-keys.ts";
 import { list } from "./lmdb-listing.ts";
 import { readLog, readPackedLog } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
-import { makeFolder } from "./lmdb-path.ts";
+import { makeFolder, unwritable } from "./lmdb-path.ts";
 import { decodeContext } from "./lmdb-rows.ts";
 import * as sessions from "./lmdb-sessions.ts";
 import type { EventStore, SessionStore } from "./session-store.ts";
@@ -136,6 +136,10 @@ export class LmdbStore implements SessionStore {
     if (existsSync(path)) throw new StoreError("unwritable", `${path} exists already`, { path });
     try {
       makeFolder(path);
+    } catch (error) {
+      throw unwritable(path, error);
+    }
+    try {
       // What was called before the backup is in it.
       this.#group.flush();
       await this.#env.backup(path);

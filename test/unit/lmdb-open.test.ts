@@ -63,6 +63,11 @@ describe("what lies at the path", () => {
     expect(content().get("data.mdb")).toBe("x".repeat(10_000));
   });
 
+  test("a folder in the place of the file", async () => {
+    mkdirSync(join(path, "data.mdb"), { recursive: true });
+    for (const readOnly of [true, false]) expect(await refusal({ path, readOnly })).toMatchObject({ reason: "unwritable", path });
+  });
+
   test("another program's LMDB database is left as it is", async () => {
     await (await openLmdbStore({ path })).close();
     await inDatabase(path, (env) => env.remove("meta", Buffer.from("store")));
@@ -132,6 +137,16 @@ describe("a file that is cut off", () => {
     const error = await openLmdbStore({ path }).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ reason: "corrupt", details: { bytes: 3 * 4096, missing: size - 3 * 4096 } });
     expect(statSync(join(path, "data.mdb")).size).toBe(3 * 4096);
+  });
+
+  test.each([40, 100, 4096, 4097, 8191])("within the first two pages, at %i bytes: refused before LMDB looks at it", async (bytes) => {
+    await fill();
+    truncateSync(join(path, "data.mdb"), bytes);
+    for (const readOnly of [true, false]) {
+      const error = await openLmdbStore({ path, readOnly }).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ reason: "corrupt", message: expect.stringMatching(damage) as string, details: { bytes } });
+    }
+    expect(statSync(join(path, "data.mdb")).size).toBe(bytes);
   });
 });
 

@@ -286,8 +286,10 @@ describe("a copy", () => {
     expect((await store.head("a"))?.version).toBe(turn + 1);
   });
 
-  test("is refused where something is, and one that is closed meanwhile is finished", async () => {
+  test("is refused where something is or nothing can be, and one that is closed meanwhile is finished", async () => {
     await expect(store.backup?.(path)).rejects.toMatchObject({ reason: "unwritable", details: { path } });
+    const inFile = join(path, "data.mdb", "copy");
+    await expect(store.backup?.(inFile)).rejects.toMatchObject({ reason: "unwritable", details: { path: inFile } });
     await store.create(newSession("a"));
     const copy = join(folder, "copy");
     const made = store.backup?.(copy);
