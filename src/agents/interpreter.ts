@@ -9,10 +9,12 @@
  *   A2. A program runs without a pause, so nobody can be awaited while it runs: what it prints is gathered, at most
  *       `LIVE_EVENTS_MAX` events go out meanwhile, none after one that the consumer has no room for; the rest is awaited at the end.
  *   A3. A failed turn leaves the globals as they were at the failure, unless its error says that they are lost.
- *   A4. Globals live in memory only: a session that is made live again starts with fresh ones.
+ *   A4. Globals live in memory only. A session that is made live again makes them anew: the programs of its good turns run once more, in
+ *       their order, and what they print goes nowhere. A program that fails then fails the turn that needed it.
  */
 import { defineAgent } from "../agent.ts";
 import type { TurnContext } from "../agent.ts";
+import type { Message } from "../protocol/session-model.ts";
 import { loadSandboxModule, Sandbox, SandboxError } from "./sandbox.ts";
 
 const FLUSH_CHARS = 4 * 1024;
@@ -22,6 +24,8 @@ const FINAL_CHUNK_CHARS = 64 * 1024;
 
 interface InterpreterState {
   sandbox: Sandbox | undefined;
+  /** The sandbox has been made once: should it be lost now, its globals are (A3). */
+  isMade: boolean;
 }
 
 /** Console text on its way to the turn's events (A2). */
@@ -72,11 +76,34 @@ class OutputStream {
   }
 }
 
+/** @param isEmpty - without the globals of earlier turns. Rejects when these cannot be made again (A4) */
+async function makeSandbox(turn: TurnContext, isEmpty: boolean): Promise<Sandbox> {
+  const sandbox = await Sandbox.create(await loadSandboxModule());
+  const programs = isEmpty ? [] : earlierPrograms(turn.messages);
+  for (const [index, program] of programs.entries()) {
+    try {
+      sandbox.run(program, { write: () => {}, isInterrupted: turn.isInterrupted });
+    } catch (error) {
+      sandbox.dispose();
+      turn.throwIfInterrupted();
+      throw new Error(`program ${index + 1} of this session, which ran before, failed when its globals were made again: ${String(error)}`);
+    }
+  }
+  return sandbox;
+}
+
+/** Prompts that were answered; the last message is the prompt of this turn. */
+function earlierPrograms(messages: readonly Message[]): string[] {
+  const answered = messages.filter(({ role }, at) => role === "user" && messages[at + 1]?.role === "assistant");
+  return answered.flatMap((message) => (message.role === "user" ? [message.content] : []));
+}
+
 export default defineAgent({
-  setup: (): InterpreterState => ({ sandbox: undefined }),
+  setup: (): InterpreterState => ({ sandbox: undefined, isMade: false }),
   async turn(turn) {
     const state = turn.state as InterpreterState;
-    const sandbox = (state.sandbox ??= await Sandbox.create(await loadSandboxModule()));
+    const sandbox = (state.sandbox ??= await makeSandbox(turn, state.isMade));
+    state.isMade = true;
     const output = new OutputStream(turn);
     const isInterrupted = () => {
       output.tick();

@@ -209,7 +209,7 @@ export class LmdbEnv {
   }
 }
 
-function openRoot({ path, readOnly, mapSizeBytes }: EnvOptions): RootDatabase<Bytes, Bytes> {
+function openRoot({ path, readOnly, mapSizeBytes }: EnvOptions, mayGrow = !readOnly): RootDatabase<Bytes, Bytes> {
   const root = open<Bytes, Bytes>({
     path,
     ...BYTES,
@@ -221,7 +221,7 @@ function openRoot({ path, readOnly, mapSizeBytes }: EnvOptions): RootDatabase<By
     ...(mapSizeBytes !== undefined && !readOnly && { mapSize: mapSizeBytes }),
   });
   try {
-    checkLength(join(path, "data.mdb"), root.getStats() as { lastPageNumber: number; pageSize: number });
+    checkLength(join(path, "data.mdb"), root.getStats() as { lastPageNumber: number; pageSize: number }, mayGrow);
   } catch (error) {
     void root.close();
     throw error;
@@ -247,9 +247,14 @@ const EIO = 5;
 const EFBIG = 27;
 const ENOSPC = 28;
 const EDQUOT = 122;
-/** Read one row of the `meta` table without changing anything. @returns also whether there is no table at all */
-export async function probe(path: string, key: Bytes): Promise<{ meta: Bytes | undefined; isEmpty: boolean }> {
-  const root = openRoot({ path, readOnly: true, durability: "fsync" });
+/**
+ * Read one row of the `meta` table without changing anything.
+ *
+ * @param mayGrow - see checkLength
+ * @returns also whether there is no table at all
+ */
+export async function probe(path: string, key: Bytes, mayGrow: boolean): Promise<{ meta: Bytes | undefined; isEmpty: boolean }> {
+  const root = openRoot({ path, readOnly: true, durability: "fsync" }, mayGrow);
   try {
     const meta = root.openDB<Bytes, Bytes>({ name: "meta" satisfies Table, ...BYTES }) as Database<Bytes, Bytes> | undefined;
     const names = [...root.getKeys({ limit: TABLES.length + 1 })].map((name) => Buffer.from(name).toString().replace("\0", ""));

@@ -10,15 +10,20 @@ const UNWRITTEN_PAGES_MAX = 64;
  * A file that ends before its last page is cut off, and reading behind its end would kill the process (SIGBUS). What may never have been
  * written is made up by zeros, which LMDB does not take for a page; appended, so that nothing is overwritten whoever else has it open.
  *
+ * @param mayGrow - the file may be written to
  * @throws StoreError corrupt
  */
-export function checkLength(file: string, { lastPageNumber, pageSize }: { lastPageNumber: number; pageSize: number }): void {
+export function checkLength(
+  file: string,
+  { lastPageNumber, pageSize }: { lastPageNumber: number; pageSize: number },
+  mayGrow: boolean,
+): void {
   const { size } = statSync(file);
   const missing = (lastPageNumber + 1) * pageSize - size;
   if (missing <= 0) return;
   const details = { path: file, bytes: size, missing };
   const problem = `${file} is cut off: it has ${size} bytes, and ${missing} more belong to it`;
-  if (missing > UNWRITTEN_PAGES_MAX * pageSize) throw new StoreError("corrupt", problem, details);
+  if (!mayGrow || missing > UNWRITTEN_PAGES_MAX * pageSize) throw new StoreError("corrupt", problem, details);
   try {
     appendFileSync(file, new Uint8Array(missing));
   } catch (cause) {

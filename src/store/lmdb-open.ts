@@ -44,7 +44,7 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<SessionS
     throw new StoreError("invalid", `mapSizeBytes must be a whole number of at least ${MAP_BYTES_MIN}`, { path, mapSizeBytes });
   }
   const envOptions: EnvOptions = { path, durability, mapSizeBytes, readOnly };
-  const isMade = inspectPath(path, readOnly) && (await checkContent(path));
+  const isMade = inspectPath(path, readOnly) && (await checkContent(path, readOnly));
   if (readOnly && !isMade) throw new StoreError("unwritable", `there is no store in ${path}`, { path });
   const env = openEnv(envOptions);
   try {
@@ -62,10 +62,10 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<SessionS
 }
 
 /** Look at an existing database through an environment that cannot write. @returns false when it has nothing yet. @throws StoreError foreign, schema */
-async function checkContent(path: string): Promise<boolean> {
+async function checkContent(path: string, readOnly: boolean): Promise<boolean> {
   let content: { meta: Uint8Array | undefined; isEmpty: boolean };
   try {
-    content = await probe(path, STORE);
+    content = await probe(path, STORE, !readOnly);
   } catch (error) {
     if (error instanceof StoreError) throw error;
     if (isDamage(error)) throw damaged(path, error);

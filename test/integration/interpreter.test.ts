@@ -101,13 +101,38 @@ describe("interpreter", () => {
     for (const turn of turns) expect((await settled(turn)).agentError?.kind).toBe("cancelled");
   });
 
-  test("A4: a session that is resumed has its transcript and fresh globals", async () => {
+  test("A4: a session that is resumed has its transcript, and the globals of its good turns, silently", async () => {
+    const id = await interpreter();
+    await run(id, "console.log('once'); let x = 1; x");
+    await errorOf(host().startTurn(id, { prompt: "x = 7; throw new Error('no')" }));
+    await run(id, "x += 1; var y = 'kept'");
+    const resumeSession = await host().exportSession(id);
+    await host().discardLiveSession(id);
+    expect(await deferred(host(), { agent: "interpreter", build: { resumeSession } })).toBe(id);
+    expect(await run(id, "y + x")).toEqual({ text: "kept2", printed: "" });
+    expect((await host().readHistory(id)).messageCount).toBe(6);
+  });
+
+  test("A4: a program that cannot run again fails the turn that needs it, and says which", async () => {
     const id = await interpreter();
     await run(id, "let x = 1");
     const resumeSession = await host().exportSession(id);
     await host().discardLiveSession(id);
-    expect(await deferred(host(), { agent: "interpreter", build: { resumeSession } })).toBe(id);
-    expect((await run(id, "typeof x")).text).toBe("undefined");
-    expect((await host().readHistory(id)).messageCount).toBe(4);
+    resumeSession.messages.push({ role: "user", content: "nowhere.y" }, { role: "assistant", content: "1" });
+    await deferred(host(), { agent: "interpreter", build: { resumeSession } });
+    for (let again = 0; again < 2; again++) {
+      const error = await errorOf(host().startTurn(id, { prompt: "x" }));
+      expect(error.message).toMatch(/program 2 of this session, which ran before, failed .*'nowhere' is not defined/);
+    }
+  });
+
+  test("A4: making globals again can be interrupted", async () => {
+    const id = await interpreter();
+    await run(id, "let x = 1");
+    const resumeSession = await host().exportSession(id);
+    await host().discardLiveSession(id);
+    resumeSession.messages.push({ role: "user", content: "for (;;);" }, { role: "assistant", content: "1" });
+    await deferred(host(), { agent: "interpreter", build: { resumeSession } });
+    expect((await errorOf(host().startTurn(id, { prompt: "x", timeoutMs: 300 }))).agentError?.kind).toBe("cancelled");
   });
 });
