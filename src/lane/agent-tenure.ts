@@ -1,7 +1,7 @@
 /**
  * The agent of a session: built, and built anew when one is given up. What an agent that was given up still does reaches nobody.
  */
-import type { SessionAgent, SessionAgentBuilder } from "../protocol/agent.ts";
+import type { AgentBuildContext, SessionAgent, SessionAgentBuilder, SessionCheckpointer } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { WireCreateRequest } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
@@ -58,14 +58,11 @@ export class AgentTenure {
   /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
   async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
     const number = this.#number;
-    const isCurrent = (): boolean => number === this.#number;
     const agent = await buildAgent(this.#builder, this.#request, {
       sessionId,
       agentName: this.#agentName,
-      emit: (event) => (isCurrent() ? this.#owner.emit(event) : undefined),
-      ...(this.#owner.lane.keeping && {
-        checkpointer: { checkpoint: async (session: Session) => (isCurrent() ? this.#owner.checkpoint(session) : undefined) },
-      }),
+      emit: this.#emitOf(number),
+      ...(this.#owner.lane.keeping && { checkpointer: this.#checkpointerOf(number) }),
       systemContext: this.#context,
       ...(resume && { resume }),
     });
@@ -77,6 +74,17 @@ export class AgentTenure {
     if (agent.systemContextState() !== this.#context) {
       throw new AgentError("internal_error", "systemContextState() must give the systemContext of the build context");
     }
+  }
+
+  // What an agent keeps is made where nothing else can be captured: a lane holds tens of thousands of them.
+
+  /** @param number - of the agent that emits */
+  #emitOf(number: number): AgentBuildContext["emit"] {
+    return (event) => (number === this.#number ? this.#owner.emit(event) : undefined);
+  }
+
+  #checkpointerOf(number: number): SessionCheckpointer {
+    return { checkpoint: async (session) => (number === this.#number ? this.#owner.checkpoint(session) : undefined) };
   }
 
   /** The agent is the session's: take its handles (A2), and keep of the request what a rebuild needs. */

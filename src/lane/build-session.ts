@@ -17,6 +17,8 @@ import { SessionActor } from "./session-actor.ts";
 import type { Keeping } from "./session-keeper.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 
+const NONE: readonly never[] = Object.freeze([]);
+
 export type BuildOutcome = { ok: true; actor: SessionActor; report: BuiltReport } | { ok: false; error: WireError };
 type OnBroken = (actor: SessionActor) => void;
 
@@ -32,7 +34,7 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   } catch (error) {
     return failed(accessFailure(error as StoreError, id));
   }
-  const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: [] }, onBroken);
+  const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: NONE }, onBroken);
   return settle(actor, async () => {
     await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
     if (resumeSession === undefined || lane.keeping === undefined) actor.id = idOf(actor);
