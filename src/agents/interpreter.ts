@@ -14,7 +14,6 @@
  */
 import { defineAgent } from "../agent.ts";
 import type { TurnContext } from "../agent.ts";
-import type { Message } from "../protocol/session-model.ts";
 import { loadSandboxModule, Sandbox, SandboxError } from "./sandbox.ts";
 
 const FLUSH_CHARS = 4 * 1024;
@@ -93,7 +92,7 @@ async function makeSandbox(turn: TurnContext, isEmpty: boolean): Promise<Sandbox
 }
 
 /** Prompts that were answered; the last message is the prompt of this turn. */
-function earlierPrograms(messages: readonly Message[]): string[] {
+function earlierPrograms(messages: TurnContext["messages"]): string[] {
   const answered = messages.filter(({ role }, at) => role === "user" && messages[at + 1]?.role === "assistant");
   return answered.flatMap((message) => (message.role === "user" ? [message.content] : []));
 }

@@ -65,7 +65,9 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     )
     .option("--quiet", "no progress, no table at the end", false)
     .addHelpText("after", RUN_NOTES)
-    .action(async (file: string, options: RunOptions) => {
+    .action(async (file: string, options: RunOptions, command: Command) => {
+      if (options.store === undefined && command.getOptionValueSource("durability") === "cli")
+        throw new UsageError("option '--durability <level>' needs '--store <dir>': without it nothing is stored");
       exitCode = await run(file, options, io);
     });
   addSessionsCommands(program, io, (code) => (exitCode = code));

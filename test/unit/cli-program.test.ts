@@ -65,6 +65,7 @@ describe("program", () => {
     ["run x --timeout-ms 0.5", "--timeout-ms"],
     ["run x --timeout-ms 2147483648", "--timeout-ms"],
     ["run x --durability none", "--durability"],
+    ["run x --durability commit", "--store"],
     ["run x --turbo", "--turbo"],
     ["run", "file"],
     ["run x y", "too many arguments"],
