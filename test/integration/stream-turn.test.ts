@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import type { EventEnvelope, TurnStream } from "../../dist/src/index.js";
-import { codeOf, deferred, errorOf, hosts, kindOf, script, settled, sharedHost, sleep } from "../helpers/hosts.ts";
+import { codeOf, deferred, errorOf, hosts, kindOf, script, settled, sharedHost, sleep, until } from "../helpers/hosts.ts";
 
 const host = sharedHost();
 const openHost = hosts();
@@ -58,8 +58,14 @@ test("R8: unread, the turn waits for nobody; what is read later starts with a ga
 });
 
 test("R8: read late but during the turn, the ring and the rest are one sequence", async () => {
-  const stream = turnOf(await deferred(host()), ["emit", 400], ["sleep", 60], ["emit", 800, 400]);
-  await sleep(30);
+  const id = await deferred(host());
+  const watcher = host().subscribeSessionEvents(id, { bufferSize: 2000 });
+  const stream = turnOf(id, ["emit", 400], ["sleep", 1000], ["emit", 800, 400]);
+  let seen = 0;
+  await until("the first 400 events have come", () => {
+    while (watcher.tryNext() !== undefined) seen++;
+    return seen === 400;
+  });
   const { seqs } = await settled(read(stream));
   expect(seqs[0]).toBe(0);
   expect(seqs.slice(1)).toEqual(upTo(256 + 800, 145));
