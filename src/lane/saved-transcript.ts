@@ -59,13 +59,14 @@ export class SavedTranscript {
     const count = snapshot.messageCount;
     if (count >= saved && saved > 0) {
       const messages = checked(agent.messagesFrom(saved));
-      if (messages.length === count - saved) return { messages, isWhole: false, system: this.#system };
+      // What has come since the snapshot is for the next save.
+      if (messages.length >= count - saved) return { messages: messages.slice(0, count - saved), isWhole: false, system: this.#system };
     }
     const all = checked(agent.messagesFrom(0));
-    if (all.length !== count) {
+    if (all.length < count) {
       throw new AgentError("internal_error", `messagesFrom(0) gives ${all.length} messages, the agent's snapshot says ${count}`);
     }
-    const { system, log } = apart(all);
+    const { system, log } = apart(all.slice(0, count));
     return { messages: log, isWhole: saved > 0, system };
   }
 

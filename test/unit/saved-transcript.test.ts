@@ -105,6 +105,17 @@ describe.each([true, false])("SavedTranscript, of an agent with messagesFrom: %s
   });
 });
 
+test("messages that came after the snapshot are left to the next save", () => {
+  const written = new WrittenAgent(true).add("1");
+  for (const saved of [savedOf(written), new SavedTranscript({ system: undefined, log: [] }, undefined)]) {
+    const snapshot = written.add("asked").snapshot();
+    const change = saved.changeOf(written.add("late").agent, snapshot);
+    expect(change.messages.at(-1)).toEqual(user("asked"));
+    saved.saved(change, undefined);
+    expect(saved.changeOf(written.agent, written.snapshot())).toMatchObject({ messages: [user("late")], isWhole: false });
+  }
+});
+
 describe("what an agent gives that is no transcript", () => {
   test("messagesFrom that leaves messages out: all are written; that never gives as many as the snapshot says: refused", () => {
     const written = new WrittenAgent(true).add("1");
