@@ -5,6 +5,7 @@
  *   K1. Writes of a session go one after the other; each names the version the one before made.
  *   K2. A write that failed changed nothing that is known here, and nothing is written behind one whose outcome is not known: the store
  *       refuses the version.
+ *   K3. One checkpoint waits at most: a later one takes its place, unless something else waits behind it.
  */
 import type { SessionAgent } from "../protocol/agent.ts";
 import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
@@ -32,6 +33,13 @@ export interface Keeping {
   readonly logsEvents: boolean;
 }
 
+interface WaitingCheckpoint {
+  session: Session;
+  revision: number | undefined;
+  hasBegun?: true;
+  written: Promise<void>;
+}
+
 export class SessionKeeper {
   readonly epoch: number;
   readonly events: EventLog | undefined;
@@ -45,6 +53,8 @@ export class SessionKeeper {
   /** How many staged appends the agent has taken, ever. */
   contextTaken: number;
   #writing: Promise<unknown> | undefined;
+  /** The last in line, while it has not begun (K3). */
+  #waiting: WaitingCheckpoint | undefined;
   /** Of the turn that runs. */
   #ticket: number | undefined;
 
@@ -146,14 +156,28 @@ export class SessionKeeper {
    * as `saveTurn`.
    */
   checkpoint(session: Session, revision: number | undefined): Promise<void> {
-    return this.#inOrder(async () => {
-      const change = this.#transcript.changeTo(session, revision);
-      const state = this.#stateWith({ ...session, lastAssistantText: lastAssistantText(session.messages) }, change);
-      if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
-      const write = this.#pack(change, state, undefined);
-      const isWritten = await this.#store.call("checkpoint", write, change.isWhole);
-      if (isWritten) this.#wasWritten(change, state, write, revision);
-    });
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      waiting.session = session;
+      waiting.revision = revision;
+      return waiting.written;
+    }
+    const checkpoint: WaitingCheckpoint = { session, revision, written: undefined as never };
+    checkpoint.written = this.#inOrder(() => this.#writeCheckpoint(checkpoint));
+    if (!checkpoint.hasBegun) this.#waiting = checkpoint;
+    return checkpoint.written;
+  }
+
+  async #writeCheckpoint(checkpoint: WaitingCheckpoint): Promise<void> {
+    checkpoint.hasBegun = true;
+    if (this.#waiting === checkpoint) this.#waiting = undefined;
+    const { session, revision } = checkpoint;
+    const change = this.#transcript.changeTo(session, revision);
+    const state = this.#stateWith({ ...session, lastAssistantText: lastAssistantText(session.messages) }, change);
+    if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
+    const write = this.#pack(change, state, undefined);
+    const isWritten = await this.#store.call("checkpoint", write, change.isWhole);
+    if (isWritten) this.#wasWritten(change, state, write, revision);
   }
 
   /** The session has a new agent. Behind what the one before still saves. Never rejects */
@@ -183,6 +207,7 @@ export class SessionKeeper {
   }
 
   #inOrder<T>(write: () => Promise<T>): Promise<T> {
+    this.#waiting = undefined; // what is queued now is behind it
     const before = this.#writing;
     const written = before === undefined ? attempt(write) : before.then(write, write);
     this.#writing = written;

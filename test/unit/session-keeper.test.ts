@@ -133,6 +133,26 @@ describe("SessionKeeper", () => {
     expect(await contentsOf(client)).toEqual(["1", "2", "3"]);
   });
 
+  test("K3: of checkpoints that nobody awaits one waits, the last; a turn's save behind it stands where it was", async () => {
+    const { store, client, written, keeper } = await kept();
+    let go!: () => void;
+    store.wait = new Promise((resolve) => (go = resolve));
+    const first = keeper.checkpoint(written.add("first").sessionClone(), undefined);
+    const waiting = Array.from({ length: 1000 }, (_, i) => keeper.checkpoint(written.add(String(i)).sessionClone(), undefined));
+    expect(new Set(waiting).size).toBe(1);
+    const turn = keeper.saveTurn({ ticket: 1, result: RESULT }, written.add("turn").snapshot());
+    const behind = keeper.checkpoint(written.sessionClone(), undefined);
+    expect(behind).not.toBe(waiting[0]);
+    go();
+    await Promise.all([first, ...waiting, turn, behind]);
+    expect(store.writes.map(([how, messages]) => [how, messages])).toEqual([
+      ["append", 1],
+      ["append", 1000],
+      ["append", 1],
+    ]);
+    expect(await contentsOf(client)).toHaveLength(1002);
+  });
+
   test("E6: a checkpoint that is cancelled is not taken for saved", async () => {
     const { client, written, keeper } = await kept();
     await client.call("cancelCheckpoints");
