@@ -4,6 +4,7 @@
  *
  *   U1. Calls of one port reach the store in their order.
  *   U2. Whatever the store does, each call is answered once; what it throws that is no StoreError is reported as its failure ("io").
+ *   U3. A frame that cannot be read is dropped; everybody else, and the next frame, is served.
  */
 import type { PackedWrite, StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
 import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
@@ -54,7 +55,7 @@ export class StoreServer {
     const closed = new Promise<void>((resolve) => (onClosed = resolve));
     if (lane !== undefined) this.#lanes.set(lane, closed);
     transport.onFrame((frame) => {
-      for (const [, request, method, args] of readCommands(frame)) void this.#answer(outbox, request, method, args);
+      for (const [, request, method, args] of commandsOf(frame)) void this.#answer(outbox, request, method, args);
     });
     transport.onClose(() => {
       this.#ports.delete(transport);
@@ -145,6 +146,15 @@ export class StoreServer {
         await store.close();
       },
     };
+  }
+}
+
+/** U3 */
+function commandsOf(frame: Uint8Array): StoreCommand[] {
+  try {
+    return readCommands(frame);
+  } catch {
+    return [];
   }
 }
 

@@ -98,6 +98,25 @@ describe("StoreClient", () => {
     expect(await reasonOf(store.call("head", "c"))).toBe("answered null");
   });
 
+  test("Y1: a copy of the store takes as long as it takes, and what was asked after it is still watched", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+    const { client: store, far } = client(3000);
+    const copied = reasonOf(store.call("backup", "elsewhere"));
+    const head = reasonOf(store.call("head", "a"));
+    vi.advanceTimersByTime(60_000);
+    expect(await head).toBe("stalled");
+    expect(store.waiting).toBe(1);
+    far.close();
+    expect(await copied).toBe("closed");
+  });
+
+  test("U3: the store drops a frame that cannot be read, and answers the next", async () => {
+    const [near, far] = memoryPipe();
+    new StoreServer(new MemoryStore(), () => {}).serve(far);
+    for (const garbage of [[0xc1], [], [0x91, 0x90], [0x93, 1, 2]]) near.send(Uint8Array.from(garbage), 1);
+    expect(await reasonOf(new StoreClient(near).call("head", "a"))).toBe("answered null");
+  });
+
   test("time in which this thread stood still is not the store's: its answer may be waiting to be read", async () => {
     vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
     const { client: store, serve } = client(3000);
