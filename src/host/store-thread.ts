@@ -23,7 +23,6 @@ const openPaths = new Set<string>();
 export class StoreThread {
   readonly client: StoreClient;
   readonly hasEvents: boolean;
-  readonly canBackUp: boolean;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
   readonly #worker: Worker;
@@ -32,7 +31,6 @@ export class StoreThread {
   private constructor(worker: Worker, opened: Extract<StoreOpened, { ok: true }>, ended: Promise<void>) {
     this.#worker = worker;
     this.hasEvents = opened.hasEvents;
-    this.canBackUp = opened.canBackUp;
     this.ended = ended;
     const { port1, port2 } = new MessageChannel();
     const port: StorePort = { port: port2 };
