@@ -12,6 +12,8 @@
  *   A4. Globals live in memory only. A session that is made live again makes them anew: the programs of its good turns run once more, in
  *       their order, and what they print goes nowhere. A program that fails then fails the turn that needed it.
  */
+import { setImmediate as immediate } from "node:timers/promises";
+
 import { defineAgent } from "../agent.ts";
 import type { TurnContext } from "../agent.ts";
 import { loadSandboxModule, Sandbox, SandboxError } from "./sandbox.ts";
@@ -80,7 +82,9 @@ async function makeSandbox(turn: TurnContext, isEmpty: boolean): Promise<Sandbox
   const sandbox = await Sandbox.create(await loadSandboxModule());
   const programs = isEmpty ? [] : earlierPrograms(turn.messages);
   for (const [index, program] of programs.entries()) {
+    await immediate(); // others share this lane
     try {
+      turn.throwIfInterrupted();
       sandbox.run(program, { write: () => {}, isInterrupted: turn.isInterrupted });
     } catch (error) {
       sandbox.dispose();
