@@ -15,6 +15,16 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const LMDB = new URL("../../dist/src/store/lmdb.js", import.meta.url).href;
 const JSON_STORE = new URL("../fixtures/json-store.mjs", import.meta.url).href;
 
+type Open = (name: string) => Promise<SessionStore>;
+/** How a store is opened, and opened again. */
+const openedBy = (open: Open) => ({
+  open,
+  reopen: async (store: SessionStore, name: string): Promise<SessionStore> => {
+    await store.close();
+    return open(name);
+  },
+});
+
 describe("memory", () => {
   runConformance({ describe, test }, { open: () => Promise.resolve(new MemoryStore()) });
 });
@@ -25,11 +35,7 @@ describe.each(["fsync", "commit"] as const)("lmdb, %s", (durability) => {
   runConformance(
     { describe, test },
     {
-      open,
-      reopen: async (store, name) => {
-        await store.close();
-        return open(name);
-      },
+      ...openedBy(open),
       crash: { module: LMDB, options: optionsOf, recover: open },
       corrupt: async (store, name, session) => {
         await store.close();
@@ -50,11 +56,7 @@ describe("a third party's module", async () => {
   runConformance(
     { describe, test },
     {
-      open,
-      reopen: async (store, name) => {
-        await store.close();
-        return open(name);
-      },
+      ...openedBy(open),
       crash: { module: JSON_STORE, options: optionsOf, recover: open },
     },
   );
