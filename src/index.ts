@@ -4,6 +4,7 @@ export { EphemeralSessionService } from "./host/ephemeral-service.ts";
 export { PersistentSessionService } from "./host/persistent-service.ts";
 export { AGENT_ERROR_KINDS, ERRORS, SessionError, StreamError } from "./protocol/errors.ts";
 export { compareEnvelopes, isEventOf } from "./protocol/events.ts";
+export { HOST_EVENTS } from "./protocol/host-events.ts";
 export type { SessionEventStream } from "./host/session-event-stream.ts";
 export type { SessionService } from "./host/session-service.ts";
 export type { TurnStream } from "./host/turn-stream.ts";
@@ -20,6 +21,7 @@ export type {
   RemoteInteractionSubscription,
   RemoteSubscribableInjector,
 } from "./protocol/handles.ts";
+export type { HostEvent, HostEventCounts, HostEventType } from "./protocol/host-events.ts";
 export type { InputId, RunId, SessionId } from "./protocol/ids.ts";
 export type { JsonValue } from "./protocol/json.ts";
 export type { AgentModule, Logger, PersistenceOptions, SessionServiceOptions, StoreOptions } from "./protocol/options.ts";

@@ -8,6 +8,7 @@ import type { LaneSnapshot } from "../protocol/views.ts";
 import { LaneLink } from "./lane-link.ts";
 import type { LaneThread } from "./lane-thread.ts";
 import type { PollRights } from "./poll-rights.ts";
+import type { SessionEntry } from "./session-entry.ts";
 
 export class HostLane {
   readonly number: number;
@@ -25,6 +26,8 @@ export class HostLane {
   settledTurns = 0;
   failedTurns = 0;
   strayErrors = 0;
+  /** The session for whose turn it was killed. */
+  killedFor: SessionEntry | undefined;
 
   constructor(
     number: number,

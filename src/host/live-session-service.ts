@@ -12,6 +12,7 @@ import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
 import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import { textOf } from "./host-events.ts";
 import { overloaded } from "./overloaded.ts";
 import { RemoteHandle, remoteComms, remoteInjector } from "./remote-handles.ts";
 import { RequestChecks } from "./request-checks.ts";
@@ -259,7 +260,9 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   #consumer(onEvent: requests.OnEvent | undefined): TurnConsumer | undefined {
     if (onEvent === undefined) return undefined;
-    const { consumerStallMs, logger } = this.host.options;
-    return new CallbackConsumer(onEvent, consumerStallMs, (reason) => logger?.warn({ error: String(reason) }, "event consumer detached"));
+    const { options, events } = this.host;
+    return new CallbackConsumer(onEvent, options.consumerStallMs, (reason) =>
+      events.emit("consumer_detached", { details: { error: textOf(reason) } }),
+    );
   }
 }

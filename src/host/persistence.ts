@@ -65,8 +65,7 @@ export class Persistence {
       registry: host.registry,
       afterMs: options.hibernateAfterMs,
       query: (entry, command) => host.query(entry, command),
-      onFailed: ({ id }, error) =>
-        options.logger?.error({ session: id, error: String(error) }, "a session could not be saved before it went to sleep"),
+      onFailed: ({ id }, error) => host.events.emit("session_unsaved", { sessionId: id, details: { error: String(error) } }),
     });
     this.wakes = new Wakes({
       nextTicket: () => host.turns.nextTicket(),
@@ -183,7 +182,7 @@ export class Persistence {
       await this.client.call("remove", entry.id);
     };
     const removal = remove()
-      .catch((error: unknown) => this.#warn("a session that is not wanted could not be removed", entry.id, error))
+      .catch((error: unknown) => this.#tell("session_not_removed", entry.id, error))
       .finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
   }
@@ -245,7 +244,7 @@ export class Persistence {
       if (last !== undefined && last.ticket === turn.ticket) turn.completeFrom(last.result);
       else turn.failWith(error);
     } catch (failure) {
-      this.#warn("what became of a lost lane's turn is not known", id, failure);
+      this.#tell("outcome_unknown", id, failure);
       const details = { ...error.details, outcome: "unknown" };
       turn.failWith(agentFailure("lane_lost", error.agentError?.message ?? error.message, { sessionId: id, details }));
     }
@@ -255,13 +254,13 @@ export class Persistence {
   #threadEnded(): void {
     this.#isLost = true;
     if (this.#isClosing) return;
-    this.options.logger?.error({}, "the store's thread has ended: nothing is live any more");
+    this.#host.events.emit("store_lost");
     for (const entry of this.#host.registry.all()) if (entry.state === "live") this.#host.leave(entry, "discard");
   }
 
-  #warn(message: string, session: SessionId, error: unknown): void {
+  #tell(type: "session_not_removed" | "outcome_unknown", sessionId: SessionId, error: unknown): void {
     const reason = error instanceof StoreError ? error.reason : undefined;
-    this.options.logger?.warn({ session, error: String(error), ...(reason !== undefined && { reason }) }, message);
+    this.#host.events.emit(type, { sessionId, details: { error: String(error), ...(reason !== undefined && { reason }) } });
   }
 
   // ── the end ──

@@ -7,14 +7,14 @@
  */
 import { SlotTable } from "../core/slot-table.ts";
 import { SessionError, agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
-import type { LaneCommand, LaneReport, SessionReport } from "../protocol/frames.ts";
+import type { GaveUpReport, LaneCommand, LaneReport, SessionReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { RequestTable } from "../transport/request-table.ts";
-import { guardedLogger } from "./guarded-logger.ts";
+import { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { StartThread } from "./lane-pool.ts";
 import { LanePool } from "./lane-pool.ts";
@@ -44,6 +44,7 @@ export interface OpenedStore {
 
 export class SessionHost {
   readonly options: HostOptions;
+  readonly events: HostEvents;
   readonly table = new SlotTable();
   readonly agents: Readonly<Record<string, string>>;
   readonly registry: SessionRegistry;
@@ -59,6 +60,7 @@ export class SessionHost {
 
   private constructor(options: HostOptions, startThread: StartThread, store: OpenedStore | undefined) {
     this.options = options;
+    this.events = new HostEvents(options);
     this.agents = resolveAgents(options.agent);
     this.registry = new SessionRegistry(
       this.table,
@@ -80,7 +82,7 @@ export class SessionHost {
       startThread,
       store && (() => (this.persistence as Persistence).connect()),
     );
-    this.#supervisor = new Supervisor(this.table, options, this.pool);
+    this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, (lane, slot) => this.registry.inSlot(lane, slot)?.id);
     this.persistence = store && new Persistence(this, store.thread, store.options);
     const { registry, turns, pool, persistence: keeping } = this;
     this.creator = new SessionCreator({ registry, turns, pool, keeping, isOpen: () => this.isOpen });
@@ -94,7 +96,7 @@ export class SessionHost {
    * @throws SessionError INVALID_PARAMS when an agent does not load; nothing is left behind
    */
   static async open(options: HostOptions, startThread: StartThread = startLaneThread, store?: OpenedStore): Promise<SessionHost> {
-    const host = new SessionHost({ ...options, logger: options.logger && guardedLogger(options.logger) }, startThread, store);
+    const host = new SessionHost(options, startThread, store);
     try {
       await host.pool.open();
       return host;
@@ -163,7 +165,8 @@ export class SessionHost {
       lane.settledTurns++;
       lane.failedTurns++;
       this.turns.failure(report);
-    } else if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
+    } else if (report[0] === REPORTS.GAVE_UP.op) this.#onGaveUp(lane, report);
+    else if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
     else if (report[0] === REPORTS.REPLY_ERROR.op) this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
     else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
     else {
@@ -203,9 +206,14 @@ export class SessionHost {
     );
   }
 
+  #onGaveUp(lane: HostLane, report: GaveUpReport): void {
+    const turn = this.turns.reported(report);
+    if (turn !== undefined) this.events.emit("run_abandoned", { lane: lane.number, sessionId: turn.entry.id, ticket: turn.ticket });
+  }
+
   #onStray(lane: HostLane, description: string): void {
     lane.strayErrors++;
-    this.options.logger?.warn({ lane: lane.number, error: description }, "stray error in a lane");
+    this.events.emit("stray_error", { lane: lane.number, details: { error: description } });
   }
 
   /** A session has left its lane: whoever hangs on it is told. */
@@ -224,7 +232,11 @@ export class SessionHost {
     const isLost = lane.state === "lost";
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
     if (isLost) {
-      this.options.logger?.error({ lane: lane.number, exitCode: end.exitCode, error: end.error?.message }, "lane lost");
+      const { number, sessionCount: sessions, runningTurns: turns } = lane;
+      this.events.emit("lane_lost", {
+        lane: number,
+        details: { exitCode: end.exitCode, ...(end.error && { error: end.error.message }), sessions, turns },
+      });
     }
     this.turns.laneLost(lane, (turn) => {
       this.turns.failed++;
@@ -275,6 +287,7 @@ export class SessionHost {
       lanesLost: this.pool.lost,
       slots: { allocated: slots.allocated, free: slots.free },
       subscribers,
+      events: this.events.counts(),
       ...(this.persistence && { store: this.persistence.inspect() }),
     };
   }

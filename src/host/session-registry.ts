@@ -72,6 +72,12 @@ export class SessionRegistry {
     return entry?.generation === generation ? entry : undefined;
   }
 
+  /** The session in a slot, if it is that lane's. */
+  inSlot(lane: HostLane, slot: number): SessionEntry | undefined {
+    const entry = this.#bySlot[slot];
+    return entry?.lane === lane ? entry : undefined;
+  }
+
   /** Every session that has a slot, whatever its state. */
   *all(): Generator<SessionEntry> {
     for (const entry of this.#bySlot) if (entry !== undefined) yield entry;

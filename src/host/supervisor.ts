@@ -6,11 +6,12 @@
  *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still for the grace, since the
  *       interrupt or (for at least five beats) later.
  *   V2. A lane without an interrupt is killed only where the operator asked for it (`laneStallPolicy: "kill"`); it is always reported.
- *   V3. Nothing is killed for what was seen once: a stall of main's own clock looks like one of every lane.
+ *   V3. Nothing is killed for what was seen once, or by a look that came late: a stall of main's own clock looks like one of every lane.
  */
 import type { SlotTable } from "../core/slot-table.ts";
 import { lockHolder } from "../core/turn-lock.ts";
 import type { HostOptions } from "../protocol/options.ts";
+import type { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { Turn } from "./turn.ts";
 
@@ -22,21 +23,38 @@ const STALLED_MIN_MS = 500;
 const INTERRUPTED_MIN_MS = 200;
 /** Milliseconds between two looks at all lanes. */
 const ROUND_MS = 250;
+/** Milliseconds a look may come late by the wall clock: beyond it main has stood still itself, or the clock was set. */
+const LATE_MS = 150;
+
+/** Why a lane is killed. */
+type KillReason = "a turn ignored its interrupt and blocks it" | "its event loop stands still";
 
 export class Supervisor {
   readonly #table: SlotTable;
-  readonly #options: HostOptions;
+  readonly #options: Pick<HostOptions, "interruptGraceMs" | "laneStallMs" | "laneStallPolicy">;
   readonly #lanes: Iterable<HostLane>;
+  readonly #events: HostEvents;
+  readonly #sessionAt: (lane: HostLane, slot: number) => string | undefined;
   readonly #round: NodeJS.Timeout;
+  #roundAtMs = Date.now();
   /** Lanes that stood still at the last round. */
   #stalled = new Set<HostLane>();
   readonly #reported = new WeakSet<HostLane>();
   readonly #killed = new WeakSet<HostLane>();
 
-  constructor(table: SlotTable, options: HostOptions, lanes: Iterable<HostLane>) {
+  /** @param sessionAt - the id of the session in a slot, if it is that lane's */
+  constructor(
+    table: SlotTable,
+    options: Pick<HostOptions, "interruptGraceMs" | "laneStallMs" | "laneStallPolicy">,
+    lanes: Iterable<HostLane>,
+    events: HostEvents,
+    sessionAt: (lane: HostLane, slot: number) => string | undefined,
+  ) {
     this.#table = table;
     this.#options = options;
     this.#lanes = lanes;
+    this.#events = events;
+    this.#sessionAt = sessionAt;
     this.#round = setInterval(() => this.#lookAtLanes(), ROUND_MS);
   }
 
@@ -48,42 +66,71 @@ export class Supervisor {
   /** An interrupt was asked of the turn: see that something comes of it (V1). */
   watch(turn: Turn): void {
     const graceMs = this.#options.interruptGraceMs;
-    const { lane, slot } = turn.entry;
+    const { lane, slot, id } = turn.entry;
+    this.#events.emit("interrupt_asked", {
+      lane: lane.number,
+      sessionId: id,
+      ticket: turn.ticket,
+      details: { reason: turn.cancelReason },
+    });
     const beatAtInterrupt = lane.words.lastBeat();
-    const look = (seenStale: boolean): void => {
+    let timer: NodeJS.Timeout;
+    const lookIn = (ms: number, seenStale: boolean): void => {
+      const dueMs = Date.now() + ms;
+      timer = setTimeout(() => look(seenStale, Date.now() - dueMs), ms);
+    };
+    const look = (seenStale: boolean, lateMs: number): void => {
       if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
       const minMs = lane.words.lastBeat() === beatAtInterrupt ? INTERRUPTED_MIN_MS : STALLED_MIN_MS;
-      const isStale = standsStill(lane, Math.max(graceMs, minMs));
-      if (isStale && seenStale) this.#kill(lane, "blocked by an interrupted turn", { session: turn.entry.id, ticket: turn.ticket });
-      else timer = setTimeout(() => look(isStale), NEXT_LOOK_MS);
+      const isStale = lateMs <= LATE_MS && standsStill(lane, Math.max(graceMs, minMs));
+      if (isStale && seenStale) this.#kill(lane, "a turn ignored its interrupt and blocks it", turn);
+      else lookIn(NEXT_LOOK_MS, isStale);
     };
-    let timer = setTimeout(() => look(false), graceMs + FIRST_LOOK_MS);
+    lookIn(graceMs + FIRST_LOOK_MS, false);
     turn.onSettled(() => clearTimeout(timer));
   }
 
   #lookAtLanes(): void {
-    const { laneStallMs, laneStallPolicy, logger } = this.#options;
+    const { laneStallMs, laneStallPolicy } = this.#options;
+    const nowMs = Date.now();
+    const isLate = nowMs - this.#roundAtMs > ROUND_MS + LATE_MS;
+    this.#roundAtMs = nowMs;
+    if (isLate) {
+      this.#stalled.clear(); // V3
+      return;
+    }
     const stalled = new Set<HostLane>();
     for (const lane of this.#lanes) {
       if (lane.state !== "ready" || !standsStill(lane, Math.max(laneStallMs, STALLED_MIN_MS))) {
-        this.#reported.delete(lane);
+        if (this.#reported.delete(lane) && lane.state === "ready") this.#events.emit("lane_recovered", { lane: lane.number });
         continue;
       }
       stalled.add(lane);
       if (!this.#stalled.has(lane)) continue; // V3
-      if (laneStallPolicy === "kill") this.#kill(lane, "its event loop stands still", {});
-      else if (!this.#reported.has(lane)) {
-        this.#reported.add(lane);
-        logger?.warn({ lane: lane.number, heartbeatAgeMs: lane.words.beatAge(Date.now()) }, "lane stalled: its event loop stands still");
-      }
+      this.#report(lane);
+      if (laneStallPolicy === "kill") this.#kill(lane, "its event loop stands still");
     }
     this.#stalled = stalled;
   }
 
-  #kill(lane: HostLane, why: string, fields: Record<string, unknown>): void {
+  #report(lane: HostLane): void {
+    if (this.#reported.has(lane)) return;
+    this.#reported.add(lane);
+    const slot = lane.words.runningSlot();
+    const sessionId = slot === undefined ? undefined : this.#sessionAt(lane, slot);
+    const details = { heartbeatAgeMs: lane.words.beatAge(Date.now()) };
+    this.#events.emit("lane_stalled", { lane: lane.number, ...(sessionId !== undefined && { sessionId }), details });
+  }
+
+  #kill(lane: HostLane, reason: KillReason, turn?: Turn): void {
     if (this.#killed.has(lane)) return; // its end takes a moment
     this.#killed.add(lane);
-    this.#options.logger?.error({ lane: lane.number, heartbeatAgeMs: lane.words.beatAge(Date.now()), ...fields }, `lane killed: ${why}`);
+    lane.killedFor = turn?.entry;
+    this.#events.emit("lane_killed", {
+      lane: lane.number,
+      ...(turn && { sessionId: turn.entry.id, ticket: turn.ticket }),
+      details: { reason, heartbeatAgeMs: lane.words.beatAge(Date.now()) },
+    });
     lane.thread.kill();
   }
 }

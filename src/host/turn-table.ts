@@ -11,7 +11,7 @@ import { requestBoundaryCancel, requestInterrupt, tryLock } from "../core/turn-l
 import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import type { DeltasReport, EventReport, FailedReport, ResultReport, TurnExtras, TurnReport } from "../protocol/frames.ts";
+import type { DeltasReport, EventReport, FailedReport, GaveUpReport, ResultReport, TurnExtras, TurnReport } from "../protocol/frames.ts";
 import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions } from "../protocol/requests.ts";
@@ -191,12 +191,12 @@ export class TurnTable {
   // ── reports ──
 
   event(report: EventReport): void {
-    const turn = this.#reported(report);
+    const turn = this.reported(report);
     if (turn !== undefined) this.#deliver(turn, this.#registry.channelOf(turn.entry), report[4], report[5], report[6]);
   }
 
   deltas(report: DeltasReport): void {
-    const turn = this.#reported(report);
+    const turn = this.reported(report);
     if (turn === undefined) return;
     const channel = this.#registry.channelOf(turn.entry);
     let seq = report[4];
@@ -210,7 +210,7 @@ export class TurnTable {
   }
 
   result(report: ResultReport): void {
-    const turn = this.#reported(report);
+    const turn = this.reported(report);
     if (turn === undefined) return;
     turn.entry.lastAssistantText = (report[9] ?? report[4]) || undefined;
     this.#take(turn);
@@ -218,7 +218,7 @@ export class TurnTable {
   }
 
   failure(report: FailedReport): void {
-    const turn = this.#reported(report);
+    const turn = this.reported(report);
     if (turn === undefined) return;
     if (report[5] !== undefined) turn.entry.lastAssistantText = report[5] || undefined;
     if (report[6] === true) this.#registry.dropped(turn.entry);
@@ -246,7 +246,8 @@ export class TurnTable {
     }
   }
 
-  #reported(report: TurnReport): Turn | undefined {
+  /** @returns the turn a report speaks of, while it is open */
+  reported(report: TurnReport | GaveUpReport): Turn | undefined {
     const entry = this.#registry.at(report[1], report[2]);
     return entry && this.#find(entry, report[3]);
   }

@@ -47,6 +47,7 @@ export const REPORTS = {
   FORGOTTEN: { op: 9, length: 3 },
   STRAY_ERROR: { op: 10, length: 2 },
   DELTAS: { op: 11, length: 7 },
+  GAVE_UP: { op: 12, length: 4 },
 } as const;
 
 /** What the codec needs of a table's row. */
@@ -198,9 +199,11 @@ export type ReplyErrorReport = [op: 7, request: RequestId, error: WireError];
 /** The agent took the oldest `count` pending appends. */
 export type ContextTakenReport = [op: 8, slot: Slot, generation: Generation, count: number];
 export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
+/** The turn's run ignored its interrupt for the grace and was given up: its end follows when the agent has been rebuilt. */
+export type GaveUpReport = [op: 12, slot: Slot, generation: Generation, turn: Word];
 export type StrayErrorReport = [op: 10, description: string];
 /** Reports that speak of a session as such. */
 export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport;
 /** Reports that speak of a turn; the word of its ticket names it. */
 export type TurnReport = EventReport | DeltasReport | ResultReport | FailedReport;
-export type LaneReport = SessionReport | TurnReport | ReplyReport | ReplyErrorReport | StrayErrorReport;
+export type LaneReport = SessionReport | TurnReport | GaveUpReport | ReplyReport | ReplyErrorReport | StrayErrorReport;

@@ -1,6 +1,7 @@
 /** Options of a host: one schema with every default, and the types callers write. */
 import * as z from "zod";
 
+import type { HostEvent } from "./host-events.ts";
 import { json } from "./json.ts";
 
 /** Where structured log lines go; any logger with these methods will do. Called on the main thread only. */
@@ -52,6 +53,7 @@ export const SessionServiceOptionsSchema = z.strictObject({
       "must have info, warn and error methods",
     )
     .optional(),
+  onHostEvent: z.custom<(event: HostEvent) => void>((value) => typeof value === "function", "must be a function").optional(),
 });
 /** Options with every default filled in. */
 export type HostOptions = z.output<typeof SessionServiceOptionsSchema>;
@@ -138,5 +140,8 @@ export interface SessionServiceOptions {
   archivedViewsMax?: number | undefined;
   /** UTF-8 bytes; larger prompts are refused with INVALID_PARAMS. Default 4 MiB. */
   maxPromptBytes?: number | undefined;
+  /** Gets a line for each host event of a level. */
   logger?: Logger | undefined;
+  /** Told of what befalls the host (docs/host-events.md), on the main thread; what it throws is ignored. */
+  onHostEvent?: ((event: HostEvent) => void) | undefined;
 }

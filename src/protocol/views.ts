@@ -1,6 +1,7 @@
 /** What the host answers with: results, views, pages, and its own state. Times are epoch milliseconds unless a name says otherwise. */
 import * as z from "zod";
 
+import type { HostEventCounts } from "./host-events.ts";
 import type { SessionId } from "./ids.ts";
 import { json } from "./json.ts";
 import type { Message } from "./session-model.ts";
@@ -116,6 +117,8 @@ export interface HostSnapshot {
   lanesLost: number;
   slots: { allocated: number; free: number };
   subscribers: number;
+  /** How often each type of host event came since the host was opened. */
+  events: HostEventCounts;
   /** Of a host with a store. */
   store?: StoreSnapshot;
 }

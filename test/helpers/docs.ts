@@ -9,6 +9,7 @@ import { LANE_TRANSITIONS, MACHINES, SESSION_TRANSITIONS, TURN_TRANSITIONS } fro
 import * as layout from "../../src/core/slot-layout.ts";
 import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
+import { HOST_EVENTS } from "../../src/protocol/host-events.ts";
 import { STORE_REASONS } from "../../src/protocol/store-error.ts";
 
 const generatedFrom = (source: string): string => `<!-- Generated from ${source}: do not edit here. To update: npm run docs -->`;
@@ -91,6 +92,44 @@ ${table(
 
 \`subscribeSessionEvents\` throws a \`StreamError\` when there is nothing to subscribe to. It has a \`code\` only: \`NOT_FOUND\` (the session is
 unknown or archived), \`CLOSED\` (the stream has ended), \`INTERNAL\`.
+`;
+}
+
+// ── host events ──
+
+/** @returns docs/host-events.md */
+export function renderHostEvents(): string {
+  const rows = Object.entries(HOST_EVENTS).map(([type, { level, message, details }]) => [
+    code(type),
+    level ?? "",
+    sentence(message),
+    details === "" ? "" : details.split(", ").map(code).join(", "),
+  ]);
+  return `${generatedFrom("src/protocol/host-events.ts")}
+
+# Host events
+
+What befalls a host beyond the errors its callers get. Each event is told three times: to the listener in \`options.onHostEvent\`, as a line to
+\`options.logger\` (where the table names a level), and to the counters in \`inspect().events\`. Both functions are called on the main thread, at
+once; what they throw is ignored.
+
+An event has a \`type\` and a \`timestampMs\`, and where it applies \`lane\`, \`sessionId\`, \`ticket\` (of the turn) and \`details\`.
+
+\`\`\`ts
+const service = await EphemeralSessionService.open({
+  agent,
+  onHostEvent: ({ type, lane, sessionId, details }) => {
+    if (type === "lane_lost") console.log("lane", lane, "ended:", details?.error);
+    if (type === "session_quarantined") console.log("look at session", sessionId);
+  },
+});
+\`\`\`
+
+${table(["type", "log level", "meaning", "details"], rows)}
+
+An interrupt goes up a ladder, and each step of it is an event: \`interrupt_asked\`; after \`interruptGraceMs\` either \`run_abandoned\` (the lane's loop
+is alive: the caller is answered, what the run still does reaches nobody, the agent is built anew from the last boundary) or \`lane_killed\` (the
+loop stands still) and then \`lane_lost\`.
 `;
 }
 

@@ -1,7 +1,7 @@
 /** What happens to agents that ignore their interrupt: given up while the lane's loop lives, else the lane is killed. */
 import { expect, test } from "vitest";
 
-import type { EphemeralSessionService, EventEnvelope, RunResult } from "../../dist/src/index.js";
+import type { EphemeralSessionService, EventEnvelope, HostEvent, RunResult } from "../../dist/src/index.js";
 import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, gate, hosts, kindOf, script, settled, sleep, until } from "../helpers/hosts.ts";
 
 const GRACE_MS = 100;
@@ -35,6 +35,25 @@ test("R6: an agent that ignores its interrupt beyond the grace is given up; sess
   expect(JSON.parse(seen.text)).toEqual({ state: { agentName: "default", notes: [], resumed: 2 } });
   expect((await service.read(neighbour)).state.messageCount).toBe(2);
   expect(service.inspect()).toMatchObject({ lanesLost: 0, turns: { running: 0 } });
+});
+
+test("R6: each step up the ladder is a host event and counted; interrupts beyond the first are no-ops", async () => {
+  const events: HostEvent[] = [];
+  const service = await openHost({ interruptGraceMs: GRACE_MS, onHostEvent: (event) => void events.push(event) });
+  const id = await deferred(service);
+  const ignored = await running(service, id, ["hang"]);
+  for (let i = 0; i < 5; i++) await service.interrupt(id);
+  expect(await kindOf(settled(ignored.turn))).toBe("cancelled");
+  expect(events).toMatchObject([
+    { type: "interrupt_asked", lane: 0, sessionId: id, details: { reason: "interrupt" } },
+    { type: "run_abandoned", lane: 0, sessionId: id, ticket: events[0]?.ticket },
+  ]);
+  const blocking = await running(service, id, ["spinBlind", 60_000]);
+  await service.interrupt(id);
+  expect(await kindOf(settled(blocking.turn))).toBe("lane_lost");
+  expect(events.slice(2).map(({ type }) => type)).toEqual(expect.arrayContaining(["interrupt_asked", "lane_killed", "lane_lost"]));
+  expect(events.find(({ type }) => type === "lane_killed")).toMatchObject({ sessionId: id, ticket: events[2]?.ticket });
+  expect(service.inspect().events).toMatchObject({ interrupt_asked: 2, run_abandoned: 1, lane_killed: 1, lane_lost: 1 });
 });
 
 test("R6, R8: what a given-up run does later reaches nobody: not its events, messages, usage, nor its result", async () => {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 
 import { badLine } from "../../src/cli/results.ts";
 import { RunReport } from "../../src/cli/run-report.ts";
+import { HostEvents } from "../../src/host/host-events.ts";
 import type { HostSnapshot } from "../../src/protocol/views.ts";
 
 const lane = {
@@ -26,6 +27,7 @@ const host: HostSnapshot = {
   lanesLost: 0,
   slots: { allocated: 1, free: 0 },
   subscribers: 0,
+  events: new HostEvents({}).counts(),
 };
 const turn = (line: number, durationMs: number) => ({ session: `s${line}`, turn: 1, line, durationMs });
 /** Cells of every row, without what draws the table. */

@@ -2,11 +2,15 @@ import { describe, expect, test } from "vitest";
 
 import { MACHINES } from "../../src/core/machines.ts";
 import * as layout from "../../src/core/slot-layout.ts";
-import { layoutTable, renderErrors, renderSharedMemory, renderStateMachines } from "../helpers/docs.ts";
+import { layoutTable, renderErrors, renderHostEvents, renderSharedMemory, renderStateMachines } from "../helpers/docs.ts";
 
 describe("generated documents say what the source says (update with -u)", () => {
   test("docs/errors.md", async () => {
     await expect(renderErrors()).toMatchFileSnapshot("../../docs/errors.md");
+  });
+
+  test("docs/host-events.md", async () => {
+    await expect(renderHostEvents()).toMatchFileSnapshot("../../docs/host-events.md");
   });
 
   test("docs/state-machines.md", async () => {

@@ -339,7 +339,7 @@ describe("turn-run", () => {
     await nextTurn();
     const next = lane.start(slot, "go on");
     expect(await lane.outcome(next)).toBe("next");
-    expect(lane.said(word)).toEqual([REPORTS.FAILED.op]);
+    expect(lane.said(word)).toEqual([REPORTS.GAVE_UP.op, REPORTS.FAILED.op]);
     expect(lane.events(next)).toEqual([]);
     expect(readSummary(lane.table, slot).messageCount).toBe(2);
   });

@@ -4,7 +4,9 @@ import { LaneWords } from "../../src/core/lane-words.ts";
 import { SlotTable } from "../../src/core/slot-table.ts";
 import { ticketWord } from "../../src/core/tickets.ts";
 import { tryLock, unlock } from "../../src/core/turn-lock.ts";
+import { HostEvents } from "../../src/host/host-events.ts";
 import { Supervisor } from "../../src/host/supervisor.ts";
+import type { HostEvent } from "../../src/protocol/host-events.ts";
 import { SessionServiceOptionsSchema } from "../../src/protocol/options.ts";
 
 const GRACE_MS = 1000;
@@ -20,7 +22,7 @@ interface Bench {
   table: SlotTable;
   lane: { state: string; hasEnded: boolean };
   kills: () => number;
-  warnings: () => string[];
+  told: (type: HostEvent["type"]) => HostEvent[];
   settle: () => void;
   watch: () => void;
 }
@@ -33,26 +35,31 @@ function newBench(laneStallPolicy: "report" | "kill" = "report", interruptGraceM
   const words = new LaneWords();
   words.beat(Date.now());
   const kill = vi.fn<() => void>();
-  const warn = vi.fn<(fields: object, message: string) => void>();
+  const told: HostEvent[] = [];
   const lane = { number: 0, words, state: "ready", hasEnded: false, thread: { kill } };
   const cleanups: (() => void)[] = [];
-  const turn = { ticket: 1, word: WORD, entry: { id: "s", slot: 0, lane }, onSettled: (cleanup: () => void) => cleanups.push(cleanup) };
-  const logger = { info: () => {}, warn, error: () => {} };
+  const turn = {
+    ticket: 1,
+    word: WORD,
+    cancelReason: "interrupt",
+    entry: { id: "s", slot: 0, lane },
+    onSettled: (cleanup: () => void) => cleanups.push(cleanup),
+  };
   const options = SessionServiceOptionsSchema.parse({
     agent: "x",
     interruptGraceMs,
     laneStallMs: STALL_MS,
     laneStallPolicy,
-    logger,
   });
-  const supervisor = new Supervisor(table, options, [lane] as unknown as Lanes);
+  const events = new HostEvents({ onHostEvent: (event) => void told.push(event) });
+  const supervisor = new Supervisor(table, options, [lane] as unknown as Lanes, events, (_, slot) => `in slot ${slot}`);
   open.push(supervisor);
   return {
     words,
     table,
     lane,
     kills: () => kill.mock.calls.length,
-    warnings: () => warn.mock.calls.map((call) => call[1]),
+    told: (type) => told.filter((event) => event.type === type),
     settle: () => cleanups.forEach((cleanup) => cleanup()),
     watch: () => supervisor.watch(turn as unknown as Watched),
   };
@@ -134,6 +141,28 @@ describe("supervisor: an interrupted turn", () => {
     expect(bench.kills()).toBe(0);
   });
 
+  test("V3: two looks that both came late, or a clock that was set ahead between beats, are no stall", () => {
+    const bench = newBench();
+    bench.watch();
+    liveFor(bench.words, GRACE_MS - 100);
+    for (let i = 0; i < 10; i++) {
+      vi.setSystemTime(Date.now() + 5000);
+      vi.advanceTimersByTime(60); // a look, and no beat yet
+      bench.words.beat(Date.now());
+    }
+    expect(bench.kills()).toBe(0);
+  });
+
+  test("each step is told: the interrupt, and the kill with its session and turn", () => {
+    const bench = newBench();
+    bench.watch();
+    expect(bench.told("interrupt_asked")).toMatchObject([{ lane: 0, sessionId: "s", ticket: 1, details: { reason: "interrupt" } }]);
+    vi.advanceTimersByTime(GRACE_MS + 200);
+    expect(bench.told("lane_killed")).toMatchObject([
+      { lane: 0, sessionId: "s", ticket: 1, details: { reason: "a turn ignored its interrupt and blocks it" } },
+    ]);
+  });
+
   test("V3: a clock that steps back is not a stall", () => {
     const bench = newBench();
     bench.watch();
@@ -149,16 +178,23 @@ describe("supervisor: a lane that stands still and nobody interrupts", () => {
   test("V2: it is reported, once, and lives", () => {
     const bench = newBench("report");
     vi.advanceTimersByTime(10 * STALL_MS);
-    expect([bench.kills(), bench.warnings().length]).toEqual([0, 1]);
+    expect([bench.kills(), bench.told("lane_stalled").length]).toEqual([0, 1]);
   });
 
   test("V2: one that recovered and stalls again is reported again", () => {
     const bench = newBench("report");
     vi.advanceTimersByTime(2 * STALL_MS);
     liveFor(bench.words, STALL_MS);
-    expect(bench.warnings()).toHaveLength(1);
+    expect([bench.told("lane_stalled").length, bench.told("lane_recovered").length]).toEqual([1, 1]);
     vi.advanceTimersByTime(2 * STALL_MS);
-    expect(bench.warnings()).toHaveLength(2);
+    expect(bench.told("lane_stalled")).toHaveLength(2);
+  });
+
+  test("V2: the report names the session whose code it stands in", () => {
+    const bench = newBench();
+    bench.words.setRunning(7);
+    vi.advanceTimersByTime(2 * STALL_MS);
+    expect(bench.told("lane_stalled")).toMatchObject([{ lane: 0, sessionId: "in slot 7" }]);
   });
 
   test("V2: it is killed where the operator asked for it", () => {
@@ -177,7 +213,7 @@ describe("supervisor: a lane that stands still and nobody interrupts", () => {
       const bench = newBench("kill");
       bench.lane.state = state;
       vi.advanceTimersByTime(10 * STALL_MS);
-      expect([bench.kills(), bench.warnings()]).toEqual([0, []]);
+      expect([bench.kills(), bench.told("lane_stalled")]).toEqual([0, []]);
     }
   });
 
@@ -187,7 +223,7 @@ describe("supervisor: a lane that stands still and nobody interrupts", () => {
     vi.advanceTimersByTime(250);
     bench.words.beat(Date.now());
     liveFor(bench.words, 10_000);
-    expect([bench.kills(), bench.warnings()]).toEqual([0, []]);
+    expect([bench.kills(), bench.told("lane_stalled")]).toEqual([0, []]);
   });
 });
 
