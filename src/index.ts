@@ -47,4 +47,4 @@ export type {
   ToolOverlay,
   Usage,
 } from "./protocol/session-model.ts";
-export type { HostSnapshot, LaneSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "./protocol/views.ts";
+export type { HostSnapshot, LaneDown, LaneSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "./protocol/views.ts";

@@ -1,7 +1,8 @@
 /**
  * The lanes of a host: starts them, places sessions, replaces a shared lane that was lost, ends them all.
  *
- *   P1. A shared lane that ended unasked is replaced, within the restart budget; its number passes to the replacement.
+ *   P1. A shared lane that ended unasked is replaced under its number, after its back-off. One that used up its restart budget stays down
+ *       until the budget allows it again; meanwhile nothing is placed there, and the host is degraded.
  *   P2. A dedicated lane lives for one session and ends with it.
  */
 import { availableParallelism } from "node:os";
@@ -9,8 +10,11 @@ import type { MessagePort } from "node:worker_threads";
 
 import { LaneWords } from "../core/lane-words.ts";
 import { leastLoaded } from "../core/placement.ts";
+import { RestartBudget } from "../core/restart-budget.ts";
 import type { SlotTable } from "../core/slot-table.ts";
 import { SessionError } from "../protocol/errors.ts";
+import type { LaneDown } from "../protocol/views.ts";
+import type { HostEvents } from "./host-events.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import { POLL_BALANCED, POLL_LOW, Poller } from "../transport/poller.ts";
@@ -18,9 +22,6 @@ import { HostLane } from "./host-lane.ts";
 import type { LaneEnd, LaneSettings, LaneThread } from "./lane-thread.ts";
 import { PollRights } from "./poll-rights.ts";
 
-/** Replacements within the window; a host that loses lanes faster refuses new sessions instead of starting threads for ever. */
-const RESTARTS_MAX = 10;
-const RESTART_WINDOW_MS = 60_000;
 /** Milliseconds a lane that was told to stop may take before it is killed. */
 const STOP_MAX_MS = 2500;
 
@@ -39,37 +40,43 @@ export interface LaneStore {
   readonly logsEvents: boolean;
 }
 
+/** A shared lane that waits for its restart. */
+interface DownLane {
+  readonly timer: NodeJS.Timeout | undefined;
+  /** Epoch milliseconds; Infinity: never. */
+  readonly startsAtMs: number;
+  readonly isOverBudget: boolean;
+}
+
+export interface LanePoolParts {
+  readonly options: HostOptions;
+  /** Agent name to module specifier. */
+  readonly agents: Readonly<Record<string, string>>;
+  readonly table: SlotTable;
+  readonly events: LanePoolEvents;
+  readonly hostEvents: HostEvents;
+  readonly startThread: StartThread;
+  /** Of a host with a store. */
+  readonly connectStore: (() => LaneStore) | undefined;
+}
+
 export type StartThread = (settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller) => LaneThread;
 
 export class LanePool {
-  readonly #options: HostOptions;
-  readonly #agents: Readonly<Record<string, string>>;
-  readonly #table: SlotTable;
-  readonly #events: LanePoolEvents;
-  readonly #startThread: StartThread;
-  readonly #connectStore: (() => LaneStore) | undefined;
+  readonly #parts: LanePoolParts;
   readonly #lanes = new Map<number, HostLane>();
   readonly #poller: Poller | undefined;
   readonly #pollRights: PollRights | undefined;
   #nextDedicated: number;
-  #restarts: number[] = [];
+  /** By lane number. */
+  readonly #budgets = new Map<number, RestartBudget>();
+  readonly #down = new Map<number, DownLane>();
   #isClosing = false;
   lost = 0;
 
-  constructor(
-    options: HostOptions,
-    agents: Readonly<Record<string, string>>,
-    table: SlotTable,
-    events: LanePoolEvents,
-    startThread: StartThread,
-    connectStore?: () => LaneStore,
-  ) {
-    this.#options = options;
-    this.#agents = agents;
-    this.#table = table;
-    this.#events = events;
-    this.#startThread = startThread;
-    this.#connectStore = connectStore;
+  constructor(parts: LanePoolParts) {
+    this.#parts = parts;
+    const { options } = parts;
     this.#nextDedicated = this.sharedCount;
     const cores = availableParallelism();
     const isLow = options.latency === "low";
@@ -79,7 +86,7 @@ export class LanePool {
   }
 
   get sharedCount(): number {
-    const { count } = this.#options.lanes;
+    const { count } = this.#parts.options.lanes;
     return count === "auto" ? availableParallelism() : count;
   }
 
@@ -100,14 +107,16 @@ export class LanePool {
   /** @throws SessionError HOST_OVERLOADED when no shared lane is up */
   placeShared(): HostLane {
     const lane = leastLoaded([...this.#lanes.values()].filter(({ kind }) => kind === "shared"));
-    if (lane === undefined)
-      throw new SessionError("HOST_OVERLOADED", "no lane is up", { details: { reason: "no_lane", retryAfterMs: 1000 } });
-    return lane;
+    if (lane !== undefined) return lane;
+    const retryAfterMs = Math.min(...this.down().map(({ startsInMs = Infinity }) => startsInMs));
+    throw new SessionError("HOST_OVERLOADED", "no lane is up", {
+      details: { reason: "no_lane", ...(Number.isFinite(retryAfterMs) && { retryAfterMs }) },
+    });
   }
 
   /** Start a lane of its own for one session. @throws SessionError HOST_OVERLOADED when there are dedicatedMax */
   startDedicated(): HostLane {
-    const { dedicatedMax } = this.#options.lanes;
+    const { dedicatedMax } = this.#parts.options.lanes;
     const dedicated = [...this.#lanes.values()].filter(({ kind }) => kind === "dedicated").length;
     if (dedicated >= dedicatedMax) {
       throw new SessionError("HOST_OVERLOADED", `no dedicated lane is left (${dedicated}/${dedicatedMax})`, {
@@ -118,6 +127,16 @@ export class LanePool {
     // A module that loaded in the shared lanes and does not here: the lane ends, and its session's build fails with it.
     this.#loaded(lane).catch(() => lane.thread.kill());
     return lane;
+  }
+
+  /** Shared lanes that were lost and wait for their restart. */
+  down(): LaneDown[] {
+    const nowMs = Date.now();
+    return [...this.#down].map(([lane, { startsAtMs, isOverBudget }]) => ({
+      lane,
+      reason: isOverBudget ? "restart_budget" : "back_off",
+      ...(Number.isFinite(startsAtMs) && { startsInMs: Math.max(0, startsAtMs - nowMs) }),
+    }));
   }
 
   /** Every lane learns of a new segment before it sees a slot in it. */
@@ -138,27 +157,30 @@ export class LanePool {
   /** End all; no lane is replaced any more. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    for (const { timer } of this.#down.values()) clearTimeout(timer);
+    this.#down.clear();
     await Promise.all([...this.#lanes.values()].map((lane) => this.stop(lane)));
   }
 
   #start(number: number, kind: HostLane["kind"]): HostLane {
+    const { options, agents, table, events, startThread, connectStore } = this.#parts;
     const words = new LaneWords();
-    const store = this.#connectStore?.();
+    const store = connectStore?.();
     const settings: LaneSettings = {
-      segments: this.#table.segments,
+      segments: table.segments,
       words: words.memory,
-      agents: this.#agents,
-      interruptGraceMs: this.#options.interruptGraceMs,
-      polls: this.#options.latency === "low",
+      agents,
+      interruptGraceMs: options.interruptGraceMs,
+      polls: options.latency === "low",
       ...(store && { store: { port: store.port, logsEvents: store.logsEvents } }),
     };
     const lane = new HostLane(
       number,
       kind,
-      this.#startThread(settings, this.#options.lanes, this.#poller),
+      startThread(settings, options.lanes, this.#poller),
       words,
-      (from, reports) => this.#events.onReports(from, reports),
-      (from, error) => this.#events.onGarbage(from, error),
+      (from, reports) => events.onReports(from, reports),
+      (from, error) => events.onGarbage(from, error),
       this.#pollRights,
     );
     lane.storeConnection = store?.connection;
@@ -192,18 +214,33 @@ export class LanePool {
     this.#pollRights?.drop(lane.words);
     if (this.#lanes.get(lane.number) === lane) this.#lanes.delete(lane.number);
     if (lane.state === "lost") this.lost++;
-    this.#events.onEnded(lane, end);
-    if (lane.state === "lost" && lane.kind === "shared" && !this.#isClosing && this.#mayRestart()) {
-      const replacement = this.#start(lane.number, "shared");
-      this.#loaded(replacement).catch(() => replacement.thread.kill());
-    }
+    this.#parts.events.onEnded(lane, end);
+    if (lane.state === "lost" && lane.kind === "shared" && !this.#isClosing) this.#replace(lane.number);
   }
 
-  #mayRestart(): boolean {
+  /** P1 */
+  #replace(number: number): void {
+    const { options, hostEvents } = this.#parts;
+    const { restartsMax, restartWindowMs } = options.lanes;
+    let budget = this.#budgets.get(number);
+    if (budget === undefined) this.#budgets.set(number, (budget = new RestartBudget(restartsMax, restartWindowMs)));
     const nowMs = Date.now();
-    this.#restarts = this.#restarts.filter((at) => nowMs - at < RESTART_WINDOW_MS);
-    if (this.#restarts.length >= RESTARTS_MAX) return false;
-    this.#restarts.push(nowMs);
-    return true;
+    const { delayMs, isOverBudget } = budget.next(nowMs);
+    hostEvents.emit(isOverBudget ? "lane_refused" : "lane_restarting", { lane: number, details: { delayMs } });
+    if (delayMs === 0) {
+      this.#restart(number);
+      return;
+    }
+    const timer = Number.isFinite(delayMs) ? setTimeout(() => this.#restart(number), delayMs) : undefined;
+    this.#down.set(number, { timer, startsAtMs: nowMs + delayMs, isOverBudget });
+  }
+
+  #restart(number: number): void {
+    this.#down.delete(number);
+    const lane = this.#start(number, "shared");
+    this.#loaded(lane).then(
+      () => this.#parts.hostEvents.emit("lane_restarted", { lane: number }),
+      () => lane.thread.kill(),
+    );
   }
 }

@@ -70,18 +70,19 @@ export class SessionHost {
       (entry) => this.#sessionGone(entry),
     );
     this.turns = new TurnTable(this.table, this.registry, (turn) => this.#supervisor.watch(turn));
-    this.pool = new LanePool(
+    this.pool = new LanePool({
       options,
-      this.agents,
-      this.table,
-      {
+      agents: this.agents,
+      table: this.table,
+      events: {
         onReports: (lane, reports) => this.#onReports(lane, reports),
         onGarbage: (lane, error) => this.#onStray(lane, String(error)),
         onEnded: (lane, end) => this.#laneEnded(lane, end),
       },
+      hostEvents: this.events,
       startThread,
-      store && (() => (this.persistence as Persistence).connect()),
-    );
+      connectStore: store && (() => (this.persistence as Persistence).connect()),
+    });
     this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, (lane, slot) => this.registry.inSlot(lane, slot)?.id);
     this.persistence = store && new Persistence(this, store.thread, store.options);
     const { registry, turns, pool, persistence: keeping } = this;
@@ -279,11 +280,14 @@ export class SessionHost {
     const { capacity, slots, archived, liveCount } = this.registry;
     let subscribers = this.persistence?.channels.subscribers ?? 0;
     for (const entry of this.registry.list()) subscribers += entry.channel?.subscribers ?? 0;
+    const lanesDown = this.pool.down();
     return {
       state: this.#state,
+      health: lanesDown.some(({ reason }) => reason === "restart_budget") ? "degraded" : "ok",
       sessions: { live: liveCount, building: this.creator.building, max: capacity.max, archivedViews: archived.size },
       turns: { running: this.turns.running, settled: this.turns.settled, failed: this.turns.failed },
       lanes: [...this.pool].map((lane) => lane.inspect(nowMs)),
+      lanesDown,
       lanesLost: this.pool.lost,
       slots: { allocated: slots.allocated, free: slots.free },
       subscribers,

@@ -32,6 +32,8 @@ export const SessionServiceOptionsSchema = z.strictObject({
         .optional(),
       env: z.record(z.string(), z.string()).optional(),
       execArgv: z.array(z.string()).optional(),
+      restartsMax: z.int().nonnegative().max(1_000_000).default(10),
+      restartWindowMs: milliseconds(60_000),
     })
     .prefault({}),
   latency: z.enum(["balanced", "low"]).default("balanced"),
@@ -121,6 +123,12 @@ export interface SessionServiceOptions {
         /** Environment variables that agents may see. Default none. */
         env?: Record<string, string> | undefined;
         execArgv?: string[] | undefined;
+        /**
+         * How often a shared lane that was lost is started again within `restartWindowMs` (default 10 in 60,000): the first time at once, then
+         * after 100 ms, 200 ms, … 5 s. Lost more often it stays down until the window allows it; the host reports `health: "degraded"`.
+         */
+        restartsMax?: number | undefined;
+        restartWindowMs?: number | undefined;
       }
     | undefined;
   /**

@@ -95,6 +95,15 @@ export interface LaneSnapshot {
   utilization?: number;
 }
 
+/** A shared lane that was lost and is not up again yet: nothing is placed there. */
+export interface LaneDown {
+  lane: number;
+  /** "restart_budget": it was lost too often (`lanes.restartsMax` in `lanes.restartWindowMs`). */
+  reason: "back_off" | "restart_budget";
+  /** Milliseconds; absent when it is never restarted (`lanes.restartsMax` 0). */
+  startsInMs?: number;
+}
+
 /** The store of a host that has one. */
 export interface StoreSnapshot {
   kind: "memory" | "lmdb" | "module";
@@ -111,9 +120,12 @@ export interface StoreSnapshot {
 /** What `inspect()` gives: a copy, taken now. */
 export interface HostSnapshot {
   state: "open" | "closing" | "closed";
+  /** "degraded": a shared lane was lost too often and stays down for a while. */
+  health: "ok" | "degraded";
   sessions: { live: number; building: number; max: number; archivedViews: number };
   turns: { running: number; settled: number; failed: number };
   lanes: LaneSnapshot[];
+  lanesDown: LaneDown[];
   lanesLost: number;
   slots: { allocated: number; free: number };
   subscribers: number;

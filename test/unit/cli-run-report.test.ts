@@ -18,12 +18,14 @@ const lane = {
 } as const;
 const host: HostSnapshot = {
   state: "open",
+  health: "ok",
   sessions: { live: 1, building: 0, max: 10, archivedViews: 0 },
   turns: { running: 0, settled: 3, failed: 1 },
   lanes: [
     { ...lane, lane: 0, settledTurns: 41, failedTurns: 7, strayErrors: 0, utilization: 0.256 },
     { ...lane, lane: 1, settledTurns: 42, failedTurns: 8, strayErrors: 0 },
   ],
+  lanesDown: [],
   lanesLost: 0,
   slots: { allocated: 1, free: 0 },
   subscribers: 0,

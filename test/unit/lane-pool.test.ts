@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { EphemeralSessionService } from "../../src/host/ephemeral-service.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
+import type { SessionError } from "../../src/protocol/errors.ts";
 import type { SessionServiceOptions } from "../../src/protocol/options.ts";
 import type { CreateSessionRequest } from "../../src/protocol/requests.ts";
 import { agent, threads } from "./support/in-thread-lanes.ts";
@@ -77,14 +78,61 @@ describe("lane-pool", () => {
     expect(await service.createSession({ prompt: "here" })).toMatchObject({ text: "here" });
   });
 
-  test("P1: beyond the restart budget lanes are not started for ever: new sessions are refused", async () => {
+  test("P1: lost again it waits for its back-off; sessions go elsewhere, and when no lane is up they are told when to come again", async () => {
+    const service = await newHost(echo, { lanes: { count: 2 } });
+    await threads[0]?.crash();
+    await until(() => threads.length === 3);
+    await threads[2]?.crash();
+    expect(service.inspect()).toMatchObject({ health: "ok", lanesDown: [{ lane: 0, reason: "back_off" }], lanes: [{ lane: 1 }] });
+    await deferred(service);
+    expect(service.inspect().lanes).toMatchObject([{ lane: 1, sessions: 1 }]);
+    await threads[1]?.crash();
+    await until(() => threads.length === 4);
+    await threads[3]?.crash();
+    const refusal = await deferred(service).then(
+      () => expect.unreachable(),
+      (error: unknown) => error as SessionError,
+    );
+    expect(refusal).toMatchObject({ code: "HOST_OVERLOADED", disposition: "retry", details: { reason: "no_lane" } });
+    expect(refusal.details?.["retryAfterMs"]).toBeLessThanOrEqual(100);
+    await until(() => service.inspect().lanesDown.length === 0);
+    expect(await service.createSession({ prompt: "again" })).toMatchObject({ text: "again" });
+    const { lane_restarting: restarting, lane_refused: refused, lane_restarted: restarted } = service.inspect().events;
+    expect([restarting, refused, restarted]).toEqual([4, 0, 4]);
+  });
+
+  test("P1: a lane that used up its budget stays down and the host says that it is degraded; then it is started again", async () => {
+    const service = await newHost(echo, { lanes: { count: 1, restartsMax: 1, restartWindowMs: 300 } });
+    await threads[0]?.crash();
+    await until(() => threads.length === 2);
+    await threads[1]?.crash();
+    expect(service.inspect()).toMatchObject({ health: "degraded", lanes: [], lanesDown: [{ lane: 0, reason: "restart_budget" }] });
+    await expect(deferred(service)).rejects.toMatchObject({ code: "HOST_OVERLOADED", details: { reason: "no_lane" } });
+    expect(threads).toHaveLength(2);
+    await until(() => threads.length === 3);
+    expect(service.inspect()).toMatchObject({ health: "ok", lanesDown: [], events: { lane_refused: 1 } });
+    expect(await service.createSession({ prompt: "again" })).toMatchObject({ text: "again" });
+  });
+
+  test("P1: with a budget of none it is never started again, and a shutdown waits for nothing", async () => {
+    const service = await newHost(echo, { lanes: { count: 1, restartsMax: 0 } });
+    await threads[0]?.crash();
+    expect(service.inspect()).toMatchObject({ health: "degraded", lanesDown: [{ lane: 0, reason: "restart_budget" }] });
+    expect(service.inspect().lanesDown[0]).not.toHaveProperty("startsInMs");
+    await expect(deferred(service)).rejects.toMatchObject({ details: { reason: "no_lane" } });
+    await service.shutdown({ deadlineMs: 0 });
+    expect(threads).toHaveLength(1);
+  });
+
+  test("P1: a lane whose restart is due is not started after shutdown", async () => {
     const service = await newHost(echo);
-    for (let i = 0; i < 11; i++) {
-      await threads.at(-1)?.crash();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    expect(threads).toHaveLength(11);
-    await expect(deferred(service)).rejects.toMatchObject({ code: "HOST_OVERLOADED", disposition: "retry" });
+    await threads[0]?.crash();
+    await until(() => threads.length === 2);
+    await threads[1]?.crash();
+    expect(service.inspect().lanesDown).toHaveLength(1);
+    await service.shutdown({ deadlineMs: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect([threads.length, service.inspect().lanesDown]).toEqual([2, []]);
   });
 
   test("P1: a lane that ended because it was told to is not replaced", async () => {
