@@ -1,7 +1,7 @@
 /** The ephemeral session service: everything in memory, gone with the process. What each operation means is in docs/guarantees.md. */
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
-import { SessionError, StreamError, notFound } from "../protocol/errors.ts";
+import { SessionError, StreamError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionServiceOptions } from "../protocol/options.ts";
 import { SessionServiceOptionsSchema } from "../protocol/options.ts";
@@ -27,7 +27,7 @@ export class EphemeralSessionService extends LiveSessionService {
     const entry = this.find(id);
     if (entry !== undefined) return viewOf(this.host.table, entry);
     const archived = this.host.registry.archived.get(id);
-    if (archived === undefined) throw notFound(id);
+    if (archived === undefined) throw this.host.registry.lost.notFound(id);
     return structuredClone(archived);
   }
 

@@ -26,6 +26,10 @@ export class HostLane {
   settledTurns = 0;
   failedTurns = 0;
   strayErrors = 0;
+  /** Its agents were loaded. */
+  isLoaded = false;
+  /** Sessions placed here that are suspected of having brought a lane down. */
+  suspects = 0;
   /** The session for whose turn it was killed. */
   killedFor: SessionEntry | undefined;
 
@@ -62,6 +66,7 @@ export class HostLane {
 
   step(event: LaneEvent): void {
     this.state = advance(LANE_TRANSITIONS, this.state, event);
+    this.isLoaded ||= this.state === "ready";
   }
 
   /** Make the lane look at its running turns: the bell for a busy loop, a record for a sleeping one. */

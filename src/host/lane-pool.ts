@@ -104,9 +104,14 @@ export class LanePool {
     await Promise.all([...this.#lanes.values()].map((lane) => this.#loaded(lane)));
   }
 
-  /** @throws SessionError HOST_OVERLOADED when no shared lane is up */
-  placeShared(): HostLane {
-    const lane = leastLoaded([...this.#lanes.values()].filter(({ kind }) => kind === "shared"));
+  /**
+   * @param isSuspect - for a session that is suspected of having brought a lane down: away from others
+   * @throws SessionError HOST_OVERLOADED when no shared lane is up
+   */
+  placeShared(isSuspect = false): HostLane {
+    const shared = [...this.#lanes.values()].filter(({ kind, isOpen }) => kind === "shared" && isOpen);
+    const fewest = isSuspect ? Math.min(...shared.map(({ suspects }) => suspects)) : Infinity;
+    const lane = leastLoaded(shared.filter(({ suspects }) => suspects <= fewest));
     if (lane !== undefined) return lane;
     const retryAfterMs = Math.min(...this.down().map(({ startsInMs = Infinity }) => startsInMs));
     throw new SessionError("HOST_OVERLOADED", "no lane is up", {

@@ -237,7 +237,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   // ── ends ──
 
   async releaseQuarantine(id: SessionId): Promise<void> {
-    this.live(id); // nothing of an ephemeral host is ever in quarantine: its sessions end with their lane
+    if (!this.host.quarantine.release(id)) this.live(id); // an unknown session is an error, one that is free is not
   }
 
   async shutdown(options: { deadlineMs?: number | undefined } = {}): Promise<void> {

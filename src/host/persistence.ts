@@ -69,6 +69,7 @@ export class Persistence {
     });
     this.wakes = new Wakes({
       nextTicket: () => host.turns.nextTicket(),
+      assertFree: (id) => host.quarantine.assertFree(id),
       stored: (id) => this.#stored(id),
       leaving: (id) => this.#leavingNow(id),
       room: () => host.creator.room(),

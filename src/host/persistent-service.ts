@@ -272,6 +272,7 @@ export class PersistentSessionService extends LiveSessionService {
     const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#stored.ask(id, "archive", id, ticket);
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);
+    this.host.quarantine.forget(id);
     if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
   }
 
@@ -306,7 +307,8 @@ export class PersistentSessionService extends LiveSessionService {
   }
 
   override async releaseQuarantine(id: SessionId): Promise<void> {
-    if (this.find(id) === undefined) await this.#stored.sleeping(this.checks.id(id)); // nothing is ever in quarantine so far
+    if (this.host.quarantine.release(id) || this.find(id) !== undefined) return;
+    await this.#stored.sleeping(this.checks.id(id)); // an unknown session is an error, one that is free is not
   }
 }
 

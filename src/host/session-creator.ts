@@ -17,6 +17,7 @@ import type { SleepingSession, StoredContext } from "../protocol/stored-session.
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TurnStart, TurnTable } from "./turn-table.ts";
@@ -63,6 +64,7 @@ export interface CreatorParts {
   readonly registry: SessionRegistry;
   readonly turns: TurnTable;
   readonly pool: LanePool;
+  readonly quarantine: Quarantine;
   /** Only for a host with a store. */
   readonly keeping?: CreatorKeeping | undefined;
   isOpen(): boolean;
@@ -100,6 +102,7 @@ export class SessionCreator {
     let entry: SessionEntry;
     try {
       if (!this.#host.isOpen()) throw hostClosed();
+      if (order.resumeId !== undefined) this.#host.quarantine.assertFree(order.resumeId);
       const permit = this.#host.registry.capacity.tryTake() ?? (await this.room());
       if (!this.#host.isOpen() || order.signal?.aborted === true) {
         permit.release(); // it had to wait for its permit
@@ -167,9 +170,12 @@ export class SessionCreator {
 
   /** @throws SessionError HOST_OVERLOADED; the permit is released then */
   #place(id: SessionId, { isolation, labels }: Pick<CreateSessionRequest, "isolation" | "labels">, permit: Permit): SessionEntry {
-    const { registry, pool } = this.#host;
+    const { registry, pool, quarantine } = this.#host;
+    const isSuspect = quarantine.isSuspect(id);
     try {
-      return registry.open(id, isolation === "dedicated" ? pool.startDedicated() : pool.placeShared(), permit, labels);
+      const entry = registry.open(id, isolation === "dedicated" ? pool.startDedicated() : pool.placeShared(isSuspect), permit, labels);
+      entry.isSuspect = isSuspect;
+      return entry;
     } catch (error) {
       permit.release();
       throw error;

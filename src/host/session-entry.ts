@@ -30,6 +30,7 @@ export class SessionEntry {
   /** Exports, history pages and context writes that wait for the lane. */
   queries = 0;
   isArchived = false;
+  #isSuspect = false;
   /** Of a session that is kept in a store. */
   kept: KeptEntry | undefined;
   // Made when first needed: most sessions have none of these.
@@ -51,6 +52,16 @@ export class SessionEntry {
     this.lane = place.lane;
     this.permit = place.permit;
     this.labels = place.labels === undefined || Object.keys(place.labels).length === 0 ? NO_LABELS : Object.freeze({ ...place.labels });
+  }
+
+  /** It is suspected of having brought a lane down; its lane counts those it holds. */
+  get isSuspect(): boolean {
+    return this.#isSuspect;
+  }
+
+  set isSuspect(isSuspect: boolean) {
+    if (isSuspect !== this.#isSuspect) this.lane.suspects += isSuspect ? 1 : -1;
+    this.#isSuspect = isSuspect;
   }
 
   /** Apply an event of the session machine. @throws Error when it is illegal: a bug */

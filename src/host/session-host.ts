@@ -3,11 +3,10 @@
  * it, the public services above; it takes requests that are already checked.
  *
  *   G1. Nothing here waits for a lane but what says so: create, queries, shutdown.
- *   G2. When a lane ends, everything it owed is settled, in the order turns, builds, sessions, before it is replaced.
  */
 import { SlotTable } from "../core/slot-table.ts";
-import { SessionError, agentFailure, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
-import type { GaveUpReport, LaneCommand, LaneReport, SessionReport } from "../protocol/frames.ts";
+import { SessionError, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
+import type { GaveUpReport, LaneCommand, LaneReport, ResultReport, SessionReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts";
@@ -17,11 +16,12 @@ import { RequestTable } from "../transport/request-table.ts";
 import { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { StartThread } from "./lane-pool.ts";
+import { LaneEnds } from "./lane-ends.ts";
 import { LanePool } from "./lane-pool.ts";
-import type { LaneEnd } from "./lane-thread.ts";
 import { startLaneThread } from "./lane-thread.ts";
 import { overloaded } from "./overloaded.ts";
 import { Persistence } from "./persistence.ts";
+import { Quarantine } from "./quarantine.ts";
 import { resolveAgents } from "./resolve-agents.ts";
 import { SessionCreator } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
@@ -45,6 +45,7 @@ export interface OpenedStore {
 export class SessionHost {
   readonly options: HostOptions;
   readonly events: HostEvents;
+  readonly quarantine: Quarantine;
   readonly table = new SlotTable();
   readonly agents: Readonly<Record<string, string>>;
   readonly registry: SessionRegistry;
@@ -55,12 +56,14 @@ export class SessionHost {
   readonly persistence: Persistence | undefined;
   readonly #requests = new RequestTable<SessionEntry>();
   readonly #supervisor: Supervisor;
+  readonly #ends: LaneEnds;
   #state: HostSnapshot["state"] = "open";
   #shutdown: Promise<void> | undefined;
 
   private constructor(options: HostOptions, startThread: StartThread, store: OpenedStore | undefined) {
     this.options = options;
     this.events = new HostEvents(options);
+    this.quarantine = new Quarantine(this.events);
     this.agents = resolveAgents(options.agent);
     this.registry = new SessionRegistry(
       this.table,
@@ -77,7 +80,7 @@ export class SessionHost {
       events: {
         onReports: (lane, reports) => this.#onReports(lane, reports),
         onGarbage: (lane, error) => this.#onStray(lane, String(error)),
-        onEnded: (lane, end) => this.#laneEnded(lane, end),
+        onEnded: (lane, end) => this.#ends.ended(lane, end),
       },
       hostEvents: this.events,
       startThread,
@@ -85,8 +88,10 @@ export class SessionHost {
     });
     this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, (lane, slot) => this.registry.inSlot(lane, slot)?.id);
     this.persistence = store && new Persistence(this, store.thread, store.options);
-    const { registry, turns, pool, persistence: keeping } = this;
-    this.creator = new SessionCreator({ registry, turns, pool, keeping, isOpen: () => this.isOpen });
+    const { registry, turns, pool, quarantine, persistence: keeping } = this;
+    this.creator = new SessionCreator({ registry, turns, pool, quarantine, keeping, isOpen: () => this.isOpen });
+    const { events, creator } = this;
+    this.#ends = new LaneEnds({ registry, turns, creator, quarantine, events, requests: this.#requests, keeping });
   }
 
   /**
@@ -122,7 +127,7 @@ export class SessionHost {
   /** @throws SessionError SESSION_NOT_FOUND */
   live(id: SessionId): SessionEntry {
     const entry = this.registry.find(id);
-    if (entry === undefined) throw notFound(id);
+    if (entry === undefined) throw this.registry.lost.notFound(id);
     return entry;
   }
 
@@ -161,6 +166,7 @@ export class SessionHost {
     else if (report[0] === REPORTS.EVENT.op) this.turns.event(report);
     else if (report[0] === REPORTS.RESULT.op) {
       lane.settledTurns++;
+      if (this.quarantine.hasSuspects) this.#acquit(report);
       this.turns.result(report);
     } else if (report[0] === REPORTS.FAILED.op) {
       lane.settledTurns++;
@@ -207,6 +213,13 @@ export class SessionHost {
     );
   }
 
+  #acquit([, slot, generation]: ResultReport): void {
+    const entry = this.registry.at(slot, generation);
+    if (entry === undefined) return;
+    this.quarantine.acquit(entry.id);
+    entry.isSuspect = false;
+  }
+
   #onGaveUp(lane: HostLane, report: GaveUpReport): void {
     const turn = this.turns.reported(report);
     if (turn !== undefined) this.events.emit("run_abandoned", { lane: lane.number, sessionId: turn.entry.id, ticket: turn.ticket });
@@ -227,29 +240,7 @@ export class SessionHost {
     if (entry.lane.kind === "dedicated" && entry.lane.sessionCount === 0) void this.pool.stop(entry.lane);
   }
 
-  // ── the end of a lane, and of the host ──
-
-  #laneEnded(lane: HostLane, end: LaneEnd): void {
-    const isLost = lane.state === "lost";
-    const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
-    if (isLost) {
-      const { number, sessionCount: sessions, runningTurns: turns } = lane;
-      this.events.emit("lane_lost", {
-        lane: number,
-        details: { exitCode: end.exitCode, ...(end.error && { error: end.error.message }), sessions, turns },
-      });
-    }
-    this.turns.laneLost(lane, (turn) => {
-      this.turns.failed++;
-      if (this.persistence === undefined || !isLost) turn.failWith(why(turn.entry.id));
-      else void this.persistence.settleLost(turn, why(turn.entry.id));
-    });
-    this.creator.laneLost(lane, why());
-    for (const entry of this.registry.inLane(lane)) {
-      if (entry.queries > 0) this.#requests.rejectAll(entry, ({ id }) => why(id));
-      this.registry.laneLost(entry);
-    }
-  }
+  // ── the end of the host ──
 
   /**
    * Close admission, let running turns finish until the deadline, then interrupt them, then end the lanes. A second call is the first.
@@ -291,16 +282,9 @@ export class SessionHost {
       lanesLost: this.pool.lost,
       slots: { allocated: slots.allocated, free: slots.free },
       subscribers,
+      quarantined: this.quarantine.ids,
       events: this.events.counts(),
       ...(this.persistence && { store: this.persistence.inspect() }),
     };
   }
-}
-
-function laneLost(lane: HostLane, end: LaneEnd, sessionId: SessionId | undefined): SessionError {
-  const reason = end.error?.message ?? "it ended by itself";
-  return agentFailure("lane_lost", `lane ${lane.number} was lost (exit code ${end.exitCode}): ${reason}`, {
-    ...(sessionId !== undefined && { sessionId }),
-    details: { outcome: "not_committed", lane: lane.number, exitCode: end.exitCode },
-  });
 }

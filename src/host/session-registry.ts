@@ -15,6 +15,7 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { SessionView } from "../protocol/views.ts";
 import { ArchivedViews } from "./archived-views.ts";
 import type { HostLane } from "./host-lane.ts";
+import { LostSessions } from "./lost-sessions.ts";
 import { SessionChannel } from "./session-channel.ts";
 import { SessionEntry } from "./session-entry.ts";
 import { viewOf } from "./session-views.ts";
@@ -22,6 +23,7 @@ import { viewOf } from "./session-views.ts";
 export class SessionRegistry {
   readonly capacity: Capacity;
   readonly archived: ArchivedViews;
+  readonly lost = new LostSessions();
   readonly slots: SlotAllocator;
   readonly #table: SlotTable;
   readonly #onLeaving: (entry: SessionEntry) => void;
@@ -122,6 +124,7 @@ export class SessionRegistry {
     this.#byId.set(entry.id, entry);
     this.#inOrder.add(entry);
     this.archived.drop(entry.id);
+    this.lost.drop(entry.id);
   }
 
   /** Take a session out of the index and have its lane forget it, behind everything queued for it. Never waits. */
@@ -177,6 +180,7 @@ export class SessionRegistry {
 
   /** The lane is lost, and the session with it. */
   laneLost(entry: SessionEntry): void {
+    if (this.find(entry.id) === entry) this.lost.add(entry.id, entry.lane.number);
     this.#unindex(entry);
     entry.step("laneLost");
     // A killed lane leaves its words as they were.
@@ -188,6 +192,7 @@ export class SessionRegistry {
   #gone(entry: SessionEntry): void {
     entry.permit.release();
     entry.lane.sessionCount--;
+    entry.isSuspect = false;
     this.#bySlot[entry.slot] = undefined;
     this.#leaving.delete(entry);
     this.slots.release(entry.slot);

@@ -1,7 +1,6 @@
 /**
  * Watches over lanes that do not answer. Two reasons to look: a turn was interrupted and nothing comes of it, and a lane's heart stands
- * still although nobody interrupts. What follows the end of a lane (typed errors, freed locks and capacity, replacement) is in the
- * host's `#laneEnded`.
+ * still although nobody interrupts. What follows the end of a lane is in lane-ends.ts.
  *
  *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still for the grace, since the
  *       interrupt or (for at least five beats) later.

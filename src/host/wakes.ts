@@ -34,6 +34,8 @@ interface Wake {
 /** What a wake-up needs of the host. */
 export interface WakeParts {
   nextTicket(): number;
+  /** @throws SessionError when the session must not be made live */
+  assertFree(id: SessionId): void;
   /** The session as the store has it. Rejects with SessionError: there is none, it is archived, or the store fails */
   stored(id: SessionId): Promise<SleepingSession>;
   /** The session of that id which is leaving its lane. */
@@ -69,18 +71,18 @@ export class Wakes {
     return this.#wakes.get(id)?.live;
   }
 
-  /** Make the session live. Rejects with what keeps it from that */
+  /** Make the session live. Rejects with what keeps it from that. @throws SessionError SESSION_QUARANTINED */
   wake(id: SessionId): Promise<SessionEntry> {
     return this.#wakeOf(id).live;
   }
 
-  /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, before anything is changed */
+  /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, SESSION_QUARANTINED; before anything is changed */
   startTurn(id: SessionId, start: TurnStart): Promise<RunResult> {
     const leaving = this.#parts.leaving(id);
     if (leaving?.entry.isArchived === true) throw notFound(id);
     if (this.isActive(id) || leaving?.isActive === true) throw busy(id);
-    const ticket = this.#parts.nextTicket();
     const wake = this.#wakeOf(id);
+    const ticket = this.#parts.nextTicket();
     const outcome = new Promise<RunResult>((resolve, reject) => {
       wake.turn = { ticket, start, startedMs: performance.now(), resolve, reject, cleanup: this.#watch(id, ticket, start) };
     });
@@ -139,6 +141,7 @@ export class Wakes {
   #wakeOf(id: SessionId): Wake {
     const known = this.#wakes.get(id);
     if (known !== undefined) return known;
+    this.#parts.assertFree(id);
     const wake: Wake = { id, turn: undefined, live: undefined as never };
     this.#wakes.set(id, wake);
     wake.live = this.#makeLive(wake);
@@ -151,6 +154,7 @@ export class Wakes {
     try {
       await this.#parts.leaving(id)?.gone;
       const stored = await this.#parts.stored(id);
+      this.#parts.assertFree(id); // it may have left a lane by bringing it down
       const permit = await this.#parts.room();
       if (this.#isClosed) {
         permit.release();

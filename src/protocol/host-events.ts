@@ -19,7 +19,11 @@ export const HOST_EVENTS = {
     details: "delayMs",
   },
   lane_restarted: { level: "info", message: "a lane that was lost is up again", details: "" },
-  session_suspected: { level: "warn", message: "a session ran in a lane that was lost, among others", details: "" },
+  sessions_suspected: {
+    level: "warn",
+    message: "several sessions ran in a lane that was lost: they are placed apart",
+    details: "sessions",
+  },
   session_struck: { level: "warn", message: "a session brought its lane down", details: "strikes" },
   session_quarantined: {
     level: "error",

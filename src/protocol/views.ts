@@ -129,6 +129,8 @@ export interface HostSnapshot {
   lanesLost: number;
   slots: { allocated: number; free: number };
   subscribers: number;
+  /** Sessions in quarantine. */
+  quarantined: SessionId[];
   /** How often each type of host event came since the host was opened. */
   events: HostEventCounts;
   /** Of a host with a store. */

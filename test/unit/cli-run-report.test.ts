@@ -29,6 +29,7 @@ const host: HostSnapshot = {
   lanesLost: 0,
   slots: { allocated: 1, free: 0 },
   subscribers: 0,
+  quarantined: [],
   events: new HostEvents({}).counts(),
 };
 const turn = (line: number, durationMs: number) => ({ session: `s${line}`, turn: 1, line, durationMs });

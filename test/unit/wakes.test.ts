@@ -39,6 +39,7 @@ class Host {
   #tickets = 0;
 
   readonly wakes = new Wakes({
+    assertFree: () => {},
     nextTicket: () => ++this.#tickets,
     leaving: () => this.leaving,
     stored: () => {

@@ -1,0 +1,79 @@
+/**
+ * What follows the end of a lane.
+ *
+ *   G2. When a lane ends, everything it owed is settled, in the order turns, builds, sessions, before it is replaced. Nothing of it is left:
+ *       locks, slots, capacity, queries, streams and handles of its sessions are freed.
+ *   G3. Who brought it down is found out before anybody is answered: a caller who starts again at once is told already.
+ */
+import { agentFailure, hostClosed } from "../protocol/errors.ts";
+import type { SessionError } from "../protocol/errors.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type { RequestTable } from "../transport/request-table.ts";
+import type { HostEvents } from "./host-events.ts";
+import type { HostLane } from "./host-lane.ts";
+import type { LaneEnd } from "./lane-thread.ts";
+import type { Persistence } from "./persistence.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { SessionCreator } from "./session-creator.ts";
+import type { SessionEntry } from "./session-entry.ts";
+import type { SessionRegistry } from "./session-registry.ts";
+import type { TurnTable } from "./turn-table.ts";
+
+export interface LaneEndsParts {
+  readonly registry: SessionRegistry;
+  readonly turns: TurnTable;
+  readonly creator: SessionCreator;
+  readonly quarantine: Quarantine;
+  readonly events: HostEvents;
+  readonly requests: RequestTable<SessionEntry>;
+  /** Of a host with a store: what became of a lost turn is asked there. */
+  readonly keeping: Pick<Persistence, "settleLost"> | undefined;
+}
+
+export class LaneEnds {
+  readonly #parts: LaneEndsParts;
+
+  constructor(parts: LaneEndsParts) {
+    this.#parts = parts;
+  }
+
+  /** The lane has ended (N2), asked or not; its state says which. */
+  ended(lane: HostLane, end: LaneEnd): void {
+    const { registry, turns, creator, requests, keeping } = this.#parts;
+    const isLost = lane.state === "lost";
+    if (isLost) this.#tell(lane, end);
+    const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
+    turns.laneLost(lane, (turn) => {
+      turns.failed++;
+      if (keeping === undefined || !isLost) turn.failWith(why(turn.entry.id));
+      else void keeping.settleLost(turn, why(turn.entry.id));
+    });
+    creator.laneLost(lane, why());
+    for (const entry of registry.inLane(lane)) {
+      if (entry.queries > 0) requests.rejectAll(entry, ({ id }) => why(id));
+      registry.laneLost(entry);
+    }
+  }
+
+  /** G3 */
+  #tell(lane: HostLane, { exitCode, error }: LaneEnd): void {
+    const { registry, quarantine, events } = this.#parts;
+    const { number, sessionCount: sessions, runningTurns: turns } = lane;
+    events.emit("lane_lost", { lane: number, details: { exitCode, ...(error && { error: error.message }), sessions, turns } });
+    const ran: SessionId[] = [];
+    for (const { id, turn, state } of registry.inLane(lane)) {
+      if (turn !== undefined || (state === "building" && lane.isLoaded)) ran.push(id);
+    }
+    const slot = lane.words.runningSlot();
+    const inLoop = slot === undefined ? undefined : registry.inSlot(lane, slot)?.id;
+    quarantine.lost({ lane: number, killedFor: lane.killedFor?.id, inLoop, ran });
+  }
+}
+
+function laneLost(lane: HostLane, end: LaneEnd, sessionId: SessionId | undefined): SessionError {
+  const reason = end.error?.message ?? "it ended by itself";
+  return agentFailure("lane_lost", `lane ${lane.number} was lost (exit code ${end.exitCode}): ${reason}`, {
+    ...(sessionId !== undefined && { sessionId }),
+    details: { outcome: "not_committed", lane: lane.number, exitCode: end.exitCode },
+  });
+}
