@@ -30,12 +30,12 @@ export class LaneWords {
     return age > BEAT_RANGE / 2 ? 0 : age; // it beat after the caller read its clock
   }
 
-  /** Lane: agent code of this slot is entered; undefined: left. */
+  /** Lane: code of the session in this slot is entered; undefined: it has returned. What it awaits is not in it. */
   setRunning(slot: number | undefined): void {
     Atomics.store(this.#words, RUNNING_SLOT, slot === undefined ? 0 : slot + 1);
   }
 
-  /** @returns the slot whose agent code was entered last and not yet left by the loop */
+  /** @returns the slot of the session whose code runs now */
   runningSlot(): number | undefined {
     const value = Atomics.load(this.#words, RUNNING_SLOT);
     return value === 0 ? undefined : value - 1;

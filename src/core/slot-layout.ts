@@ -57,7 +57,7 @@ export const SLOTS_MAX = 1 << 26;
  * | word | name         | written by | meaning                                                                 |
  * | ---- | ------------ | ---------- | ----------------------------------------------------------------------- |
  * | 0    | HEARTBEAT    | lane       | epoch milliseconds, modulo 2^31; 0 before the first beat          |
- * | 1    | RUNNING_SLOT | lane       | 1 + slot of the session whose agent code was entered last; 0 none       |
+ * | 1    | RUNNING_SLOT | lane       | 1 + slot of the session whose code runs now, synchronously; 0 none      |
  * | 2    | DOORBELL     | main       | grows with every interrupt or boundary cancel asked of this lane        |
  * | 3    | MAY_POLL     | main       | 1: a core is left for this lane's loop to poll on                       |
  */

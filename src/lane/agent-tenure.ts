@@ -34,6 +34,8 @@ export interface AgentOwner {
   /** Save the session as it stands; only in a lane that keeps sessions. Never rejects. */
   checkpoint(session: Session): Promise<void>;
   contextTaken(count: number): void;
+  /** Do what enters the agent's code: main sees whose it is (RUNNING_SLOT), until `work` returns. */
+  entered<T>(work: () => T): T;
 }
 
 export class AgentTenure {
@@ -58,14 +60,15 @@ export class AgentTenure {
   /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
   async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
     const number = this.#number;
-    const agent = await buildAgent(this.#builder, this.#request, {
+    const context: AgentBuildContext = {
       sessionId,
       agentName: this.#agentName,
       emit: this.#emitOf(number),
       ...(this.#owner.lane.keeping && { checkpointer: this.#checkpointerOf(number) }),
       systemContext: this.#context,
       ...(resume && { resume }),
-    });
+    };
+    const agent = await this.#owner.entered(() => buildAgent(this.#builder, this.#request, context));
     if (!isWanted()) {
       await this.#dispose(agent);
       return;
@@ -127,7 +130,7 @@ export class AgentTenure {
 
   async #dispose(agent: SessionAgent | undefined): Promise<void> {
     try {
-      await agent?.dispose?.();
+      await this.#owner.entered(() => agent?.dispose?.());
     } catch (error) {
       this.#owner.lane.reportStray(error);
     }

@@ -46,7 +46,7 @@ export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {
     const handle = actor.tenure.handles?.[kind] as unknown as Record<string, unknown> | undefined;
     const found = METHODS[kind].includes(name) || name === "injectWithSubscription" ? handle?.[name] : undefined;
     if (typeof found !== "function") throw new SessionError("SESSION_UNSUPPORTED", `unsupported: the agent's ${kind} has no ${name}`);
-    return (...args) => Reflect.apply(found, handle, args) as unknown;
+    return (...args) => actor.entered(() => Reflect.apply(found, handle, args) as unknown);
   };
   return {
     call: (name, args) => attempt(() => method(name)(...args)),

@@ -126,7 +126,7 @@ export class Lane {
 
   #work(commands: LaneCommand[], from: number): void {
     this.#isWorking = true;
-    const { outbox, words } = this.#context;
+    const { outbox } = this.#context;
     const startedAt = performance.now();
     let at = from;
     while (at < commands.length) {
@@ -136,7 +136,6 @@ export class Lane {
       outbox.flushIfOlder(nowMs, OUTPUT_AGE_MAX_MS);
       if (nowMs - startedAt > WORK_SLICE_MS) break;
     }
-    words.setRunning(undefined);
     if (at === commands.length && this.#backlog.length === 0) {
       this.#isWorking = false;
       return;
@@ -150,6 +149,7 @@ export class Lane {
     try {
       this.#execute(command);
     } catch (error) {
+      this.#context.words.setRunning(undefined);
       this.reportStray(error);
     }
   }
@@ -215,7 +215,10 @@ export class Lane {
   #deliver(command: ActorCommand): void {
     const actor = this.session(command[1], command[2]);
     if (actor !== undefined) {
+      const { words } = this.#context;
+      words.setRunning(actor.slot);
       actor.receive(command);
+      words.setRunning(undefined);
       return;
     }
     // Main sends to live sessions only, so this is the race with a session that broke down; its caller must not wait.

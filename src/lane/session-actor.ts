@@ -108,6 +108,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
 
   // ── commands ──
 
+  /** The caller says that this session is entered (RUNNING_SLOT). */
   receive(command: ActorCommand): void {
     if (this.isIdle) this.#execute(command);
     else if (!(this.#mailbox ??= new Mailbox(MAILBOX_LIMIT)).push(command)) throw new Error(`mailbox of slot ${this.slot} overflows`);
@@ -129,11 +130,15 @@ export class SessionActor implements TurnSeat, AgentOwner {
 
   #next(): void {
     let next: ActorCommand | undefined;
-    while (this.isIdle && (next = this.#mailbox?.shift()) !== undefined) this.#execute(next);
+    while (this.isIdle && (next = this.#mailbox?.shift()) !== undefined) this.#enter(next);
     if (!this.isIdle) return;
     const onIdle = this.#onIdle;
     this.#onIdle = undefined;
     onIdle?.();
+  }
+
+  #enter(command: ActorCommand): void {
+    this.entered(() => this.#execute(command));
   }
 
   /** Call `then` once, when no turn runs and the mailbox is empty: now, or later. */
@@ -226,9 +231,21 @@ export class SessionActor implements TurnSeat, AgentOwner {
   /** Save what no turn has saved, before the session leaves. Rejects with what the store or the agent said */
   async saveRest(): Promise<void> {
     await this.keeper?.saveEvents();
-    const taken = this.takeSnapshot();
-    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
-    await this.keeper?.saveRest(taken.snapshot);
+    await this.entered(() => {
+      const taken = this.takeSnapshot();
+      if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
+      return this.keeper?.saveRest(taken.snapshot);
+    });
+  }
+
+  entered<T>(work: () => T): T {
+    const { words } = this.lane;
+    words.setRunning(this.slot);
+    try {
+      return work();
+    } finally {
+      words.setRunning(undefined);
+    }
   }
 
   // ── events and summary ──

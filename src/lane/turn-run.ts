@@ -161,8 +161,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #runAgent(): void {
-    const { lane, slot, agent } = this.#seat;
-    lane.words.setRunning(slot);
+    const { lane, agent } = this.#seat;
     const returned = callAgent(agent, this.#command, this);
     if ("ok" in returned) {
       this.#settle(returned);
@@ -170,8 +169,8 @@ export class TurnRun implements RunContext, Interruptible {
     }
     lane.running.add(this);
     void returned.then(
-      (result) => this.#settle(outcomeOf(result)),
-      (error: unknown) => this.#settle({ ok: false, error: turnFailure(error) }),
+      (result) => this.#settleLater(outcomeOf(result)),
+      (error: unknown) => this.#settleLater({ ok: false, error: turnFailure(error) }),
     );
     if (this.#isInterrupted()) this.noticeInterrupt();
   }
@@ -195,6 +194,14 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   // ── the end ──
+
+  /** What ends a turn asks things of its agent: they are the session's work too. */
+  #settleLater(outcome: Outcome): void {
+    const { lane, slot } = this.#seat;
+    lane.words.setRunning(slot);
+    this.#settle(outcome);
+    lane.words.setRunning(undefined);
+  }
 
   /** The agent's run has settled, in whatever way; events that still wait go first. */
   #settle(outcome: Outcome): void {
