@@ -37,6 +37,7 @@ export type {
   StartTurnRequest,
   SubscribeOptions,
 } from "./protocol/requests.ts";
+export type { ResourceLimits } from "./protocol/resource-limits.ts";
 export type {
   Message,
   PendingSystemContextAppend,

@@ -17,6 +17,8 @@ import type { LaneDown } from "../protocol/views.ts";
 import type { HostEvents } from "./host-events.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import type { HostOptions } from "../protocol/options.ts";
+import type { ResourceLimits } from "../protocol/resource-limits.ts";
+import { limitsOf } from "../protocol/resource-limits.ts";
 import { POLL_BALANCED, POLL_LOW, Poller } from "../transport/poller.ts";
 import { HostLane } from "./host-lane.ts";
 import type { LaneEnd, LaneSettings, LaneThread } from "./lane-thread.ts";
@@ -119,16 +121,22 @@ export class LanePool {
     });
   }
 
-  /** Start a lane of its own for one session. @throws SessionError HOST_OVERLOADED when there are dedicatedMax */
-  startDedicated(): HostLane {
-    const { dedicatedMax } = this.#parts.options.lanes;
+  /**
+   * Start a lane of its own for one session.
+   *
+   * @param own - the session's limits, which go before those of all dedicated lanes, and these before those of all lanes
+   * @throws SessionError HOST_OVERLOADED when there are dedicatedMax
+   */
+  startDedicated(own?: ResourceLimits): HostLane {
+    const { dedicatedMax, resourceLimits, dedicatedResourceLimits } = this.#parts.options.lanes;
     const dedicated = [...this.#lanes.values()].filter(({ kind }) => kind === "dedicated").length;
     if (dedicated >= dedicatedMax) {
       throw new SessionError("HOST_OVERLOADED", `no dedicated lane is left (${dedicated}/${dedicatedMax})`, {
         details: { reason: "dedicated_lanes", limit: dedicatedMax },
       });
     }
-    const lane = this.#start(this.#nextDedicated++, "dedicated");
+    const limits = limitsOf(resourceLimits, dedicatedResourceLimits, own);
+    const lane = this.#start(this.#nextDedicated++, "dedicated", { ...this.#parts.options.lanes, resourceLimits: limits });
     // A module that loaded in the shared lanes and does not here: the lane ends, and its session's build fails with it.
     this.#loaded(lane).catch(() => lane.thread.kill());
     return lane;
@@ -167,7 +175,7 @@ export class LanePool {
     await Promise.all([...this.#lanes.values()].map((lane) => this.stop(lane)));
   }
 
-  #start(number: number, kind: HostLane["kind"]): HostLane {
+  #start(number: number, kind: HostLane["kind"], laneOptions = this.#parts.options.lanes): HostLane {
     const { options, agents, table, events, startThread, connectStore } = this.#parts;
     const words = new LaneWords();
     const store = connectStore?.();
@@ -182,7 +190,7 @@ export class LanePool {
     const lane = new HostLane(
       number,
       kind,
-      startThread(settings, options.lanes, this.#poller),
+      startThread(settings, laneOptions, this.#poller),
       words,
       (from, reports) => events.onReports(from, reports),
       (from, error) => events.onGarbage(from, error),

@@ -8,6 +8,7 @@ import { Piscina } from "piscina";
 import type { LaneControl, LaneTask } from "../lane/run-lane.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import { refuse } from "../protocol/parse.ts";
+import { limitsOf } from "../protocol/resource-limits.ts";
 import { connectTo } from "../transport/comlink-port.ts";
 import type { Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
@@ -59,7 +60,7 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
   const control = new MessageChannel();
   const limits = {
     ...(settings.store && { maxYoungGenerationSizeMb: KEEPING_YOUNG_MB }),
-    ...(options.resourceLimits as Record<string, number> | undefined),
+    ...limitsOf(options.resourceLimits),
   };
   const pool = new Piscina({
     filename: ENTRY,
@@ -71,7 +72,7 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
     // Agents see what the operator named. The accelerator is a native addon, which must not be in a thread that may be killed.
     env: { ...options.env, MSGPACKR_NATIVE_ACCELERATION_DISABLED: "true" },
     ...(options.execArgv && { execArgv: options.execArgv }),
-    ...(Object.keys(limits).length > 0 && { resourceLimits: limits }),
+    ...(Object.keys(limits).length > 0 && { resourceLimits: limits as Record<string, number> }),
   });
   let failure: Error | undefined;
   pool.on("error", (error: Error) => (failure ??= error)); // of a worker that had not begun its task

@@ -39,6 +39,8 @@ export class RequestChecks {
   create(request: unknown): { request: CreateSessionRequest; agent: string; resumeId: SessionId | undefined } {
     const checked = parseInput(CreateSessionRequestSchema, request, "request") as CreateSessionRequest;
     this.#prompt(checked.prompt);
+    if (checked.resourceLimits !== undefined && checked.isolation !== "dedicated")
+      refuse("request.resourceLimits", 'needs isolation "dedicated": sessions that share a lane share its limits');
     const resume = checked.build?.["resumeSession"];
     const resumeId = resume === undefined ? undefined : parseInput(Session, resume, "request.build.resumeSession").id;
     return { request: checked, agent: this.#agentNamed(checked.agent), resumeId };

@@ -59,6 +59,9 @@ export interface OpenOrder {
   readonly minSeq: number;
 }
 
+/** What decides where a session goes, and what it is called there. */
+type Placed = Pick<CreateSessionRequest, "isolation" | "resourceLimits" | "labels">;
+
 /** The parts of a host that creating needs. */
 export interface CreatorParts {
   readonly registry: SessionRegistry;
@@ -147,7 +150,8 @@ export class SessionCreator {
    */
   open(what: OpenOrder, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
     const { id, head, context, minSeq } = what;
-    const entry = this.#place(id, { isolation: head.request.isolation, labels: { ...head.labels } }, permit);
+    const { isolation, resourceLimits } = head.request;
+    const entry = this.#place(id, { isolation, resourceLimits, labels: { ...head.labels } }, permit);
     entry.lane.link.sendSized([COMMANDS.OPEN.op, entry.slot, entry.generation, id, context, minSeq], true);
     return new Promise((resolve, reject) => {
       const accept = (): void => {
@@ -169,11 +173,12 @@ export class SessionCreator {
   }
 
   /** @throws SessionError HOST_OVERLOADED; the permit is released then */
-  #place(id: SessionId, { isolation, labels }: Pick<CreateSessionRequest, "isolation" | "labels">, permit: Permit): SessionEntry {
+  #place(id: SessionId, { isolation, resourceLimits, labels }: Placed, permit: Permit): SessionEntry {
     const { registry, pool, quarantine } = this.#host;
     const isSuspect = quarantine.isSuspect(id);
     try {
-      const entry = registry.open(id, isolation === "dedicated" ? pool.startDedicated() : pool.placeShared(isSuspect), permit, labels);
+      const lane = isolation === "dedicated" ? pool.startDedicated(resourceLimits) : pool.placeShared(isSuspect);
+      const entry = registry.open(id, lane, permit, labels);
       entry.isSuspect = isSuspect;
       return entry;
     } catch (error) {

@@ -3,6 +3,8 @@ import * as z from "zod";
 
 import type { HostEvent } from "./host-events.ts";
 import { json } from "./json.ts";
+import type { ResourceLimits } from "./resource-limits.ts";
+import { ResourceLimitsSchema } from "./resource-limits.ts";
 
 /** Where structured log lines go; any logger with these methods will do. Called on the main thread only. */
 export interface Logger {
@@ -14,7 +16,6 @@ export interface Logger {
 export type AgentModule = URL | string;
 
 const agentModule = z.union([z.instanceof(URL), z.string().min(1)], "must be a URL or a module specifier");
-const megabytes = z.number().positive().optional();
 const milliseconds = (standard: number) => z.number().nonnegative().max(2_147_483_647).default(standard);
 
 export const SessionServiceOptionsSchema = z.strictObject({
@@ -27,9 +28,8 @@ export const SessionServiceOptionsSchema = z.strictObject({
     .strictObject({
       count: z.union([z.int().positive().max(512), z.literal("auto")]).default("auto"),
       dedicatedMax: z.int().nonnegative().max(512).default(16),
-      resourceLimits: z
-        .strictObject({ maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: megabytes, stackSizeMb: megabytes })
-        .optional(),
+      resourceLimits: ResourceLimitsSchema.optional(),
+      dedicatedResourceLimits: ResourceLimitsSchema.optional(),
       env: z.record(z.string(), z.string()).optional(),
       execArgv: z.array(z.string()).optional(),
       restartsMax: z.int().nonnegative().max(1_000_000).default(10),
@@ -117,9 +117,10 @@ export interface SessionServiceOptions {
         count?: number | "auto" | undefined;
         /** Dedicated lanes at most (sessions created with isolation "dedicated"). Default 16. */
         dedicatedMax?: number | undefined;
-        resourceLimits?:
-          | { maxOldGenerationSizeMb?: number | undefined; maxYoungGenerationSizeMb?: number | undefined; stackSizeMb?: number | undefined }
-          | undefined;
+        /** Of every lane's thread. A lane that goes beyond its heap ends, and its sessions with it. Default: V8's own. */
+        resourceLimits?: ResourceLimits | undefined;
+        /** Of a dedicated lane; what is not named here is as in `resourceLimits`. A session may have limits of its own (CreateSessionRequest). */
+        dedicatedResourceLimits?: ResourceLimits | undefined;
         /** Environment variables that agents may see. Default none. */
         env?: Record<string, string> | undefined;
         execArgv?: string[] | undefined;

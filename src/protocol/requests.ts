@@ -4,6 +4,8 @@ import * as z from "zod";
 import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
 import { json } from "./json.ts";
+import type { ResourceLimits } from "./resource-limits.ts";
+import { ResourceLimitsSchema } from "./resource-limits.ts";
 import type { Session, SkillKey } from "./session-model.ts";
 import { PendingSystemContextAppend as PendingAppendSchema, SkillKey as SkillKeySchema, ToolOverlay } from "./session-model.ts";
 
@@ -49,6 +51,7 @@ export const CreateSessionRequestSchema = z.strictObject({
   initialTurn: z.enum(["run_immediately", "defer"]).optional(),
   labels: labels.optional(),
   isolation: z.enum(["shared", "dedicated"]).optional(),
+  resourceLimits: ResourceLimitsSchema.optional(),
   build: withoutProto(z.record(z.string(), json().optional())).optional(),
 });
 
@@ -96,6 +99,8 @@ export interface CreateSessionRequest {
   skillReferences?: SkillKey[] | undefined;
   /** "dedicated": a lane of its own. Default "shared". */
   isolation?: "shared" | "dedicated" | undefined;
+  /** Of its own lane, with isolation "dedicated" only; what is not named is as the host's options say. A stored session keeps them. */
+  resourceLimits?: ResourceLimits | undefined;
   build?: SessionBuildOptions | undefined;
   onEvent?: OnEvent | undefined;
 }

@@ -59,7 +59,7 @@ export interface SessionHead extends SessionState {
 /** What the dispatcher has to know of a sleeping session to have it woken. */
 export interface SleepingSession {
   readonly head: Pick<SessionHead, "epoch" | "labels" | "contextTaken" | "isArchived"> & {
-    readonly request: Pick<StoredRequest, "isolation" | "hostMode">;
+    readonly request: Pick<StoredRequest, "isolation" | "resourceLimits" | "hostMode">;
   };
   readonly context: StoredContext | undefined;
 }

@@ -112,8 +112,8 @@ export class StoreServer {
         const [head, context] = await Promise.all([store.head(id), store.context(id)]);
         if (head === undefined) return null;
         const { epoch, labels, contextTaken, isArchived, request } = head;
-        const { isolation, hostMode } = request;
-        return { head: { epoch, labels, contextTaken, isArchived, request: { isolation, hostMode } }, context };
+        const { isolation, resourceLimits, hostMode } = request;
+        return { head: { epoch, labels, contextTaken, isArchived, request: { isolation, resourceLimits, hostMode } }, context };
       },
       messages: (id, offset, limit) => store.messages(id, offset, limit ?? undefined),
       list: (query) => store.list(query),

@@ -1,12 +1,14 @@
 /** Sessions with a lane of their own: limited in number, gone with their session, and harmless to the others. */
 import { expect, test } from "vitest";
 
-import type { EphemeralSessionService, LaneSnapshot } from "../../dist/src/index.js";
+import type { HostSnapshot, LaneSnapshot } from "../../dist/src/index.js";
+import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import { RECORDING, codeOf, deferred, errorOf, hosts, kindOf, script, settled, until } from "../helpers/hosts.ts";
 
 const openHost = hosts();
+const openKept = persistentHosts().open;
 const dedicated = { isolation: "dedicated" as const };
-const own = (service: EphemeralSessionService): LaneSnapshot[] => service.inspect().lanes.filter(({ kind }) => kind === "dedicated");
+const own = (service: { inspect(): HostSnapshot }): LaneSnapshot[] => service.inspect().lanes.filter(({ kind }) => kind === "dedicated");
 
 test("G6: a dedicated session has a lane of its own, which ends with it", async () => {
   const service = await openHost();
@@ -53,6 +55,31 @@ test("G6, C5: its crash harms only it", async () => {
   expect(own(service)).toEqual([]); // not replaced
   expect(service.inspect()).toMatchObject({ lanesLost: 1, sessions: { live: 1 } });
   expect(await codeOf(service.createSession({ ...dedicated, prompt: "x" }))).toBe("ok");
+});
+
+test("G6: a session that goes beyond the limits of its lane dies alone; one with larger limits does the same work", async () => {
+  const service = await openHost({ lanes: { count: 1, dedicatedResourceLimits: { maxOldGenerationSizeMb: 32 } } });
+  const work = script(["hoard", 100]);
+  const shared = await deferred(service);
+  const neighbour = service.startTurn(shared, { prompt: script(["sleep", 50], ["say", "unharmed"]) });
+  const small = await deferred(service, dedicated);
+  const large = await deferred(service, { ...dedicated, resourceLimits: { maxOldGenerationSizeMb: 512 } });
+  const lost = await errorOf(settled(service.startTurn(small, { prompt: work })));
+  expect(lost).toMatchObject({ agentError: { kind: "lane_lost", message: expect.stringMatching(/memory/) } });
+  expect(await codeOf(service.read(small))).toBe("SESSION_NOT_FOUND");
+  expect((await settled(service.startTurn(large, { prompt: work }))).text).toBe("held 100 MiB");
+  expect((await settled(neighbour)).text).toBe("unharmed");
+  expect(service.inspect().lanesLost).toBe(1);
+});
+
+test("G6: a dedicated session that sleeps wakes in a lane with its own limits", async () => {
+  const service = await openKept({ lanes: { count: 1, dedicatedResourceLimits: { maxOldGenerationSizeMb: 32 } } });
+  const work = { prompt: script(["hoard", 100]) };
+  const id = await deferred(service, { ...dedicated, resourceLimits: { maxOldGenerationSizeMb: 512 } });
+  await settled(service.hibernate(id));
+  await until("its lane has ended", () => own(service).length === 0);
+  expect((await settled(service.startTurn(id, work))).text).toBe("held 100 MiB");
+  expect(own(service)).toHaveLength(1);
 });
 
 test("G3: its busy loop holds nobody up, and is killed when interrupted", async () => {

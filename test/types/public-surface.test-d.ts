@@ -112,6 +112,7 @@ describe("what is asked", () => {
         count: "auto";
         dedicatedMax: number;
         resourceLimits: { maxOldGenerationSizeMb: number; maxYoungGenerationSizeMb: number; stackSizeMb: number };
+        dedicatedResourceLimits: warren.ResourceLimits;
         env: Record<string, string>;
         execArgv: string[];
       };
@@ -136,6 +137,7 @@ describe("what is asked", () => {
     expectTypeOf<{ prompt: string; agent: undefined; labels: undefined }>().toExtend<Create>();
     expectTypeOf<Create["initialTurn"]>().toEqualTypeOf<"run_immediately" | "defer" | undefined>();
     expectTypeOf<Create["isolation"]>().toEqualTypeOf<"shared" | "dedicated" | undefined>();
+    expectTypeOf<Create["resourceLimits"]>().toEqualTypeOf<warren.ResourceLimits | undefined>();
     expectTypeOf<Create["labels"]>().toEqualTypeOf<Record<string, string> | undefined>();
     expectTypeOf<Create["onEvent"]>().toEqualTypeOf<warren.OnEvent | undefined>();
     expectTypeOf<Start["flowToolOverlay"]>().toEqualTypeOf<warren.ToolOverlay | undefined>();
@@ -153,6 +155,7 @@ describe("what is asked", () => {
       | "labels"
       | "skillReferences"
       | "isolation"
+      | "resourceLimits"
       | "build"
       | "onEvent"
     >();

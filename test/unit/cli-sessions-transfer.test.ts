@@ -67,6 +67,7 @@ async function layWhole(store: SessionStore, id: string): Promise<void> {
         initialTurn: "defer",
         hostMode: true,
         isolation: "dedicated",
+        resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: 8 },
         labels: { team: "red" },
         skillReferences: [{ sourceUuid: "u", skillName: "a-b" }],
         build: { option: [1, { two: 2 }] },
