@@ -4,7 +4,7 @@
  *
  * Owns the words STATE, GENERATION and SUBSCRIBERS; the lock protocol is in turn-lock.ts, the summary in slot-summary.ts.
  */
-import { GENERATION, SEGMENT_BITS, SEGMENT_BYTES, SEGMENT_SLOTS, SLOT_INTS, STATE, SUBSCRIBERS } from "./slot-layout.ts";
+import { GENERATION, SEGMENT_BITS, SEGMENT_BYTES, SEGMENT_SLOTS, SLOT_INTS, STATE, STATE_RUNNING, SUBSCRIBERS } from "./slot-layout.ts";
 
 const SLOT_MASK = SEGMENT_SLOTS - 1;
 
@@ -55,6 +55,10 @@ export class SlotTable {
 
   setState(slot: number, state: number): void {
     Atomics.store(this.words(slot), this.base(slot) + STATE, state);
+  }
+
+  isRunning(slot: number): boolean {
+    return Atomics.load(this.words(slot), this.base(slot) + STATE) === STATE_RUNNING;
   }
 
   setSubscribers(slot: number, count: number): void {

@@ -5,6 +5,7 @@
  *       locks, slots, capacity, queries, streams and handles of its sessions are freed.
  *   G3. Who brought it down is found out before anybody is answered: a caller who starts again at once is told already.
  */
+import type { SlotTable } from "../core/slot-table.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
@@ -20,6 +21,7 @@ import type { SessionRegistry } from "./session-registry.ts";
 import type { TurnTable } from "./turn-table.ts";
 
 export interface LaneEndsParts {
+  readonly table: SlotTable;
   readonly registry: SessionRegistry;
   readonly turns: TurnTable;
   readonly creator: SessionCreator;
@@ -57,7 +59,7 @@ export class LaneEnds {
 
   /** G3 */
   #tell(lane: HostLane, { exitCode, error }: LaneEnd): void {
-    const { registry, quarantine, events } = this.#parts;
+    const { table, registry, quarantine, events } = this.#parts;
     const { number, sessionCount: sessions, runningTurns: turns } = lane;
     events.emit("lane_lost", { lane: number, details: { exitCode, ...(error && { error: error.message }), sessions, turns } });
     const ran: SessionId[] = [];
@@ -66,7 +68,10 @@ export class LaneEnds {
     }
     const slot = lane.words.runningSlot();
     const inLoop = slot === undefined ? undefined : registry.inSlot(lane, slot)?.id;
-    quarantine.lost({ lane: number, killedFor: lane.killedFor?.id, inLoop, ran });
+    // An interrupted turn that had not begun is not why the loop stood still.
+    const { killedFor } = lane;
+    const wasAtWork = killedFor !== undefined && (killedFor.state === "building" || table.isRunning(killedFor.slot));
+    quarantine.lost({ lane: number, killedFor: wasAtWork ? killedFor.id : undefined, inLoop, ran });
   }
 }
 

@@ -184,6 +184,7 @@ export class LanePool {
       words: words.memory,
       agents,
       interruptGraceMs: options.interruptGraceMs,
+      buildTimeoutMs: options.buildTimeoutMs,
       polls: options.latency === "low",
       ...(store && { store: { port: store.port, logsEvents: store.logsEvents } }),
     };

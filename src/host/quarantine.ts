@@ -2,7 +2,7 @@
  * Which sessions bring their lanes down: whoever did so repeatedly is not run any more until an operator releases it. Kept in memory, for
  * the life of the host.
  *
- *   Q1. A session is struck only where it is sure: the lane was killed for its turn, its code stood in the loop, it alone ran, or it alone
+ *   Q1. A session is struck only where it is sure: its code stood in the loop, the lane was killed for its turn, it alone ran, or it alone
  *       of those that ran was under suspicion before. Otherwise all that ran are suspects, placed apart until a turn of theirs succeeds.
  *   Q2. With STRIKES_MAX strikes a session is in quarantine: it is made live by nothing but its release, which forgives its strikes.
  *   Q3. What is remembered is bounded, oldest out.
@@ -18,10 +18,10 @@ const REMEMBERED_MAX = 10_000;
 /** What is known of a lane that was lost. */
 export interface LaneLoss {
   readonly lane: number;
-  /** The session for whose turn it was killed. */
-  readonly killedFor: SessionId | undefined;
   /** The session whose code stood in its loop. */
   readonly inLoop: SessionId | undefined;
+  /** The session for whose turn or build it was killed. */
+  readonly killedFor: SessionId | undefined;
   /** Sessions with a turn, or being built. */
   readonly ran: readonly SessionId[];
 }
@@ -57,7 +57,7 @@ export class Quarantine {
   }
 
   #culprit({ killedFor, inLoop, ran }: LaneLoss): SessionId | undefined {
-    if (killedFor !== undefined || inLoop !== undefined) return killedFor ?? inLoop;
+    if (killedFor !== undefined || inLoop !== undefined) return inLoop ?? killedFor;
     if (ran.length === 1) return ran[0];
     const before = ran.filter((id) => this.#suspects.has(id));
     return before.length === 1 ? before[0] : undefined;

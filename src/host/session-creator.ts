@@ -24,6 +24,8 @@ import type { TurnStart, TurnTable } from "./turn-table.ts";
 
 interface Build {
   readonly entry: SessionEntry;
+  /** Epoch milliseconds. */
+  readonly startedMs: number;
   /** It was not stored before: refused, it leaves the store too. */
   readonly isNew: boolean;
   readonly isHostMode: boolean;
@@ -100,6 +102,14 @@ export class SessionCreator {
     return this.#builds.size;
   }
 
+  /** Sessions whose builds began before `sinceMs`, in epoch milliseconds. */
+  *buildingSince(sinceMs: number): Generator<SessionEntry> {
+    for (const { entry, startedMs } of this.#builds.values()) {
+      if (startedMs > sinceMs) return; // those behind began later
+      yield entry;
+    }
+  }
+
   /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
   async create(order: CreateOrder): Promise<RunResult> {
     let entry: SessionEntry;
@@ -123,6 +133,7 @@ export class SessionCreator {
       const accept = (): void => this.#register(entry, isNew, order.firstTurn, resolve);
       const build: Build = {
         entry,
+        startedMs: Date.now(),
         isNew,
         isHostMode: request.hostMode === true,
         accept,
@@ -161,7 +172,16 @@ export class SessionCreator {
         resolve(entry);
       };
       const isHostMode = head.request.hostMode === true;
-      this.#builds.set(entry, { entry, isNew: false, isHostMode, accept, reject, isAbandoned: false, cleanup: () => {} });
+      this.#builds.set(entry, {
+        entry,
+        startedMs: Date.now(),
+        isNew: false,
+        isHostMode,
+        accept,
+        reject,
+        isAbandoned: false,
+        cleanup: () => {},
+      });
     });
   }
 

@@ -86,12 +86,15 @@ export class SessionHost {
       startThread,
       connectStore: store && (() => (this.persistence as Persistence).connect()),
     });
-    this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, (lane, slot) => this.registry.inSlot(lane, slot)?.id);
+    this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, {
+      inSlot: (lane, slot) => this.registry.inSlot(lane, slot),
+      buildingSince: (sinceMs) => this.creator.buildingSince(sinceMs),
+    });
     this.persistence = store && new Persistence(this, store.thread, store.options);
     const { registry, turns, pool, quarantine, persistence: keeping } = this;
     this.creator = new SessionCreator({ registry, turns, pool, quarantine, keeping, isOpen: () => this.isOpen });
     const { events, creator } = this;
-    this.#ends = new LaneEnds({ registry, turns, creator, quarantine, events, requests: this.#requests, keeping });
+    this.#ends = new LaneEnds({ table: this.table, registry, turns, creator, quarantine, events, requests: this.#requests, keeping });
   }
 
   /**

@@ -5,6 +5,7 @@
  *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still for the grace, since the
  *       interrupt or (for at least five beats) later.
  *   V2. A lane without an interrupt is killed only where the operator asked for it (`laneStallPolicy: "kill"`); it is always reported.
+ *   V4. A lane is killed for a build only when it is that session's builder which blocks it, beyond the time a build may take.
  *   V3. Nothing is killed for what was seen once, or by a look that came late: a stall of main's own clock looks like one of every lane.
  */
 import type { SlotTable } from "../core/slot-table.ts";
@@ -12,6 +13,7 @@ import { lockHolder } from "../core/turn-lock.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import type { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
+import type { SessionEntry } from "./session-entry.ts";
 import type { Turn } from "./turn.ts";
 
 /** Milliseconds from the end of the grace to the first look at an interrupted turn, and between two looks: a kill comes 70 ms after the grace. */
@@ -26,34 +28,38 @@ const ROUND_MS = 250;
 const LATE_MS = 150;
 
 /** Why a lane is killed. */
-type KillReason = "a turn ignored its interrupt and blocks it" | "its event loop stands still";
+type KillReason = "a turn ignored its interrupt and blocks it" | "an agent's builder blocks it" | "its event loop stands still";
+type SupervisorOptions = Pick<HostOptions, "interruptGraceMs" | "buildTimeoutMs" | "laneStallMs" | "laneStallPolicy">;
+
+/** What the supervisor must know of sessions. */
+export interface SupervisedSessions {
+  /** The session in a slot, if it is that lane's. */
+  inSlot(lane: HostLane, slot: number): SessionEntry | undefined;
+  /** Sessions whose builds began before `sinceMs`, in epoch milliseconds. */
+  buildingSince(sinceMs: number): Iterable<SessionEntry>;
+}
 
 export class Supervisor {
   readonly #table: SlotTable;
-  readonly #options: Pick<HostOptions, "interruptGraceMs" | "laneStallMs" | "laneStallPolicy">;
+  readonly #options: SupervisorOptions;
   readonly #lanes: Iterable<HostLane>;
   readonly #events: HostEvents;
-  readonly #sessionAt: (lane: HostLane, slot: number) => string | undefined;
+  readonly #sessions: SupervisedSessions;
   readonly #round: NodeJS.Timeout;
   #roundAtMs = Date.now();
   /** Lanes that stood still at the last round. */
   #stalled = new Set<HostLane>();
+  /** Those of them that a builder blocked beyond its time. */
+  #overdue = new Set<HostLane>();
   readonly #reported = new WeakSet<HostLane>();
   readonly #killed = new WeakSet<HostLane>();
 
-  /** @param sessionAt - the id of the session in a slot, if it is that lane's */
-  constructor(
-    table: SlotTable,
-    options: Pick<HostOptions, "interruptGraceMs" | "laneStallMs" | "laneStallPolicy">,
-    lanes: Iterable<HostLane>,
-    events: HostEvents,
-    sessionAt: (lane: HostLane, slot: number) => string | undefined,
-  ) {
+  constructor(table: SlotTable, options: SupervisorOptions, lanes: Iterable<HostLane>, events: HostEvents, sessions: SupervisedSessions) {
     this.#table = table;
     this.#options = options;
     this.#lanes = lanes;
     this.#events = events;
-    this.#sessionAt = sessionAt;
+    this.#sessions = sessions;
     this.#round = setInterval(() => this.#lookAtLanes(), ROUND_MS);
   }
 
@@ -82,7 +88,7 @@ export class Supervisor {
       if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
       const minMs = lane.words.lastBeat() === beatAtInterrupt ? INTERRUPTED_MIN_MS : STALLED_MIN_MS;
       const isStale = lateMs <= LATE_MS && standsStill(lane, Math.max(graceMs, minMs));
-      if (isStale && seenStale) this.#kill(lane, "a turn ignored its interrupt and blocks it", turn);
+      if (isStale && seenStale) this.#kill(lane, "a turn ignored its interrupt and blocks it", turn.entry, turn.ticket);
       else lookIn(NEXT_LOOK_MS, isStale);
     };
     lookIn(graceMs + FIRST_LOOK_MS, false);
@@ -96,6 +102,7 @@ export class Supervisor {
     this.#roundAtMs = nowMs;
     if (isLate) {
       this.#stalled.clear(); // V3
+      this.#overdue.clear();
       return;
     }
     const stalled = new Set<HostLane>();
@@ -110,24 +117,39 @@ export class Supervisor {
       if (laneStallPolicy === "kill") this.#kill(lane, "its event loop stands still");
     }
     this.#stalled = stalled;
+    this.#lookAtBuilds(nowMs);
+  }
+
+  /** V4. A builder that does not block its lane is ended there. */
+  #lookAtBuilds(nowMs: number): void {
+    const { buildTimeoutMs, interruptGraceMs } = this.#options;
+    const overdue = new Set<HostLane>();
+    for (const entry of this.#sessions.buildingSince(nowMs - buildTimeoutMs)) {
+      const { lane, slot } = entry;
+      if (lane.words.runningSlot() !== slot || !standsStill(lane, Math.max(interruptGraceMs, STALLED_MIN_MS))) continue;
+      overdue.add(lane);
+      if (this.#overdue.has(lane)) this.#kill(lane, "an agent's builder blocks it", entry);
+    }
+    this.#overdue = overdue;
   }
 
   #report(lane: HostLane): void {
     if (this.#reported.has(lane)) return;
     this.#reported.add(lane);
     const slot = lane.words.runningSlot();
-    const sessionId = slot === undefined ? undefined : this.#sessionAt(lane, slot);
+    const sessionId = slot === undefined ? undefined : this.#sessions.inSlot(lane, slot)?.id;
     const details = { heartbeatAgeMs: lane.words.beatAge(Date.now()) };
     this.#events.emit("lane_stalled", { lane: lane.number, ...(sessionId !== undefined && { sessionId }), details });
   }
 
-  #kill(lane: HostLane, reason: KillReason, turn?: Turn): void {
+  #kill(lane: HostLane, reason: KillReason, entry?: SessionEntry, ticket?: number): void {
     if (this.#killed.has(lane)) return; // its end takes a moment
     this.#killed.add(lane);
-    lane.killedFor = turn?.entry;
+    lane.killedFor = entry;
     this.#events.emit("lane_killed", {
       lane: lane.number,
-      ...(turn && { sessionId: turn.entry.id, ticket: turn.ticket }),
+      ...(entry && { sessionId: entry.id }),
+      ...(ticket !== undefined && { ticket }),
       details: { reason, heartbeatAgeMs: lane.words.beatAge(Date.now()) },
     });
     lane.thread.kill();

@@ -28,7 +28,7 @@ export interface AgentOrder {
 
 /** What an agent may do to its session. */
 export interface AgentOwner {
-  readonly lane: Pick<LaneContext, "keeping" | "reportStray">;
+  readonly lane: Pick<LaneContext, "keeping" | "builds" | "reportStray">;
   /** The agent emits, in a run or outside. */
   emit(event: AgentEvent): void | Promise<void>;
   /** Save the session as it stands; only in a lane that keeps sessions. Never rejects. */
@@ -68,7 +68,11 @@ export class AgentTenure {
       systemContext: this.#context,
       ...(resume && { resume }),
     };
-    const agent = await this.#owner.entered(() => buildAgent(this.#builder, this.#request, context));
+    const agent = await this.#owner.lane.builds.limit(
+      this.#owner.entered(() => buildAgent(this.#builder, this.#request, context)),
+      (maxMs) => new AgentError("internal_error", `its builder took longer than ${maxMs} ms`),
+      (late) => void this.#dispose(late),
+    );
     if (!isWanted()) {
       await this.#dispose(agent);
       return;

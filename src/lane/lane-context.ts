@@ -4,6 +4,7 @@ import type { SlotTable } from "../core/slot-table.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import type { Outbox } from "../transport/outbox.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { Keeping } from "./session-keeper.ts";
 
 /** Something that runs and can be told of its interrupt. */
@@ -23,6 +24,8 @@ export interface LaneContext {
   readonly running: Set<Interruptible>;
   /** Milliseconds between an interrupt and giving a run up. */
   readonly interruptGraceMs: number;
+  /** Of agents being built. */
+  readonly builds: Deadlines;
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** An error nobody awaits. */

@@ -23,6 +23,7 @@ export interface LaneTask {
   /** Agent name to module specifier. */
   readonly agents: Readonly<Record<string, string>>;
   readonly interruptGraceMs: number;
+  readonly buildTimeoutMs: number;
   /** `latency: "low"`. */
   readonly polls: boolean;
   /** To the store thread; undefined: sessions are not kept. */
@@ -73,6 +74,7 @@ export async function runLane(task: LaneTask): Promise<void> {
       words,
       agents,
       interruptGraceMs: task.interruptGraceMs,
+      buildTimeoutMs: task.buildTimeoutMs,
       keeping: store && { store, logsEvents: task.store?.logsEvents === true },
     });
   }

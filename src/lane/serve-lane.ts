@@ -19,6 +19,7 @@ import type { FrameTransport } from "../transport/transport.ts";
 import { describeError, saveFailure } from "./agent-errors.ts";
 import type { BuildOutcome } from "./build-session.ts";
 import { createSession, openSession } from "./build-session.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { ActorCommand, SessionActor } from "./session-actor.ts";
@@ -37,6 +38,7 @@ export interface LaneSeat {
   readonly words: LaneWords;
   readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
   readonly interruptGraceMs: number;
+  readonly buildTimeoutMs: number;
   /** Where sessions are kept; undefined: nowhere. */
   readonly keeping?: Keeping | undefined;
 }
@@ -64,6 +66,7 @@ export class Lane {
       keeping: seat.keeping,
       running: new Set<Interruptible>(),
       interruptGraceMs: seat.interruptGraceMs,
+      builds: new Deadlines(seat.buildTimeoutMs, () => performance.now()),
       now: Date.now,
       reportStray: (thrown) => this.reportStray(thrown),
     };
@@ -100,6 +103,7 @@ export class Lane {
   #beat(): void {
     this.#seat.words.beat(Date.now());
     this.#lookAtDoorbell();
+    this.#context.builds.look();
   }
 
   #lookAtDoorbell(): void {

@@ -38,6 +38,7 @@ export const SessionServiceOptionsSchema = z.strictObject({
     .prefault({}),
   latency: z.enum(["balanced", "low"]).default("balanced"),
   interruptGraceMs: milliseconds(5000),
+  buildTimeoutMs: milliseconds(60_000),
   laneStallMs: milliseconds(10_000),
   laneStallPolicy: z.enum(["report", "kill"]).default("report"),
   consumerStallMs: milliseconds(30_000),
@@ -139,6 +140,8 @@ export interface SessionServiceOptions {
   latency?: "balanced" | "low" | undefined;
   /** Milliseconds an agent may ignore an interrupt before its run is given up. Default 5,000. */
   interruptGraceMs?: number | undefined;
+  /** Milliseconds an agent's builder may take; beyond, the create or the wake-up fails, and a builder that blocks its lane is killed with it. Default 60,000. */
+  buildTimeoutMs?: number | undefined;
   /** A lane whose event loop has not moved for this many milliseconds is taken for blocked. Default 10,000. */
   laneStallMs?: number | undefined;
   /** What happens to a blocked lane when nobody interrupts. Default "report". */

@@ -57,7 +57,7 @@ test("G6: a session that brought its lane down twice is not run any more until i
   ]);
 });
 
-test("G6: a turn that blocks its lane beyond its interrupt counts, and so does a builder that ends the thread", async () => {
+test("G6: a turn that blocks its lane beyond its interrupt counts", async () => {
   const service = await open();
   const id = await deferred(service);
   const started = gate();

@@ -14,10 +14,10 @@ function newQuarantine() {
 }
 
 describe("who is struck", () => {
-  test("Q1: whom the lane was killed for, before whose code stood in the loop, before who alone ran", () => {
+  test("Q1: whose code stood in the loop, before whom the lane was killed for, before who alone ran", () => {
     const { lose, struck } = newQuarantine();
-    lose({ killedFor: "a", inLoop: "b", ran: ["a", "b", "c"] });
-    lose({ inLoop: "b", ran: ["b", "c"] });
+    lose({ killedFor: "b", inLoop: "a", ran: ["a", "b", "c"] });
+    lose({ killedFor: "b", ran: ["b", "c"] });
     lose({ ran: ["c"] });
     expect(struck()).toEqual(["a", "b", "c"]);
   });

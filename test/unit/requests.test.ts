@@ -142,6 +142,7 @@ describe("options", () => {
       lanes: { count: "auto", dedicatedMax: 16, restartsMax: 10, restartWindowMs: 60_000 },
       latency: "balanced",
       interruptGraceMs: 5000,
+      buildTimeoutMs: 60_000,
       laneStallMs: 10_000,
       laneStallPolicy: "report",
       consumerStallMs: 30_000,

@@ -5,12 +5,14 @@ import { SlotTable } from "../../src/core/slot-table.ts";
 import { ticketWord } from "../../src/core/tickets.ts";
 import { tryLock, unlock } from "../../src/core/turn-lock.ts";
 import { HostEvents } from "../../src/host/host-events.ts";
+import type { SessionEntry } from "../../src/host/session-entry.ts";
 import { Supervisor } from "../../src/host/supervisor.ts";
 import type { HostEvent } from "../../src/protocol/host-events.ts";
 import { SessionServiceOptionsSchema } from "../../src/protocol/options.ts";
 
 const GRACE_MS = 1000;
 const STALL_MS = 2000;
+const BUILD_MS = 5000;
 const WORD = ticketWord(1);
 
 type Watched = Parameters<Supervisor["watch"]>[0];
@@ -23,6 +25,8 @@ interface Bench {
   lane: { state: string; hasEnded: boolean };
   kills: () => number;
   told: (type: HostEvent["type"]) => HostEvent[];
+  /** A build begins. */
+  build: (slot: number) => void;
   settle: () => void;
   watch: () => void;
 }
@@ -36,6 +40,7 @@ function newBench(laneStallPolicy: "report" | "kill" = "report", interruptGraceM
   words.beat(Date.now());
   const kill = vi.fn<() => void>();
   const told: HostEvent[] = [];
+  const building: { slot: number; startedMs: number }[] = [];
   const lane = { number: 0, words, state: "ready", hasEnded: false, thread: { kill } };
   const cleanups: (() => void)[] = [];
   const turn = {
@@ -50,9 +55,14 @@ function newBench(laneStallPolicy: "report" | "kill" = "report", interruptGraceM
     interruptGraceMs,
     laneStallMs: STALL_MS,
     laneStallPolicy,
+    buildTimeoutMs: BUILD_MS,
   });
   const events = new HostEvents({ onHostEvent: (event) => void told.push(event) });
-  const supervisor = new Supervisor(table, options, [lane] as unknown as Lanes, events, (_, slot) => `in slot ${slot}`);
+  const supervisor = new Supervisor(table, options, [lane] as unknown as Lanes, events, {
+    inSlot: (_, slot) => ({ id: `in slot ${slot}` }) as SessionEntry,
+    buildingSince: (sinceMs) =>
+      building.filter(({ startedMs }) => startedMs <= sinceMs).map(({ slot }) => ({ id: "b", slot, lane }) as never),
+  });
   open.push(supervisor);
   return {
     words,
@@ -60,6 +70,7 @@ function newBench(laneStallPolicy: "report" | "kill" = "report", interruptGraceM
     lane,
     kills: () => kill.mock.calls.length,
     told: (type) => told.filter((event) => event.type === type),
+    build: (slot) => void building.push({ slot, startedMs: Date.now() }),
     settle: () => cleanups.forEach((cleanup) => cleanup()),
     watch: () => supervisor.watch(turn as unknown as Watched),
   };
@@ -224,6 +235,30 @@ describe("supervisor: a lane that stands still and nobody interrupts", () => {
     bench.words.beat(Date.now());
     liveFor(bench.words, 10_000);
     expect([bench.kills(), bench.told("lane_stalled")]).toEqual([0, []]);
+  });
+});
+
+describe("supervisor: an agent's builder", () => {
+  test("V4: one that blocks its lane beyond the time of a build is killed with it, and named", () => {
+    const bench = newBench();
+    bench.build(3);
+    bench.words.setRunning(3);
+    vi.advanceTimersByTime(BUILD_MS - 250);
+    expect(bench.kills()).toBe(0);
+    vi.advanceTimersByTime(1000);
+    expect(bench.told("lane_killed")).toMatchObject([{ sessionId: "b", details: { reason: "an agent's builder blocks it" } }]);
+    expect(bench.kills()).toBe(1);
+  });
+
+  test("V4: not one that waits, and none that waits behind somebody else's work", () => {
+    const waiting = newBench();
+    waiting.build(3);
+    liveFor(waiting.words, 10 * BUILD_MS);
+    const behind = newBench();
+    behind.build(3);
+    behind.words.setRunning(4);
+    vi.advanceTimersByTime(10 * BUILD_MS);
+    expect([waiting.kills(), behind.kills()]).toEqual([0, 0]);
   });
 });
 

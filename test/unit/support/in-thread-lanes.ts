@@ -38,6 +38,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
     words: new LaneWords(settings.words),
     agents: new Map(Object.keys(settings.agents).map((name) => [name, builder])),
     interruptGraceMs: settings.interruptGraceMs,
+    buildTimeoutMs: settings.buildTimeoutMs,
   });
   let exit!: (end: LaneEnd) => void;
   const exited = new Promise<LaneEnd>((resolve) => (exit = resolve));

@@ -41,7 +41,15 @@ export class OneLane {
     });
     const builder = isBuilder(agent) ? agent : defineAgent(agent);
     const { table, words } = this;
-    this.lane = new Lane({ transport: lane, table, words, agents: new Map([["a", builder]]), interruptGraceMs, keeping });
+    this.lane = new Lane({
+      transport: lane,
+      table,
+      words,
+      agents: new Map([["a", builder]]),
+      interruptGraceMs,
+      buildTimeoutMs: 60_000,
+      keeping,
+    });
   }
 
   /** Send records as one frame. */
