@@ -64,7 +64,8 @@ export class LaneEnds {
     events.emit("lane_lost", { lane: number, details: { exitCode, ...(error && { error: error.message }), sessions, turns } });
     const ran: SessionId[] = [];
     for (const { id, turn, state } of registry.inLane(lane)) {
-      if (turn !== undefined || (state === "building" && lane.isLoaded)) ran.push(id);
+      // The only session of a lane needs no turn to end it. One that is being built has not begun before the agents are loaded.
+      if (turn !== undefined || (lane.isLoaded && (state === "building" || sessions === 1))) ran.push(id);
     }
     const slot = lane.words.runningSlot();
     const inLoop = slot === undefined ? undefined : registry.inSlot(lane, slot)?.id;
