@@ -21,6 +21,8 @@ export class HostLane {
   storeConnection: number | undefined;
   /** Sessions placed here: building, live or leaving. */
   sessionCount = 0;
+  /** Sessions being built. */
+  building = 0;
   /** Turns it owes. */
   runningTurns = 0;
   settledTurns = 0;
@@ -58,6 +60,10 @@ export class HostLane {
   /** Whether sessions may be placed here (N1). */
   get isOpen(): boolean {
     return this.state === "starting" || this.state === "ready";
+  }
+
+  get atWork(): number {
+    return this.building + this.runningTurns;
   }
 
   get hasEnded(): boolean {

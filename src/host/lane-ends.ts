@@ -45,11 +45,9 @@ export class LaneEnds {
     const isLost = lane.state === "lost";
     if (isLost) this.#tell(lane, end);
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
-    turns.laneLost(lane, (turn) => {
-      turns.failed++;
-      if (keeping === undefined || !isLost) turn.failWith(why(turn.entry.id));
-      else void keeping.settleLost(turn, why(turn.entry.id));
-    });
+    const lost = turns.laneLost(lane);
+    if (keeping === undefined || !isLost) for (const turn of lost) turn.failWith(why(turn.entry.id));
+    else keeping.settleLost(lane, lost, why);
     creator.laneLost(lane, why());
     for (const entry of registry.inLane(lane)) {
       if (entry.queries > 0) requests.rejectAll(entry, ({ id }) => why(id));

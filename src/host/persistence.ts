@@ -2,7 +2,8 @@
  * What a host with a store has beyond one without: the store's thread, sessions that sleep and wake, turns whose lane is lost, staged
  * context that outlives the process. The service above asks; the dispatcher below tells what happens to live sessions.
  *
- *   P1. A turn whose lane is lost is answered by the store: with its result if that was committed, else with an error that says it was not.
+ *   P1. A turn whose lane is lost is answered by the store, when all that the lane sent there has been done: with its result if that was
+ *       committed, else with an error that says it was not. Until then its session is not woken.
  *   P2. A session that was laid down and is not wanted is removed from the store, behind whatever its lane still sent there.
  *   P3. When the store's thread is gone nothing is live any more: every call says so.
  */
@@ -15,9 +16,10 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import type { StoreSnapshot } from "../protocol/views.ts";
-import type { SleepingSession } from "../protocol/stored-session.ts";
+import type { SavedTurn, SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { Hibernation } from "./hibernation.ts";
+import type { HostLane } from "./host-lane.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import type { LaneStore } from "./lane-pool.ts";
 import { SessionChannels } from "./session-channels.ts";
@@ -28,6 +30,9 @@ import type { StoreThread } from "./store-thread.ts";
 import type { Turn } from "./turn.ts";
 import { WakingContext } from "./waking-context.ts";
 import { Wakes } from "./wakes.ts";
+
+/** Turns of a lost lane that are asked for in one call: each may bring its whole result. */
+const SETTLED_AT_ONCE = 256;
 
 interface Leaving {
   readonly entry: SessionEntry;
@@ -51,6 +56,8 @@ export class Persistence {
   readonly #waking = new Map<SessionId, WakingContext>();
   /** Stored sessions that a create is about to replace, each until its lane has built the new one, or not. */
   readonly #replaced = new Map<SessionId, Promise<void>>();
+  /** Sessions whose turns were lost with their lane, each until its turn is answered. */
+  readonly #settling = new Map<SessionId, Promise<void>>();
   #isClosing = false;
   #isLost = false;
 
@@ -98,6 +105,7 @@ export class Persistence {
   /** For a wake-up: what is staged from now on until it ends finds it here. */
   async #stored(id: SessionId): Promise<SleepingSession> {
     if (this.#replaced.has(id)) throw busy(id);
+    await this.#settling.get(id);
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
     const stored = this.#readStored(id);
     const waking = new WakingContext(stored, (entry, append) => this.#host.feedContext(entry, append));
@@ -236,19 +244,38 @@ export class Persistence {
 
   // ── what breaks ──
 
-  /** P1. @param error - what the turn's caller gets if the store does not have its result */
-  async settleLost(turn: Turn, error: SessionError): Promise<void> {
-    const { id } = turn.entry;
-    try {
-      const head = await this.client.call("fence", id);
-      const last = head?.lastTurn;
-      if (last !== undefined && last.ticket === turn.ticket) turn.completeFrom(last.result);
-      else turn.failWith(error);
-    } catch (failure) {
-      this.#tell("outcome_unknown", id, failure);
-      const details = { ...error.details, outcome: "unknown" };
-      turn.failWith(agentFailure("lane_lost", error.agentError?.message ?? error.message, { sessionId: id, details }));
+  /** P1. @param why - what a turn's caller gets if the store does not have its result */
+  settleLost(lane: HostLane, turns: readonly Turn[], why: (id: SessionId) => SessionError): void {
+    for (let from = 0; from < turns.length; from += SETTLED_AT_ONCE) {
+      const some = turns.slice(from, from + SETTLED_AT_ONCE);
+      const settled = this.#settleSome(lane, some, why);
+      for (const { entry } of some) this.#settling.set(entry.id, settled);
+      void settled.then(() => {
+        for (const { entry } of some) if (this.#settling.get(entry.id) === settled) this.#settling.delete(entry.id);
+      });
     }
+  }
+
+  async #settleSome(lane: HostLane, turns: readonly Turn[], why: (id: SessionId) => SessionError): Promise<void> {
+    const ids = turns.map(({ entry }) => entry.id);
+    const saved = await this.#lastTurns(lane, ids).catch((failure: unknown) => {
+      for (const id of ids) this.#tell("outcome_unknown", id, failure);
+      return undefined;
+    });
+    for (const [index, turn] of turns.entries()) {
+      const last = saved?.[index] ?? (saved === undefined ? "unreadable" : undefined);
+      const error = why(turn.entry.id);
+      if (last === "unreadable") turn.failWith(withOutcomeUnknown(error));
+      else if (last?.ticket === turn.ticket) turn.completeFrom(last.result);
+      else turn.failWith(error);
+    }
+  }
+
+  /** @throws StoreError */
+  async #lastTurns({ storeConnection = 0 }: HostLane, ids: readonly SessionId[]): Promise<(SavedTurn | null | "unreadable")[]> {
+    if (await this.client.call("laneDrained", storeConnection)) return this.client.call("lastTurns", ids);
+    // Whatever the port still holds comes too late when the epoch has been raised.
+    return Promise.all(ids.map(async (id) => (await this.client.call("fence", id))?.lastTurn ?? null));
   }
 
   /** P3 */
@@ -289,4 +316,10 @@ export class Persistence {
       hibernated: this.hibernation.count,
     };
   }
+}
+
+function withOutcomeUnknown(error: SessionError): SessionError {
+  const { sessionId, agentError, message } = error;
+  const details = { ...error.details, outcome: "unknown" };
+  return agentFailure("lane_lost", agentError?.message ?? message, { ...(sessionId !== undefined && { sessionId }), details });
 }

@@ -142,7 +142,7 @@ export class SessionCreator {
         onBuilt: order.onBuilt,
         cleanup: () => {},
       };
-      this.#builds.set(entry, build);
+      this.#begin(build);
       const { signal } = order;
       if (signal === undefined) return;
       const onAbort = (): void => {
@@ -172,16 +172,7 @@ export class SessionCreator {
         resolve(entry);
       };
       const isHostMode = head.request.hostMode === true;
-      this.#builds.set(entry, {
-        entry,
-        startedMs: Date.now(),
-        isNew: false,
-        isHostMode,
-        accept,
-        reject,
-        isAbandoned: false,
-        cleanup: () => {},
-      });
+      this.#begin({ entry, startedMs: Date.now(), isNew: false, isHostMode, accept, reject, isAbandoned: false, cleanup: () => {} });
     });
   }
 
@@ -312,10 +303,17 @@ export class SessionCreator {
     return true;
   }
 
+  #begin(build: Build): void {
+    this.#builds.set(build.entry, build);
+    build.entry.lane.building++;
+  }
+
   #take(entry: SessionEntry): Build | undefined {
     const build = this.#builds.get(entry);
+    if (build === undefined) return undefined;
     this.#builds.delete(entry);
-    build?.cleanup();
+    entry.lane.building--;
+    build.cleanup();
     return build;
   }
 

@@ -227,13 +227,12 @@ export class TurnTable {
     turn.fail(report);
   }
 
-  /** The lane is gone: every turn it owes is settled by `settle`, now or later. */
-  laneLost(lane: HostLane, settle: (turn: Turn) => void): void {
-    for (const turn of this.#open()) {
-      if (turn.entry.lane !== lane) continue;
-      this.#take(turn);
-      settle(turn);
-    }
+  /** The lane is gone. @returns the turns it owes, which are the caller's to settle, now or later */
+  laneLost(lane: HostLane): Turn[] {
+    const lost = this.#open().filter(({ entry }) => entry.lane === lane);
+    for (const turn of lost) this.#take(turn);
+    this.failed += lost.length;
+    return lost;
   }
 
   /** The session has left its lane unasked: turns that reached the lane too late fail. */

@@ -8,6 +8,7 @@ import type { StoreReason } from "./store-error.ts";
 import type {
   LoggedEvent,
   NewSession,
+  SavedTurn,
   SessionHead,
   SleepingSession,
   StoredContext,
@@ -92,8 +93,10 @@ export interface StoreCalls {
   rearmCheckpoints(): void;
   /** The session that was live under that epoch sleeps or is gone: it no longer has a gate. */
   dropGate(id: SessionId, epoch: number): void;
-  /** Resolves when all that the port of a lane held has been done: it is closed. */
-  laneDrained(connection: number): void;
+  /** The last turn of each that was saved; null: none, or no such session. "unreadable": its row is not one. */
+  lastTurns(ids: readonly SessionId[]): (SavedTurn | null | "unreadable")[];
+  /** Resolves when all that the port of a lane held has been done. @returns false when it did not close in time: it may hold more */
+  laneDrained(connection: number): boolean;
   /** Close the store; the thread ends by itself then. */
   close(): void;
 }

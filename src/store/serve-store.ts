@@ -138,9 +138,17 @@ export class StoreServer {
       cancelCheckpoints: () => gates.cancelAll(),
       rearmCheckpoints: () => gates.rearmAll(),
       dropGate: (id, epoch) => gates.drop(id, epoch),
-      laneDrained: async (lane) => {
-        await within(this.#lanes.get(lane) ?? Promise.resolve(), DRAIN_MAX_MS);
-      },
+      lastTurns: (ids) =>
+        Promise.all(
+          ids.map(async (id) => {
+            try {
+              return (await store.head(id))?.lastTurn ?? null;
+            } catch {
+              return "unreadable";
+            }
+          }),
+        ),
+      laneDrained: (lane) => within(this.#lanes.get(lane) ?? Promise.resolve(), DRAIN_MAX_MS),
       close: async () => {
         await within(Promise.all(this.#lanes.values()), DRAIN_MAX_MS);
         await store.close();
