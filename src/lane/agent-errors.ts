@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 
 import { agentFailure, hasErrorCode, toWire } from "../protocol/errors.ts";
 import type { WireError } from "../protocol/errors.ts";
+import { isInstance } from "../protocol/foreign.ts";
 import type { JsonValue } from "../protocol/json.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import { cloneJson } from "../protocol/json.ts";
@@ -39,7 +40,7 @@ export function turnFailure(thrown: unknown): WireError {
 
 /** @returns why a session could not be saved: the store's error, or the agent's that gave something which cannot be */
 export function saveFailure(thrown: unknown): WireError {
-  return thrown instanceof StoreError ? toWire(storeFailure(thrown)) : turnFailure(thrown);
+  return isInstance(thrown, StoreError) ? toWire(storeFailure(thrown)) : turnFailure(thrown);
 }
 
 /** @returns the failure of a build: one of our codes passes through unchanged, everything else is AGENT_ERROR */

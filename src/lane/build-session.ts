@@ -3,6 +3,7 @@ import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { Session as SessionSchema } from "../protocol/session-model.ts";
 import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
+import { isInstance } from "../protocol/foreign.ts";
 import type { BuiltReport, CreateCommand, KeptReport, OpenCommand } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import { accessFailure } from "../protocol/store-error.ts";
@@ -143,7 +144,7 @@ async function settle(actor: SessionActor, build: () => Promise<Built>): Promise
     if (kept !== undefined) report.push(kept);
     return { ok: true, actor, report };
   } catch (error) {
-    return error instanceof StoreError ? failed(accessFailure(error, actor.id)) : { ok: false, error: buildFailure(error) };
+    return isInstance(error, StoreError) ? failed(accessFailure(error, actor.id)) : { ok: false, error: buildFailure(error) };
   } finally {
     if (!isBuilt) void actor.dispose();
   }

@@ -6,6 +6,7 @@
  */
 import * as z from "zod";
 
+import { isInstance } from "./foreign.ts";
 import { NotJsonError, cloneJson, json } from "./json.ts";
 import { StopReason, Usage } from "./session-model.ts";
 
@@ -92,9 +93,18 @@ export function parseEvent(event: unknown): { ok: true; event: AgentEvent } | { 
 }
 
 function describeUnreadable(event: object, error: unknown): string {
-  if (!(error instanceof NotJsonError)) return "the event cannot be read";
-  const { type } = event as { type?: unknown };
+  if (!isInstance(error, NotJsonError)) return "the event cannot be read";
+  const type = typeOf(event);
   return `event ${typeof type === "string" ? type : "of no type"}: ${error.path.join(".") || "it"}: ${error.message}`;
+}
+
+/** A getter may throw, at the second look too. */
+function typeOf(event: object): unknown {
+  try {
+    return (event as { type?: unknown }).type;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @returns the delta of `{ type: "text_delta", delta }` with nothing else in it; each member is read once */

@@ -6,6 +6,8 @@
  */
 import * as z from "zod";
 
+import { isInstance, textOf } from "./foreign.ts";
+
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 
 /** Levels of nesting at most; deeper values are taken for cyclic. */
@@ -85,11 +87,8 @@ export function json(): z.ZodType<JsonValue> {
     try {
       return cloneJson(value);
     } catch (error) {
-      const { path, reason } =
-        error instanceof NotJsonError
-          ? { path: error.path, reason: error.message }
-          : { path: [], reason: `cannot be read: ${String(error)}` };
-      context.addIssue({ code: "custom", message: reason, path: [...path] });
+      const { path, message } = isInstance(error, NotJsonError) ? error : { path: [], message: `cannot be read: ${textOf(error)}` };
+      context.addIssue({ code: "custom", message, path: [...path] });
       return z.NEVER;
     }
   }) as unknown as z.ZodType<JsonValue>;

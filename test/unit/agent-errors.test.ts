@@ -1,7 +1,21 @@
 import { describe, expect, test } from "vitest";
 
-import { AgentError, CANCELLED, TurnInterrupted, buildFailure, describeError, turnFailure } from "../../src/lane/agent-errors.ts";
+import {
+  AgentError,
+  CANCELLED,
+  TurnInterrupted,
+  buildFailure,
+  describeError,
+  saveFailure,
+  turnFailure,
+} from "../../src/lane/agent-errors.ts";
 import { SessionError, agentFailure } from "../../src/protocol/errors.ts";
+
+function revoked(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
 
 /** Values an agent may throw that fight back when they are looked at. */
 const HOSTILE: [string, unknown][] = [
@@ -27,6 +41,7 @@ const HOSTILE: [string, unknown][] = [
       },
     ),
   ],
+  ["a proxy that refuses to say what it is", revoked()],
   ["an object without a text", Object.create(null)],
   [
     "a code behind a getter that throws",
@@ -111,6 +126,13 @@ describe("buildFailure", () => {
 
   test.each(HOSTILE)("%s is described somehow", (_, thrown) => {
     const wire = buildFailure(thrown);
+    expect(structuredClone(wire)).toEqual(wire);
+  });
+});
+
+describe("saveFailure", () => {
+  test.each(HOSTILE)("%s is described somehow", (_, thrown) => {
+    const wire = saveFailure(thrown);
     expect(structuredClone(wire)).toEqual(wire);
   });
 });

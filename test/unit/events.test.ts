@@ -115,6 +115,18 @@ describe("what is not an event", () => {
     expect(parseEvent(value)).toEqual({ ok: false, problem });
   });
 
+  test("an event whose members throw what cannot be described, or throw later, is none", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const thrower = (type: () => unknown, value: () => unknown) =>
+      Object.defineProperties({}, { value: { enumerable: true, get: value }, type: { enumerable: true, get: type } });
+    const refuse = (): never => {
+      throw proxy;
+    };
+    expect(parseEvent(thrower(() => "custom", refuse))).toMatchObject({ ok: false });
+    expect(parseEvent(thrower(refuse, () => () => {}))).toMatchObject({ ok: false });
+  });
+
   test("an instance of a class is refused, also when it looks like a delta", () => {
     class Delta {
       type = "text_delta";

@@ -117,6 +117,17 @@ describe("json()", () => {
     expect(parsed.error?.issues[0]?.message).toBe("cannot be read: Error: no entry");
   });
 
+  test("a getter that throws what cannot be described is an issue too", () => {
+    const thrower = {
+      get secret(): never {
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        throw proxy;
+      },
+    };
+    expect(Holder.safeParse({ build: { thrower } }).error?.issues[0]?.path).toEqual(["build"]);
+  });
+
   test("a missing member is refused unless it is optional", () => {
     expect(Holder.safeParse({}).success).toBe(false);
     expect(z.object({ build: json().optional() }).parse({})).toEqual({});
