@@ -8,6 +8,7 @@
  *   O1. Records leave in the order they were appended.
  *   O2. An appended record leaves at the next checkpoint at the latest, one that gathers when the next immediates have run, without
  *       anybody flushing.
+ *   O3. A record that was appended leaves once, even if its outbox is entered from the end of an agent's stack, where every call fails.
  */
 import { FRAME_RECORDS_MAX } from "../protocol/frames.ts";
 import { approximateBytes } from "../protocol/json.ts";
@@ -60,19 +61,24 @@ export class Outbox<R extends readonly unknown[]> {
     if (this.#records.length === 0) this.#oldestAt = 0;
     this.#records.push(record);
     this.#bytes += bytes;
-    if (this.#records.length >= FRAME_RECORDS_MAX || this.#bytes >= FRAME_BYTES_MAX) this.flush();
+    if (this.#records.length >= FRAME_RECORDS_MAX || this.#bytes >= FRAME_BYTES_MAX) this.#tryFlush();
     else if (mayGather) this.#gather();
-    else if (!this.#hasCheckpoint) {
-      this.#hasCheckpoint = true;
-      // From a microtask, nextTick runs once the microtask queue is empty: the end of the checkpoint (O2).
-      queueMicrotask(this.#checkpoint);
-    }
+    else this.#schedule();
+  }
+
+  // The flags are set last: an agent at the end of its stack may keep the call before them from being made (O3).
+
+  #schedule(): void {
+    if (this.#hasCheckpoint) return;
+    // From a microtask, nextTick runs once the microtask queue is empty: the end of the checkpoint (O2).
+    queueMicrotask(this.#checkpoint);
+    this.#hasCheckpoint = true;
   }
 
   #gather(): void {
     if (this.#isGathering || this.#hasCheckpoint) return;
-    this.#isGathering = true;
     setImmediate(this.#afterGathering);
+    this.#isGathering = true;
   }
 
   /** @returns whether the record is the last of those that wait, so that more can still be put into it */
@@ -83,7 +89,7 @@ export class Outbox<R extends readonly unknown[]> {
   /** The last record was given more payload. @param bytes - rough size of it */
   grow(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes >= FRAME_BYTES_MAX) this.flush();
+    if (this.#bytes >= FRAME_BYTES_MAX) this.#tryFlush();
   }
 
   /** As `append` for a record whose payload may be large. */
@@ -95,23 +101,37 @@ export class Outbox<R extends readonly unknown[]> {
   flushIfOlder(nowMs: number, maxMs: number): void {
     if (this.#records.length === 0) return;
     if (this.#oldestAt === 0) this.#oldestAt = nowMs;
-    else if (nowMs - this.#oldestAt > maxMs) this.flush();
+    else if (nowMs - this.#oldestAt > maxMs) this.#tryFlush();
+  }
+
+  /** Perhaps from within an agent: what cannot be sent here stays for the checkpoint (O3). */
+  #tryFlush(): void {
+    if (this.#records.length === 0) return;
+    try {
+      this.#sendTogether();
+    } catch {
+      this.#schedule();
+    }
+  }
+
+  #sendTogether(): void {
+    const records = this.#records;
+    this.#send(encodeFrame(records), records.length);
+    this.#records = [];
+    this.#bytes = 0;
   }
 
   flush(): void {
     const records = this.#records;
     if (records.length === 0) return;
-    this.#records = [];
-    this.#bytes = 0;
-    let frame: Uint8Array;
     try {
-      frame = encodeFrame(records);
+      this.#sendTogether();
     } catch {
       // One bad record must not take the others of its frame with it.
+      this.#records = [];
+      this.#bytes = 0;
       this.#sendSingly(records);
-      return;
     }
-    this.#send(frame, records.length);
   }
 
   /** Send what waits and take nothing more. */

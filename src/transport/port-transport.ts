@@ -19,8 +19,9 @@ export class PortTransport implements FrameTransport {
 
   send(frame: Uint8Array, records = 1): void {
     if (this.#closed) return;
-    this.#port.postMessage(frame, [frame.buffer as ArrayBuffer]);
     this.#poller?.sent(records);
+    // Last: what throws before it has not been sent.
+    this.#port.postMessage(frame, [frame.buffer as ArrayBuffer]);
   }
 
   share(segment: SharedArrayBuffer): void {

@@ -187,6 +187,43 @@ describe("outbox: records that cannot be encoded", () => {
   });
 });
 
+describe("outbox: at the end of the stack", () => {
+  /** Call at every depth of the stack, from its end upwards. */
+  function atEveryDepth(call: () => void): void {
+    try {
+      atEveryDepth(call);
+    } catch {
+      // Somebody goes on from here.
+    }
+    call();
+  }
+
+  test.each([
+    ["frames that are full", 0],
+    ["large frames", 100_000],
+    ["records that gather", undefined],
+  ])("O3: with %s, each record that was taken leaves once and in order", async (_, bytes) => {
+    const { outbox, frames } = newOutbox();
+    const taken: number[] = [];
+    outbox.append(record(-1));
+    let calls = 0;
+    atEveryDepth(() => {
+      const call = calls++;
+      if (call > 3 * FRAME_RECORDS_MAX) return;
+      if (bytes === undefined) outbox.flushIfOlder(call * 10, 1);
+      outbox.append(record(call), bytes, bytes === undefined);
+      taken.push(call);
+    });
+    expect(taken.length).toBeGreaterThan(0);
+    outbox.append(record(1e9));
+    await nextLoop();
+    const left = frames.flat() as number[];
+    expect([left[0], left.at(-1), new Set(left).size]).toEqual([-1, 1e9, left.length]);
+    expect(left).toEqual([...left].sort((a, b) => a - b));
+    expect(taken.filter((call) => !left.includes(call))).toEqual([]);
+  });
+});
+
 describe("outbox: close", () => {
   test("what waits is sent, what comes later is not", async () => {
     const { outbox, frames } = newOutbox();
