@@ -97,6 +97,13 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
     for (const port of ports) port.close();
     return destroy();
   });
+  // A thread that lives behind a closed port cannot be talked to: its agents can reach its ports, and close them.
+  const cutOff = (): void => {
+    if (isStopping) return;
+    failure ??= new Error("it closed its port");
+    abort.abort();
+  };
+  for (const port of [data.port1, control.port1]) port.once("close", cutOff);
   const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;
 
   return {

@@ -3,6 +3,7 @@
  * it, the public services above; it takes requests that are already checked.
  *
  *   G1. Nothing here waits for a lane but what says so: create, queries, shutdown.
+ *   G4. A report that cannot be taken brings down its lane, never the process: what the lane owed is settled like that of any lost lane.
  */
 import { SlotTable } from "../core/slot-table.ts";
 import { SessionError, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
@@ -160,8 +161,14 @@ export class SessionHost {
 
   // ── what lanes report ──
 
+  /** G4 */
   #onReports(lane: HostLane, reports: LaneReport[]): void {
-    for (const report of reports) this.#onReport(lane, report);
+    try {
+      for (const report of reports) this.#onReport(lane, report);
+    } catch (error) {
+      this.#onStray(lane, `a report that cannot be taken: ${String(error)}`);
+      this.#supervisor.distrust(lane);
+    }
   }
 
   #onReport(lane: HostLane, report: LaneReport): void {

@@ -28,7 +28,11 @@ const ROUND_MS = 250;
 const LATE_MS = 150;
 
 /** Why a lane is killed. */
-type KillReason = "a turn ignored its interrupt and blocks it" | "an agent's builder blocks it" | "its event loop stands still";
+type KillReason =
+  | "a turn ignored its interrupt and blocks it"
+  | "an agent's builder blocks it"
+  | "its event loop stands still"
+  | "it reported what cannot be";
 type SupervisorOptions = Pick<HostOptions, "interruptGraceMs" | "buildTimeoutMs" | "laneStallMs" | "laneStallPolicy">;
 
 /** What the supervisor must know of sessions. */
@@ -93,6 +97,11 @@ export class Supervisor {
     };
     lookIn(graceMs + FIRST_LOOK_MS, false);
     turn.onSettled(() => clearTimeout(timer));
+  }
+
+  /** The lane said what cannot be: nothing it says is believed any more. */
+  distrust(lane: HostLane): void {
+    if (!lane.hasEnded) this.#kill(lane, "it reported what cannot be");
   }
 
   #lookAtLanes(): void {

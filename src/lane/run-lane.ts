@@ -1,5 +1,5 @@
 /** A lane's thread from start to end: the one long task of its pool. */
-import type { MessagePort } from "node:worker_threads";
+import { MessagePort } from "node:worker_threads";
 
 import { LaneWords } from "../core/lane-words.ts";
 import { SlotTable } from "../core/slot-table.ts";
@@ -40,8 +40,19 @@ export interface LaneControl {
   stop(): void;
 }
 
+/**
+ * Agents do not find this thread's ports among what keeps its loop alive: one of them is the pool's own, which takes whatever comes
+ * through it at its word.
+ */
+function hidePorts(): void {
+  const shown = process as { _getActiveHandles?: () => unknown[] };
+  const all = shown._getActiveHandles;
+  if (all !== undefined) shown._getActiveHandles = () => all().filter((handle) => !(handle instanceof MessagePort));
+}
+
 /** Run a lane until it is told to stop. Rejects never: what goes wrong is reported or ends the thread. */
 export async function runLane(task: LaneTask): Promise<void> {
+  hidePorts();
   const agents = new Map<string, SessionAgentBuilder>();
   const loading = loadAgents(task.agents, agents);
   let stop!: () => void;

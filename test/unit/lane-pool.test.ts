@@ -2,9 +2,11 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 
 import { EphemeralSessionService } from "../../src/host/ephemeral-service.ts";
+import { ticketWord } from "../../src/core/tickets.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
 import type { SessionError } from "../../src/protocol/errors.ts";
+import { REPORTS } from "../../src/protocol/frames.ts";
 import type { SessionServiceOptions } from "../../src/protocol/options.ts";
 import type { CreateSessionRequest } from "../../src/protocol/requests.ts";
 import { agent, threads } from "./support/in-thread-lanes.ts";
@@ -36,6 +38,28 @@ let entered = 0;
 const forever = defineAgent(({ signal }) => {
   entered++;
   return new Promise<string>((resolve) => signal.addEventListener("abort", () => resolve(""), { once: true }));
+});
+
+describe("reports that a lane cannot mean", () => {
+  test("G4: a lane whose report cannot be taken is killed; every call settles, and the lane is replaced", async () => {
+    const service = await newHost(forever, { lanes: { count: 1 } });
+    const id = await deferred(service);
+    entered = 0;
+    let word = 0;
+    const turn = service.startTurn(id, { prompt: "q" }, { onAdmitted: (ticket) => (word = ticketWord(ticket)) }).catch(kindOf);
+    await until(() => entered === 1);
+    const nonsense = [REPORTS.DELTAS.op, 0, 1, 0, 1, 1, 7];
+    for (let generation = 0; generation < 5; generation++) {
+      nonsense[2] = generation;
+      nonsense[3] = word;
+      threads[0]?.post([...nonsense]);
+    }
+    expect(await turn).toBe("lane_lost");
+    expect(threads[0]?.told).toBe("kill");
+    await until(() => service.inspect().lanes.some(({ state }) => state === "ready"));
+    expect(service.inspect()).toMatchObject({ lanesLost: 1, turns: { running: 0 }, slots: { allocated: 0 } });
+    expect(typeof (await deferred(service))).toBe("string");
+  });
 });
 
 describe("machines: lane", () => {

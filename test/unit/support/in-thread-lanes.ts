@@ -8,6 +8,7 @@ import type { startLaneThread } from "../../../src/host/lane-thread.ts";
 import { handleApi } from "../../../src/lane/handle-server.ts";
 import { Lane } from "../../../src/lane/serve-lane.ts";
 import type { SessionAgentBuilder } from "../../../src/protocol/agent.ts";
+import { encodeFrame } from "../../../src/transport/codec.ts";
 import { exposeOn } from "../../../src/transport/comlink-port.ts";
 import { memoryPipe } from "../../../src/transport/memory-transport.ts";
 
@@ -18,6 +19,8 @@ type LaneEnd = Awaited<LaneThread["ended"]>;
 export interface FakeThread {
   readonly lane: Lane;
   told: "stop" | "kill" | undefined;
+  /** Send a frame that the lane did not make. */
+  post(...reports: unknown[][]): void;
   /** Close its data port only: the exit is still to come. */
   closePort(): Promise<void>;
   /** End it, as a crash would. */
@@ -52,6 +55,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
   const fake: FakeThread = {
     lane,
     told: undefined,
+    post: (...reports) => inside.send(encodeFrame(reports), reports.length),
     closePort: () => lane.close(),
     crash: (exitCode = 1) => end({ exitCode, error: new Error("crashed") }),
   };
