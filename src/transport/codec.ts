@@ -2,14 +2,19 @@
  * Frames as bytes: a msgpack array of records, checked for shape when it is read. The only file that names msgpackr.
  *
  * Decoding never sets a prototype (`__proto__` is a key like any other, under another name) and never runs code of the sender. A frame that is not what the table says is a bug of ours, or
- * somebody wrote to the port: FrameError, and the frame as a whole is dropped by whoever reads.
+ * somebody wrote to the port: FrameError, and the frame as a whole is dropped by whoever reads. What is in a record's members is not looked
+ * into: it is what the other thread said. Single values are looked at byte by byte first (msgpack-scan.ts): they come from a disk.
  */
 import { Packr } from "msgpackr";
 
 import type { RecordShape } from "../protocol/frames.ts";
+import { problemOf } from "./msgpack-scan.ts";
 
-/** Plain msgpack, no record extension: a frame can be read without anything that was read before it. */
-const packr = new Packr({ useRecords: false, moreTypes: false, copyBuffers: true });
+/**
+ * Plain msgpack, no record extension: a frame can be read without anything that was read before it. No references inside a value either:
+ * a few bytes of those make a value that takes for ever to walk.
+ */
+const packr = new Packr({ useRecords: false, moreTypes: false, structuredClone: false, useToJSON: false, copyBuffers: true });
 
 export class FrameError extends Error {
   constructor(message: string) {
@@ -28,14 +33,24 @@ export function encodeValue(value: unknown): Uint8Array {
   return packr.pack(value);
 }
 
-/** @throws whatever msgpackr throws for bytes that are not one whole value; prototypes are never set */
+/** @returns plain data, dates and bytes among it. @throws FrameError for bytes that are not one whole value as `encodeValue` makes them */
 export function decodeValue(bytes: Uint8Array): unknown {
-  return packr.unpack(bytes);
+  return decoded(bytes, false);
 }
 
 /** @returns the values that stand one behind the other. @throws as decodeValue */
 export function decodeValues(bytes: Uint8Array): unknown[] {
-  return bytes.length === 0 ? [] : (packr.unpackMultiple(bytes) as unknown[]);
+  return bytes.length === 0 ? [] : (decoded(bytes, true) as unknown[]);
+}
+
+function decoded(bytes: Uint8Array, many: boolean): unknown {
+  const problem = problemOf(bytes, many);
+  if (problem !== undefined) throw new FrameError(`not msgpack of ours: ${problem}`);
+  try {
+    return many ? packr.unpackMultiple(bytes) : packr.unpack(bytes);
+  } catch (error) {
+    throw new FrameError(`not msgpack: ${String(error)}`); // e.g. a map whose key is a list
+  }
 }
 
 /**
