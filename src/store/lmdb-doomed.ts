@@ -26,7 +26,9 @@ export function erase(env: LmdbEnv, number: number): boolean {
 /** Go on with the first session that was noted. @returns whether there may be more to do */
 export function eraseNext(env: LmdbEnv): boolean {
   for (const key of env.keys("doomed", { start: numberKey(0), end: Buffer.of(0xff), limit: 1 })) {
-    erase(env, numberOf(key));
+    const number = numberOf(key);
+    if (number < 0) env.remove("doomed", key); // not a key of ours: there is nothing to erase, and it must not come first for ever
+    else erase(env, number);
     return true;
   }
   return false;

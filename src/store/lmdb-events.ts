@@ -11,7 +11,8 @@ import type { LoggedEvent, StoredEvent } from "../protocol/stored-session.ts";
 import { encodeValue } from "../transport/codec.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { eventKey, seqOf } from "./lmdb-keys.ts";
-import { ROW_SCHEMA, decodeRow, isCount, isRecord, isText, misshapen } from "./lmdb-rows.ts";
+import { isCount, isRecord, isText, isTime } from "../protocol/shapes.ts";
+import { ROW_SCHEMA, decodeRow, misshapen } from "./lmdb-rows.ts";
 import type { Where } from "./lmdb-rows.ts";
 
 export function appendEvents(env: LmdbEnv, number: number, epoch: number, events: readonly StoredEvent[]): void {
@@ -29,7 +30,9 @@ export function appendEvents(env: LmdbEnv, number: number, epoch: number, events
 export function readEvents(env: LmdbEnv, session: SessionId, number: number, seq: number, limit: number): LoggedEvent[] {
   const found: LoggedEvent[] = [];
   const first = lastRow(env, number, seq);
-  const start = eventKey(number, first === undefined ? seq : seqOf(first.key));
+  const from = first === undefined ? seq : seqOf(first.key);
+  if (from < 0) throw misshapen({ session, row: `events of ${seq}` });
+  const start = eventKey(number, from);
   for (const { key, value } of env.entries("events", { start, end: eventKey(number + 1, 0) })) {
     for (const event of eventsOf(value, { session, row: `events ${seqOf(key)}` })) {
       if (found.length >= limit) return found;
@@ -82,6 +85,7 @@ function eventsOf(value: Uint8Array, where: Where): LoggedEvent[] {
     const payload = isText(stored) ? { type: "text_delta", delta: stored } : stored;
     if (!isCount(steps) || typeof ms !== "number" || !isRecord(payload) || !isText(payload["type"])) throw misshapen(where);
     last = { seq: last.seq + steps, timestampMs: last.timestampMs + ms };
+    if (!isCount(last.seq) || !isTime(last.timestampMs)) throw misshapen(where);
     return { ...last, epoch, payload: payload as AgentEvent };
   });
 }

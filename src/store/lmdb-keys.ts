@@ -17,6 +17,14 @@
 import { createHash } from "node:crypto";
 
 const NUMBER_BYTES = 5;
+const INDEX_BYTES = 4;
+const SEQ_BYTES = 6;
+/** Largest number of a session. */
+export const NUMBER_MAX = 2 ** 40 - 1;
+/** Largest index of a message. */
+export const INDEX_MAX = 2 ** 32 - 1;
+/** What a key says that is none of the table's: it names nothing. */
+const NOTHING = -1;
 
 /** Rows of a session in `parts`. */
 export const PART = { origin: 1, state: 2, turn: 3, context: 4 } as const;
@@ -30,9 +38,9 @@ export function numberKey(number: number): Buffer {
   return withNumber(NUMBER_BYTES, number);
 }
 
-/** @returns the number a key of `doomed` is */
+/** @returns the number a key of `doomed` is, -1 for a key that is none */
 export function numberOf(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).readUIntBE(0, NUMBER_BYTES);
+  return numberAt(key, 0, NUMBER_BYTES);
 }
 
 export function partKey(number: number, part: Part): Buffer {
@@ -42,36 +50,37 @@ export function partKey(number: number, part: Part): Buffer {
 }
 
 export function logKey(number: number, index: number): Buffer {
-  const key = withNumber(NUMBER_BYTES + 4, number);
+  const key = withNumber(NUMBER_BYTES + INDEX_BYTES, number);
   key.writeUInt32BE(index, NUMBER_BYTES);
   return key;
 }
 
-/** @returns the index of the first message of a row of the log */
+/** @returns the index of the first message of a row of the log, -1 for a key that is none */
 export function indexOf(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).readUInt32BE(NUMBER_BYTES);
+  return numberAt(key, NUMBER_BYTES, INDEX_BYTES);
 }
 
 export function eventKey(number: number, seq: number): Buffer {
-  const key = withNumber(NUMBER_BYTES + 6, number);
-  key.writeUIntBE(Math.min(seq, 2 ** 48 - 1), NUMBER_BYTES, 6);
+  const key = withNumber(NUMBER_BYTES + SEQ_BYTES, number);
+  key.writeUIntBE(Math.min(seq, 2 ** 48 - 1), NUMBER_BYTES, SEQ_BYTES);
   return key;
 }
 
-/** @returns the number of the first event of a row of the event log */
+/** @returns the number of the first event of a row of the event log, -1 for a key that is none */
 export function seqOf(key: Uint8Array): number {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).readUIntBE(NUMBER_BYTES, 6);
+  return numberAt(key, NUMBER_BYTES, SEQ_BYTES);
 }
 
 /** @param id - empty: where the sessions of that time begin */
 export function updatedKey(isArchived: boolean, updatedAt: number, id: string): Buffer {
   const key = Buffer.allocUnsafe(9 + Buffer.byteLength(id));
   key[0] = isArchived ? 1 : 0;
-  // The bytes of doubles that are not negative sort as the numbers do.
-  key.writeDoubleBE(updatedAt, 1);
+  // The bytes of doubles that are not negative sort as the numbers do; adding 0 makes 0 of -0, which would stand last.
+  key.writeDoubleBE(updatedAt + 0, 1);
   key.write(id, 9);
   return key;
 }
+/** @returns "" for a key that is none */
 export const idOfUpdated = (key: Uint8Array): string => textFrom(key, 9);
 
 /** @returns what the keys of all sessions with the pair begin with */
@@ -83,6 +92,7 @@ export function labelPrefix(isArchived: boolean, label: string, value: string): 
   digest.copy(key, 1, 0, 16);
   return key;
 }
+/** @returns "" for a key that is none */
 export const idOfLabel = (key: Uint8Array): string => textFrom(key, 17);
 
 /** @returns the first key behind all that begin with `prefix`, which is not all 0xff */
@@ -110,6 +120,12 @@ function withNumber(length: number, number: number): Buffer {
   return key;
 }
 
+/** @returns the number that stands at the end of a key, from `start` on */
+function numberAt(key: Uint8Array, start: number, bytes: number): number {
+  if (key.length !== start + bytes) return NOTHING;
+  return Buffer.from(key.buffer, key.byteOffset, key.length).readUIntBE(start, bytes);
+}
+
 function textFrom(key: Uint8Array, start: number): string {
-  return Buffer.from(key.buffer, key.byteOffset + start, key.length - start).toString();
+  return key.length <= start ? "" : Buffer.from(key.buffer, key.byteOffset + start, key.length - start).toString();
 }

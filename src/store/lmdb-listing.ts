@@ -60,8 +60,10 @@ type Found = readonly [id: SessionId, head: HeadRow];
 function* headsOf(env: LmdbEnv, query: StoredQuery, onUnreadable: (error: StoreError) => void): Iterable<Found> {
   const isArchived = query.archived ?? false;
   const table = isArchived ? "archived" : "heads";
-  const head = (id: SessionId, bytes = env.get(table, idKey(id))): HeadRow | undefined => {
+  const head = (id: SessionId, found?: Uint8Array): HeadRow | undefined => {
+    if (id === "") return undefined; // of an index's key that is none
     try {
+      const bytes = found ?? env.get(table, idKey(id));
       return bytes && decodeHead(bytes, id, isArchived);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

@@ -14,7 +14,8 @@ import { decodeValues, encodeValue } from "../transport/codec.ts";
 import { packMessages } from "../transport/packed-write.ts";
 import { indexOf, logKey } from "./lmdb-keys.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
-import { ROW_SCHEMA, corrupt, decodeRow, isRecord, isText, misshapen } from "./lmdb-rows.ts";
+import { isRecord, isText } from "../protocol/shapes.ts";
+import { ROW_SCHEMA, corrupt, decodeRow, misshapen } from "./lmdb-rows.ts";
 import type { HeadRow, Where } from "./lmdb-rows.ts";
 
 /** Four pages of 4,096 bytes, less the header of the first. */
@@ -34,8 +35,8 @@ interface Piece {
 
 export type Log = Pick<HeadRow, "number" | "logLength" | "tailFrom" | "tailBytes">;
 
-/** @param messages - packed, one behind the other. @returns the log as the head has to remember it */
-export function appendLog(env: LmdbEnv, log: Log, messages: Uint8Array, count: number): Log {
+/** @param messages - packed, one behind the other. @returns the log as the head has to remember it. @throws StoreError corrupt */
+export function appendLog(env: LmdbEnv, session: SessionId, log: Log, messages: Uint8Array, count: number): Log {
   const { number, tailFrom } = log;
   const pieces = piecesOf(messages, count, log.logLength);
   const logLength = log.logLength + count;
@@ -44,7 +45,7 @@ export function appendLog(env: LmdbEnv, log: Log, messages: Uint8Array, count: n
     for (const piece of pieces) putPiece(env, number, piece);
     return { number, logLength, tailFrom, tailBytes: bytes };
   }
-  const tail = log.tailBytes === 0 ? [] : readTail(env, log);
+  const tail = log.tailBytes === 0 ? [] : readTail(env, session, log);
   const groups = grouped([...tail, ...pieces]);
   const last = groups.pop() ?? [];
   for (const group of groups) putMerged(env, number, group);
@@ -66,6 +67,7 @@ export function readLog(env: LmdbEnv, session: SessionId, log: Log, offset: numb
   const messages: Message[] = [];
   if (offset >= end) return messages;
   let expected = startOf(env, log.number, offset);
+  if (expected < 0) throw corrupt({ session, row: `log of ${offset}` }, "has another key");
   for (const { key, value } of env.entries("log", { start: logKey(log.number, expected), end: logKey(log.number, end) })) {
     const where = { session, row: `log ${indexOf(key)}` };
     if (indexOf(key) !== expected) throw corrupt({ session, row: `log ${expected}` }, "is missing");
@@ -88,7 +90,7 @@ export function readPackedLog(env: LmdbEnv, session: SessionId, log: Log): Uint8
   const bodies: Uint8Array[] = [];
   let expected = 0;
   for (const { key, value } of env.entries("log", { start: logKey(number, 0), end: logKey(number, logLength) })) {
-    if (indexOf(key) !== expected || value.length < PREFIX || value[0] !== 0x92 || value[1] !== ROW_SCHEMA || value[2] !== 0xdd) break;
+    if (indexOf(key) !== expected || !isPiece(value)) break;
     bodies.push(value.subarray(PREFIX));
     expected += countOf(value);
   }
@@ -96,6 +98,8 @@ export function readPackedLog(env: LmdbEnv, session: SessionId, log: Log): Uint8
   return expected === logLength ? Buffer.concat(bodies) : packMessages(readLog(env, session, log, 0, logLength));
 }
 
+/** Whether it begins as rows of ours do (L1). */
+const isPiece = (row: Uint8Array): boolean => row.length >= PREFIX && row[0] === 0x92 && row[1] === ROW_SCHEMA && row[2] === 0xdd;
 const countOf = (row: Uint8Array): number => Buffer.from(row.buffer, row.byteOffset, row.length).readUInt32BE(3);
 
 /** Remove rows of a log, `limit` at most. @returns how many */
@@ -105,7 +109,7 @@ export function eraseLog(env: LmdbEnv, number: number, limit: number): number {
   return keys.length;
 }
 
-/** @returns where the row begins that holds the message */
+/** @returns where the row begins that holds the message, -1 when its key does not say */
 function startOf(env: LmdbEnv, number: number, index: number): number {
   if (index === 0) return 0;
   // The end is not among those that are given, so it lies below all rows of the session.
@@ -161,11 +165,16 @@ function putPiece(env: LmdbEnv, number: number, { index, count, body }: Piece): 
 }
 
 /** The rows behind `tailFrom`, as they are: they are merged without a look inside. */
-function readTail(env: LmdbEnv, { number, tailFrom, logLength }: Log): Piece[] {
+function readTail(env: LmdbEnv, session: SessionId, { number, tailFrom, logLength }: Log): Piece[] {
   const pieces: Piece[] = [];
+  let expected = tailFrom;
   for (const { key, value } of env.entries("log", { start: logKey(number, tailFrom), end: logKey(number, logLength) })) {
-    pieces.push({ index: indexOf(key), count: countOf(value), body: value.subarray(PREFIX), isStored: true });
+    const index = indexOf(key);
+    if (index !== expected || !isPiece(value)) throw misshapen({ session, row: `log ${expected}` });
+    pieces.push({ index, count: countOf(value), body: value.subarray(PREFIX), isStored: true });
+    expected += countOf(value);
   }
+  if (expected !== logLength) throw corrupt({ session, row: `log ${expected}` }, "is missing");
   return pieces;
 }
 

@@ -6,7 +6,9 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-import { decodeValue, encodeValue } from "../transport/codec.ts";
+import { isCount, isText } from "../protocol/shapes.ts";
+import { encodeValue } from "../transport/codec.ts";
+import { damagedMeta, decodedMeta } from "./lmdb-meta.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
@@ -28,7 +30,7 @@ interface Owner {
  * Write the record, in a transaction.
  *
  * @param takeOver - from a store of this same process as well, whose thread ended without closing it
- * @returns the token of the owner. @throws StoreError in_use, naming the process
+ * @returns the token of the owner. @throws StoreError in_use, naming the process; corrupt
  */
 export function own(env: LmdbEnv, path: string, takeOver: boolean): string {
   const owner: Owner = {
@@ -39,7 +41,7 @@ export function own(env: LmdbEnv, path: string, takeOver: boolean): string {
     token: randomUUID(),
   };
   env.transaction(() => {
-    const found = readOwner(env);
+    const found = readOwner(env, path);
     if (found !== undefined && found.file === owner.file && isAlive(found) && !(takeOver && found.pid === process.pid)) {
       throw new StoreError("in_use", `the store in ${path} is open in process ${found.pid}`, { path, pid: found.pid });
     }
@@ -48,25 +50,30 @@ export function own(env: LmdbEnv, path: string, takeOver: boolean): string {
   return owner.token;
 }
 
-/** @throws StoreError in_use, when another store took over */
+/** @throws StoreError in_use, when another store took over; corrupt */
 export function checkOwned(env: LmdbEnv, path: string, token: string): void {
-  const owner = readOwner(env);
+  const owner = readOwner(env, path);
   if (owner?.token !== token) {
     throw new StoreError("in_use", `the store in ${path} was taken over`, { path, ...(owner && { pid: owner.pid }) });
   }
 }
 
 /** Let go, if it is still this one's. Then everything that was committed is on the disk. */
-export function disown(env: LmdbEnv, token: string): void {
+export function disown(env: LmdbEnv, path: string, token: string): void {
   env.finish(() => {
-    if (readOwner(env)?.token === token) env.remove("meta", OWNER);
+    if (readOwner(env, path)?.token === token) env.remove("meta", OWNER);
   });
 }
 
-function readOwner(env: LmdbEnv): Owner | undefined {
+/** @throws StoreError corrupt: nobody can tell then who may write */
+function readOwner(env: LmdbEnv, path: string): Owner | undefined {
   const bytes = env.get("meta", OWNER);
   if (bytes === undefined) return undefined;
-  const [pid, startTime, boot, file, token] = decodeValue(bytes) as [number, number, string, string, string];
+  const owner = decodedMeta(bytes, path, "owner");
+  const [pid, startTime, boot, file, token] = Array.isArray(owner) ? (owner as unknown[]) : [];
+  // A process's number is never 0, which would ask after all processes of the group.
+  if (!isCount(pid) || pid === 0 || !isCount(startTime) || !isText(boot) || !isText(file) || !isText(token))
+    throw damagedMeta(path, "owner");
   return { pid, startTime, boot, file, token };
 }
 

@@ -11,12 +11,14 @@
  * | context | staged, pending, seen                                                                                                   |
  */
 import type { SessionId } from "../protocol/ids.ts";
+import { isAbsentOr, isCount, isListOf, isRecord, isRecordOf, isText, isTime } from "../protocol/shapes.ts";
 import type { Usage } from "../protocol/session-model.ts";
 import type { SessionHead, StoredContext, StoredRequest } from "../protocol/stored-session.ts";
 import { decodeValue, encodeValue } from "../transport/codec.ts";
 import { PACKED_SCHEMA, packUsage, restOf, turnOf, usageOf } from "../transport/packed-write.ts";
 import type { RestState, TurnState } from "../transport/packed-write.ts";
 import { StoreError } from "../protocol/store-error.ts";
+import { INDEX_MAX, NUMBER_MAX } from "./lmdb-keys.ts";
 
 export const ROW_SCHEMA = PACKED_SCHEMA;
 
@@ -82,14 +84,16 @@ export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: bo
   // By index, not by destructuring: every call decodes a head, and iterating costs more than all the rest.
   const row = decodeRow(bytes, where, 16) as number[];
   for (const at of HEAD_COUNTS) if (!isCount(row[at])) throw misshapen(where);
+  for (const at of HEAD_TIMES) if (!isTime(row[at])) throw misshapen(where);
+  for (const at of HEAD_KEYS) if ((row[at] as number) > (at === 1 ? NUMBER_MAX : INDEX_MAX)) throw misshapen(where);
   const hasSystem = row[6] as unknown;
   const usage = usageOf(row[8]);
   const labels = row[9] as unknown;
   const lastTicket = row[14] as unknown;
   const turn = row[15] as unknown;
-  if (typeof hasSystem !== "boolean" || !isOptional(lastTicket, isCount) || !isLabels(labels) || usage === undefined)
+  if (typeof hasSystem !== "boolean" || !(lastTicket === null || isCount(lastTicket)) || !isLabels(labels) || usage === undefined)
     throw misshapen(where);
-  if (!isOptional(turn, (value) => value instanceof Uint8Array)) throw misshapen(where);
+  if (!(turn === null || turn instanceof Uint8Array)) throw misshapen(where);
   return {
     number: row[1] as number,
     epoch: row[2] as number,
@@ -109,15 +113,37 @@ export function decodeHead(bytes: Uint8Array, session: SessionId, isArchived: bo
     isArchived,
   };
 }
-const HEAD_COUNTS = [1, 2, 3, 4, 5, 7, 10, 11, 12, 13] as const;
+const HEAD_COUNTS = [1, 2, 3, 7, 10, 11, 12, 13] as const;
+const HEAD_TIMES = [4, 5] as const;
+/** What keys are made of: the session's number, the log's length and where its tail begins. */
+const HEAD_KEYS = [1, 7, 12] as const;
 
 export const encodeOrigin = ({ agent, request }: OriginRow): Uint8Array => encodeValue([ROW_SCHEMA, agent, request]);
 export function decodeOrigin(bytes: Uint8Array, session: SessionId): OriginRow {
   const where = { session, row: "origin" };
   const [, agent, request] = decodeRow(bytes, where, 3);
-  if (typeof agent !== "string" || !isRecord(request)) throw misshapen(where);
-  return { agent, request: request as unknown as StoredRequest };
+  if (!isText(agent) || !isRequest(request)) throw misshapen(where);
+  return { agent, request };
 }
+
+/** Members that are not known are another version's. */
+function isRequest(request: unknown): request is StoredRequest {
+  return isRecord(request) && Object.entries(REQUEST).every(([member, is]) => isAbsentOr(request[member], is));
+}
+const isBoolean = (value: unknown): boolean => typeof value === "boolean";
+const REQUEST: Readonly<Record<keyof StoredRequest, (value: unknown) => boolean>> = {
+  prompt: isText,
+  agent: isText,
+  model: isText,
+  systemPrompt: isText,
+  maxTokens: isCount,
+  initialTurn: isText,
+  hostMode: isBoolean,
+  labels: (labels) => isRecordOf(labels, isText),
+  skillReferences: (keys) => isListOf(keys, (key) => isRecord(key) && isText(key["sourceUuid"]) && isText(key["skillName"])),
+  isolation: (kind) => kind === "shared" || kind === "dedicated",
+  build: isRecord,
+};
 
 export function decodeState(bytes: Uint8Array, session: SessionId): RestState {
   const where = { session, row: "state" };
@@ -137,9 +163,19 @@ export const encodeContext = ({ staged, pending, seen }: StoredContext): Uint8Ar
 export function decodeContext(bytes: Uint8Array, session: SessionId): StoredContext {
   const where = { session, row: "context" };
   const [, staged, pending, seen] = decodeRow(bytes, where, 4);
-  if (!isCount(staged) || !Array.isArray(pending) || !isRecord(seen)) throw misshapen(where);
-  return { staged, pending: pending as StoredContext["pending"], seen: seen as StoredContext["seen"] };
+  if (!isCount(staged) || !isListOf(pending, isAppend) || !isRecordOf(seen, isSeen)) throw misshapen(where);
+  const context = { staged, pending, seen } as StoredContext;
+  if (context.pending.length > staged) throw misshapen(where);
+  return context;
 }
+const isAppend = (append: unknown): boolean =>
+  isRecord(append) &&
+  isText(append["text"]) &&
+  isAbsentOr(append["source"], isText) &&
+  isAbsentOr(append["idempotencyKey"], isText) &&
+  isAbsentOr(append["acceptedAt"], isTime);
+const isSeen = (seen: unknown): boolean =>
+  isRecord(seen) && isText(seen["text"]) && isAbsentOr(seen["source"], isText) && ["pending", "applied"].includes(seen["state"] as string);
 
 /** @param length - of the row; undefined: any. @returns its members, the version first. @throws StoreError corrupt, schema */
 export function decodeRow(bytes: Uint8Array, where: Where, length: number | undefined): unknown[] {
@@ -167,10 +203,4 @@ export function corrupt(where: Where, problem: string, cause?: unknown): StoreEr
   return new StoreError("corrupt", `row ${where.row} of session ${where.session} ${problem}`, { ...where }, cause);
 }
 export const misshapen = (where: Where): StoreError => corrupt(where, "does not hold what it should");
-
-export const isText = (value: unknown): value is string => typeof value === "string";
-export const isCount = (value: unknown): value is number => typeof value === "number" && value >= 0;
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-const isOptional = (value: unknown, is: (value: unknown) => boolean): boolean => value === null || is(value);
-const isLabels = (value: unknown): value is Record<string, string> => isRecord(value) && Object.values(value).every(isText);
+const isLabels = (value: unknown): value is Record<string, string> => isRecordOf(value, isText);

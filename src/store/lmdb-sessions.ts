@@ -6,18 +6,20 @@
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { PackedWrite } from "../protocol/store-calls.ts";
+import { isCount } from "../protocol/shapes.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import type { NewSession, SessionHead, StoredContext } from "../protocol/stored-session.ts";
-import { decodeValue, encodeValue } from "../transport/codec.ts";
+import { encodeValue } from "../transport/codec.ts";
 import { packMessages, packRest, packTurn, unpackUsage } from "../transport/packed-write.ts";
 import { erase } from "./lmdb-doomed.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { appendEvents, lastEvent } from "./lmdb-events.ts";
 import { findHead, putHead, tableOf, wholeHead } from "./lmdb-heads.ts";
-import { PART, idKey, partKey } from "./lmdb-keys.ts";
+import { NUMBER_MAX, PART, idKey, partKey } from "./lmdb-keys.ts";
 import { index, reindex, unindex } from "./lmdb-listing.ts";
 import { appendLog, eraseLog } from "./lmdb-log.ts";
 import type { Log } from "./lmdb-log.ts";
+import { damagedMeta, decodedMeta } from "./lmdb-meta.ts";
 import { encodeContext, encodeOrigin } from "./lmdb-rows.ts";
 import type { HeadRow } from "./lmdb-rows.ts";
 import { archived, checkCreate, checkEvents, checkId, checkWrite, notFound } from "./session-rules.ts";
@@ -41,7 +43,7 @@ export function create(env: LmdbEnv, session: NewSession): number {
   }
   const { updatedAt, usage, lastSeq, contextTaken, system } = state;
   const head: HeadRow = {
-    ...appendLog(env, emptyLog(number), log, messages.length),
+    ...appendLog(env, id, emptyLog(number), log, messages.length),
     epoch: (stored?.epoch ?? 0) + 1,
     version: 1,
     createdAt,
@@ -65,9 +67,13 @@ export function create(env: LmdbEnv, session: NewSession): number {
 
 const emptyLog = (number: number): Log => ({ number, logLength: 0, tailFrom: 0, tailBytes: 0 });
 
+/** @throws StoreError corrupt, also for a number that has been given out: two sessions would share their rows */
 function drawNumber(env: LmdbEnv): number {
   const bytes = env.get("meta", NEXT_NUMBER);
-  const number = bytes === undefined ? 1 : (decodeValue(bytes) as number);
+  const number = bytes === undefined ? 1 : decodedMeta(bytes, undefined, "next");
+  if (!isCount(number) || number < 1 || number > NUMBER_MAX || env.has("parts", partKey(number, PART.origin))) {
+    throw damagedMeta(undefined, "next");
+  }
   env.put("meta", NEXT_NUMBER, encodeValue(number + 1));
   return number;
 }
@@ -103,7 +109,7 @@ export function writeTurn(env: LmdbEnv, write: PackedWrite, how: "append" | "rew
   const { number } = stored;
   if (events !== null && events.length > 0) checkEvents(id, lastEvent(env, id, number)?.seq ?? 0, events);
   if (how === "rewrite") eraseLog(env, number, Number.POSITIVE_INFINITY);
-  const head = headAfter(stored, write, appendLog(env, how === "append" ? stored : emptyLog(number), write[9], write[10]));
+  const head = headAfter(stored, write, appendLog(env, id, how === "append" ? stored : emptyLog(number), write[9], write[10]));
   putTurn(env, number, write[11]);
   if (isRestNew) putIfNew(env, partKey(number, PART.state), write[12]);
   putHead(env, id, head);

@@ -155,9 +155,9 @@ export class LmdbStore implements SessionStore {
   async #close(): Promise<void> {
     this.#isClosed = true;
     this.#group.flush();
-    const { token } = this.#parts;
+    const { token, path } = this.#parts;
     try {
-      if (token !== undefined) disown(this.#env, token);
+      if (token !== undefined) disown(this.#env, path, token);
     } catch {
       // A record that is left is one of a process that is gone, or of this one, which may take over.
     }

@@ -8,6 +8,7 @@
 import type { Message, Usage } from "../protocol/session-model.ts";
 import type { PackedUsage, PackedWrite } from "../protocol/store-calls.ts";
 import type { SavedTurn, SessionState, SessionWrite, StoredResult } from "../protocol/stored-session.ts";
+import { isAbsentOr, isCount, isRecord, isText } from "../protocol/shapes.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { decodeValue, decodeValues, encodeValue } from "./codec.ts";
 
@@ -40,17 +41,25 @@ export function packWrite(write: SessionWrite, rest = packRest(write.state), isR
   ];
 }
 
+/** @throws StoreError invalid, when it is not what packWrite gives */
 export function unpackWrite(packed: PackedWrite): SessionWrite {
   const [id, epoch, version, ticket, updatedAt, usage, lastSeq, contextTaken, , messages, , turn, rest, , events] = packed;
   return {
     id,
     epoch,
     version,
-    state: { updatedAt, usage: unpackUsage(usage), lastSeq, contextTaken, ...unpackTurn(turn), ...unpackRest(rest) },
+    state: { updatedAt, usage: unpackUsage(usage), lastSeq, contextTaken, ...unpack(turn, turnOf), ...unpack(rest, restOf) },
     messages: unpackMessages(messages) as Message[],
     ...(ticket !== null && { ticket }),
     ...(events !== null && { events }),
   };
+}
+
+function unpack<T>(bytes: Uint8Array, read: (row: readonly unknown[]) => T | undefined): T {
+  const row = decodeValue(bytes);
+  const value = Array.isArray(row) ? read(row as unknown[]) : undefined;
+  if (value === undefined) throw new StoreError("invalid", "what was to be stored is not a write of a session");
+  return value;
 }
 
 /** @returns the messages one behind the other */
@@ -62,7 +71,7 @@ const NOTHING = new Uint8Array(0);
 /** Bytes of msgpack's header of an array. */
 const arrayHeader = (length: number): number => (length < 16 ? 1 : length < 0x10000 ? 3 : 5);
 
-/** @throws whatever msgpackr throws for bytes that are not whole values */
+/** @throws FrameError for bytes that are not whole values */
 export function unpackMessages(packed: Uint8Array): unknown[] {
   return decodeValues(packed);
 }
@@ -76,7 +85,8 @@ export function packTurn({ lastAssistantText, lastTurn }: TurnState): Uint8Array
   return pack([PACKED_SCHEMA, lastAssistantText ?? null, [ticket, key ?? null, told, turns, toolCalls, packUsage(usage), moreOf(result)]]);
 }
 
-function moreOf({ structuredOutput, schemaWarnings, skillDiagnostics }: StoredResult): object | null {
+type More = Pick<StoredResult, "structuredOutput" | "schemaWarnings" | "skillDiagnostics">;
+function moreOf({ structuredOutput, schemaWarnings, skillDiagnostics }: More): More | null {
   if (structuredOutput === undefined && schemaWarnings === undefined && skillDiagnostics === undefined) return null;
   return {
     ...(structuredOutput !== undefined && { structuredOutput }),
@@ -87,7 +97,7 @@ function moreOf({ structuredOutput, schemaWarnings, skillDiagnostics }: StoredRe
 
 /** @returns undefined when the row is not one that packTurn gives */
 export function turnOf([, text, turn]: readonly unknown[]): TurnState | undefined {
-  if (!(text === null || typeof text === "string")) return undefined;
+  if (!(text === null || isText(text))) return undefined;
   const state = text === null ? {} : { lastAssistantText: text };
   if (turn === null) return state;
   const lastTurn = savedTurnOf(turn, text);
@@ -99,12 +109,12 @@ function savedTurnOf(turn: unknown, lastText: string | null): SavedTurn | undefi
   const [ticket, key, told, turns, toolCalls, counts, more] = turn as unknown[];
   const text = told ?? lastText;
   const usage = usageOf(counts);
-  if (!isCount(ticket) || !isCount(turns) || !isCount(toolCalls) || typeof text !== "string" || usage === undefined) return undefined;
-  if (!(key === null || typeof key === "string") || typeof more !== "object" || Array.isArray(more)) return undefined;
-  return { ticket, result: { text, turns, toolCalls, usage, ...more }, ...(key !== null && { key }) };
+  if (!isCount(ticket) || !isCount(turns) || !isCount(toolCalls) || !isText(text) || usage === undefined) return undefined;
+  if (!(key === null || isText(key)) || !(more === null || isMore(more))) return undefined;
+  return { ticket, result: { text, turns, toolCalls, usage, ...(more && moreOf(more)) }, ...(key !== null && { key }) };
 }
 
-const unpackTurn = (bytes: Uint8Array): TurnState => turnOf(decodeValue(bytes) as unknown[]) as TurnState;
+const isMore = (more: unknown): more is StoredResult => isRecord(more) && isAbsentOr(more["schemaWarnings"], Array.isArray);
 
 /** [schema, system, metadata], in bytes of their own: they are held for as long as the session lives, and packed values share buffers of megabytes. */
 export function packRest({ system, metadata }: RestState): Uint8Array {
@@ -113,12 +123,9 @@ export function packRest({ system, metadata }: RestState): Uint8Array {
 
 /** @returns undefined when the row is not one that packRest gives */
 export function restOf([, system, metadata]: readonly unknown[]): RestState | undefined {
-  if (!(system === null || typeof system === "string") || typeof metadata !== "object" || metadata === null || Array.isArray(metadata))
-    return undefined;
+  if (!(system === null || isText(system)) || !isRecord(metadata)) return undefined;
   return { ...(system !== null && { system }), metadata: metadata as RestState["metadata"] };
 }
-
-const unpackRest = (bytes: Uint8Array): RestState => restOf(decodeValue(bytes) as unknown[]) as RestState;
 
 export function packUsage({ inputTokens, outputTokens, cacheCreationTokens, cacheReadTokens }: Usage): PackedUsage {
   return [inputTokens, outputTokens, cacheCreationTokens ?? null, cacheReadTokens ?? null];
@@ -145,5 +152,3 @@ function pack(value: unknown): Uint8Array {
     throw new StoreError("invalid", `what was to be stored cannot be encoded: ${String(cause)}`, {}, cause);
   }
 }
-
-const isCount = (value: unknown): value is number => typeof value === "number" && value >= 0;

@@ -141,6 +141,72 @@ describe("rows that cannot be read", () => {
   });
 });
 
+describe("what belongs to no session", () => {
+  const inMeta = async (row: string, value: Uint8Array): Promise<void> => {
+    await store.close();
+    await inDatabase(path, (env) => env.put("meta", Buffer.from(row), value));
+  };
+
+  test.each<readonly [string, Uint8Array]>([
+    ["half of it", Buffer.of(0xcd)],
+    ...[-1, 0, 0.5, 2 ** 41, "one", null].map((value) => [String(value), encodeValue(value).slice()] as const),
+  ])("the counter of sessions: %s", async (_, value) => {
+    await store.create(newSession("a"));
+    await inMeta("next", value);
+    store = await open();
+    await expect(store.create(newSession("b"))).rejects.toMatchObject({ reason: "corrupt", details: { row: "next" } });
+    await store.append(turnOf("a", 1));
+  });
+
+  test("a counter that was set back gives no session the rows of another", async () => {
+    await store.create(newSession("a"));
+    await inMeta("next", encodeValue(1).slice());
+    store = await open();
+    await expect(store.create(newSession("b"))).rejects.toMatchObject({ reason: "corrupt", details: { row: "next" } });
+    expect((await store.open("a")).messages).toEqual(newSession("a").messages);
+  });
+
+  test.each<readonly [string, Uint8Array]>([
+    ["cut short", Buffer.of(0x95, 1)],
+    ...[5, [1, 2, "boot", "file"], [0, 1, "", "", ""], ["1", 1, "", "", ""]].map(
+      (value) => [JSON.stringify(value), encodeValue(value).slice()] as const,
+    ),
+  ])("the owner's record: %s", async (_, value) => {
+    await inMeta("owner", value);
+    await expect(open()).rejects.toMatchObject({ reason: "corrupt", details: { path, row: "owner" } });
+    await inDatabase(path, (env) => env.remove("meta", Buffer.from("owner")));
+    store = await open();
+  });
+
+  test("keys of the indexes that are none are passed over", async () => {
+    await store.create(newSession("a"));
+    await store.close();
+    await inDatabase(path, (env) => {
+      for (const key of ["00", "0040", "01", "ff"]) env.put("updated", Buffer.from(key, "hex"), new Uint8Array(0));
+    });
+    store = await open();
+    expect((await store.list({ order: "updated" })).map(({ id }) => id)).toEqual(["a"]);
+  });
+
+  test("a key among the numbers of removed sessions that is none goes, and does not keep the store busy for ever", async () => {
+    await store.close();
+    await inDatabase(path, (env) => env.put("doomed", Buffer.from("000000000101", "hex"), new Uint8Array(0)));
+    store = await open();
+    for (let turns = 0; turns < 20; turns++) await store.list({}).then(() => new Promise(setImmediate));
+    await store.close();
+    const left = await inDatabase(path, (env) => [...env.keys("doomed", { start: Buffer.of(0), end: Buffer.of(0xff) })].length);
+    expect(left).toBe(0);
+  });
+
+  test("a tail that cannot be read keeps its session from being written to, and no other", async () => {
+    for (const id of ["a", "b"]) await store.create(newSession(id));
+    await damage("a", "log", (value) => value.subarray(0, 3));
+    const long = Array.from({ length: 60 }, () => ({ role: "user" as const, content: "x".repeat(400) }));
+    await expect(store.append(turnOf("a", 1, { messages: long }))).rejects.toMatchObject({ reason: "corrupt", details: { session: "a" } });
+    await store.append(turnOf("b", 1, { messages: long }));
+  });
+});
+
 describe("what is not storable", () => {
   test("ids that UTF-8 or a key cannot hold", async () => {
     for (const id of ["", "half \ud800", "x".repeat(1025)]) {
