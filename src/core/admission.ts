@@ -25,6 +25,11 @@ export class Capacity {
 
 /** The right to one live session. Releasing it twice is releasing it once. */
 export class Permit {
+  /** @returns one that holds nothing: its session's place is held by another */
+  static none(): Permit {
+    return new Permit(() => {});
+  }
+
   #release: (() => void) | undefined;
 
   constructor(release: () => void) {

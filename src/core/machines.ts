@@ -27,19 +27,31 @@ export type TurnEvent = "stage" | "run" | "answer" | "refuse" | "settle" | "seal
 /**
  * A session on the main thread.
  *
- *   S1. A session is in the index exactly while it is `live` or `hibernating`.
+ *   S1. A session is in the index exactly while it is `live`, `hibernating` or `moving`.
  *   S2. Its slot is reused only after `gone`: the lane forgot it or is lost.
- *   S3. Its capacity is held from `building` until it left `live` and its running turn has stopped.
+ *   S3. Its capacity is held from `building` until it left `live` and its running turn has stopped. One that is `moved` hands it on.
  */
 export const SESSION_TRANSITIONS = {
   building: { register: "live", refuse: "leaving", laneLost: "gone" },
-  live: { archive: "leaving", discard: "leaving", drop: "leaving", hibernate: "hibernating", laneLost: "gone" },
-  hibernating: { forgotten: "gone", laneLost: "gone" },
+  live: { archive: "leaving", discard: "leaving", drop: "leaving", hibernate: "hibernating", move: "moving", laneLost: "gone" },
+  hibernating: { stay: "live", forgotten: "gone", laneLost: "gone" },
+  moving: { stay: "live", moved: "leaving", laneLost: "gone" },
   leaving: { forgotten: "gone", laneLost: "gone" },
   gone: {},
 } as const;
 export type SessionState = keyof typeof SESSION_TRANSITIONS;
-export type SessionEvent = "register" | "refuse" | "archive" | "discard" | "drop" | "hibernate" | "forgotten" | "laneLost";
+export type SessionEvent =
+  | "register"
+  | "refuse"
+  | "archive"
+  | "discard"
+  | "drop"
+  | "hibernate"
+  | "move"
+  | "stay"
+  | "moved"
+  | "forgotten"
+  | "laneLost";
 
 /**
  * A lane: one worker thread and the sessions in it.

@@ -1,19 +1,25 @@
 /** The ephemeral session service: everything in memory, gone with the process. What each operation means is in docs/guarantees.md. */
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
-import { SessionError, StreamError } from "../protocol/errors.ts";
+import { SessionError, StreamError, notRunning } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionServiceOptions } from "../protocol/options.ts";
 import { SessionServiceOptionsSchema } from "../protocol/options.ts";
 import { parseInput } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
-import type { SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
 import { LiveSessionService } from "./live-session-service.ts";
+import type { Moves } from "./moves.ts";
 import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
 import { summaryOf, viewOf } from "./session-views.ts";
+import type { TurnStart } from "./turn-table.ts";
 
 export class EphemeralSessionService extends LiveSessionService {
+  get #moves(): Moves {
+    return this.host.moves as Moves;
+  }
+
   /**
    * Start a host: its lanes are up and its agents loaded when this resolves.
    *
@@ -23,9 +29,22 @@ export class EphemeralSessionService extends LiveSessionService {
     return new EphemeralSessionService(await SessionHost.open(parseInput(SessionServiceOptionsSchema, options, "options")));
   }
 
+  protected override admit(id: SessionId, start: TurnStart): Promise<RunResult> {
+    const entry = this.live(id);
+    return entry.state === "moving" ? this.#moves.startTurn(entry.id, start) : this.startLive(entry, start);
+  }
+
+  override async interrupt(id: SessionId): Promise<void> {
+    if (!this.host.turns.interrupt(this.live(id), "interrupt") && !this.#moves.interrupt(id)) throw notRunning(id);
+  }
+
+  override async interruptTurn(id: SessionId, ticket: number): Promise<boolean> {
+    return (await super.interruptTurn(id, ticket)) || this.#moves.interrupt(id, ticket);
+  }
+
   async read(id: SessionId): Promise<SessionView> {
     const entry = this.find(id);
-    if (entry !== undefined) return viewOf(this.host.table, entry);
+    if (entry !== undefined) return viewOf(this.host.table, entry, this.#moves.isActive(id));
     const archived = this.host.registry.archived.get(id);
     if (archived === undefined) throw this.host.registry.lost.notFound(id);
     return structuredClone(archived);
@@ -40,7 +59,7 @@ export class EphemeralSessionService extends LiveSessionService {
     for (const entry of this.host.registry.list(after)) {
       if (!wanted.every(([key, value]) => Object.hasOwn(entry.labels, key) && entry.labels[key] === value)) continue;
       if (skipped++ < offset) continue;
-      page.push(summaryOf(this.host.table, entry));
+      page.push(summaryOf(this.host.table, entry, this.#moves.isActive(entry.id)));
       if (page.length >= limit) break;
     }
     return page;
@@ -51,7 +70,7 @@ export class EphemeralSessionService extends LiveSessionService {
     if (this.find(id) === undefined && this.host.registry.archived.has(id)) {
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "session persistence is disabled", { sessionId: id });
     }
-    return this.liveHistory(this.live(id), query);
+    return this.use(id, (entry) => this.liveHistory(this.known(entry, id), query));
   }
 
   subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
@@ -75,10 +94,10 @@ export class EphemeralSessionService extends LiveSessionService {
   }
 
   async archive(id: SessionId): Promise<void> {
-    this.host.leave(this.live(id), "archive");
+    await this.use(id, (entry) => this.host.leave(this.known(entry, id), "archive"));
   }
 
   async discardLiveSession(id: SessionId): Promise<void> {
-    this.host.leave(this.live(id), "discard");
+    await this.use(id, (entry) => this.host.leave(this.known(entry, id), "discard"));
   }
 }

@@ -14,6 +14,7 @@ import type { LaneCommand } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import { within } from "../transport/within.ts";
 import type { KeptEntry } from "./kept-entry.ts";
+import { heldBy, isLively } from "./movable.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 
@@ -25,8 +26,6 @@ const ROUND_MAX_MS = 1000;
 const ROUND_SESSIONS = 1024;
 /** Milliseconds a session may take to leave before another one is put to sleep in its stead. */
 const LEAVE_MAX_MS = 5000;
-/** Milliseconds a lane's loop may stand still and its sessions still be put to sleep. */
-const STALE_MS = 1000;
 
 export interface HibernationParts {
   readonly table: SlotTable;
@@ -73,18 +72,37 @@ export class Hibernation {
    * be saved: it left all the same
    */
   async hibernate(entry: SessionEntry): Promise<void> {
-    const held = this.#heldBy(entry);
+    const held = heldBy(entry);
     if (held !== undefined)
       throw new SessionError("SESSION_BUSY", `session ${entry.id} cannot sleep: ${held}`, {
         sessionId: entry.id,
         details: { reason: held },
       });
-    if (entry.state !== "live" || !tryHousekeeping(this.#parts.table, entry.slot)) throw busy(entry.id);
-    // The command first: what is asked of the session from now on goes behind it, and finds nothing.
-    const asleep = this.#parts.query(entry, (request) => [COMMANDS.HIBERNATE.op, entry.slot, entry.generation, request]);
-    this.#parts.registry.hibernate(entry);
+    const asleep = this.#leave(entry, false);
     this.count++;
     await asleep;
+  }
+
+  /**
+   * Have the session's lane save and forget it, so that it can wake elsewhere. One whose agent cannot say what it is stays.
+   *
+   * @returns false: it stays, and is live again when the caller says so. Throws and rejects as `hibernate`
+   */
+  leave(entry: SessionEntry): Promise<boolean> {
+    return this.#leave(entry, true).then((answer) => answer !== false);
+  }
+
+  /** @throws SessionError SESSION_BUSY */
+  #leave(entry: SessionEntry, mayStay: boolean): Promise<unknown> {
+    if (entry.state !== "live" || !tryHousekeeping(this.#parts.table, entry.slot)) throw busy(entry.id);
+    // The command first: what is asked of the session from now on goes behind it, and finds nothing.
+    const asleep = this.#parts.query(entry, (request) =>
+      mayStay
+        ? [COMMANDS.HIBERNATE.op, entry.slot, entry.generation, request, true]
+        : [COMMANDS.HIBERNATE.op, entry.slot, entry.generation, request],
+    );
+    this.#parts.registry.hibernate(entry);
+    return asleep;
   }
 
   /** A permit for one more live session, made by putting one to sleep if need be. @returns undefined when none may sleep */
@@ -110,16 +128,7 @@ export class Hibernation {
   }
 
   #maySleep(entry: SessionEntry): boolean {
-    const beatAgeMs = entry.lane.words.beatAge(Date.now()) ?? Infinity;
-    return (
-      entry.state === "live" && beatAgeMs < STALE_MS && this.#heldBy(entry) === undefined && lockHolder(this.#parts.table, entry.slot) === 0
-    );
-  }
-
-  #heldBy({ remotes, kept, queries }: SessionEntry): string | undefined {
-    if (kept?.isHostMode === true) return "it is in host mode";
-    if (queries > 0) return "its agent is being asked something";
-    return remotes !== undefined && remotes.size > 0 ? "a handle of its agent is open" : undefined;
+    return entry.state === "live" && isLively(entry.lane) && heldBy(entry) === undefined && lockHolder(this.#parts.table, entry.slot) === 0;
   }
 
   #sleepIdle(afterMs: number): void {

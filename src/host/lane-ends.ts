@@ -13,6 +13,7 @@ import type { RequestTable } from "../transport/request-table.ts";
 import type { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LaneEnd } from "./lane-thread.ts";
+import type { Moves } from "./moves.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { SessionCreator } from "./session-creator.ts";
@@ -30,6 +31,8 @@ export interface LaneEndsParts {
   readonly requests: RequestTable<SessionEntry>;
   /** Of a host with a store: what became of a lost turn is asked there. */
   readonly keeping: Pick<Persistence, "settleLost"> | undefined;
+  /** Of a host without. */
+  readonly moves: Pick<Moves, "laneLost"> | undefined;
 }
 
 export class LaneEnds {
@@ -41,7 +44,7 @@ export class LaneEnds {
 
   /** The lane has ended (N2), asked or not; its state says which. */
   ended(lane: HostLane, end: LaneEnd): void {
-    const { registry, turns, creator, requests, keeping } = this.#parts;
+    const { registry, turns, creator, requests, keeping, moves } = this.#parts;
     const isLost = lane.state === "lost";
     if (isLost) this.#tell(lane, end);
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
@@ -49,6 +52,7 @@ export class LaneEnds {
     if (keeping === undefined || !isLost) for (const turn of lost) turn.failWith(why(turn.entry.id));
     else keeping.settleLost(lane, lost, why);
     creator.laneLost(lane, why());
+    moves?.laneLost(lane, why);
     for (const entry of registry.inLane(lane)) {
       if (entry.queries > 0) requests.rejectAll(entry, ({ id }) => why(id));
       registry.laneLost(entry);

@@ -150,7 +150,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   }
 
   async exportSession(id: SessionId): Promise<Session> {
-    return this.exportLive(this.live(id));
+    return this.use(id, (entry) => this.exportLive(this.known(entry, id)));
   }
 
   protected exportLive(entry: SessionEntry): Promise<Session> {
@@ -201,7 +201,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
     const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
-    await this.applyLive(this.live(id), checked);
+    await this.use(id, (entry) => this.applyLive(this.known(entry, id), checked));
   }
 
   protected async applyLive(entry: SessionEntry, checked: PendingSystemContextAppend[]): Promise<void> {
@@ -217,20 +217,17 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   // ── handles ──
 
   async eventInjector(id: SessionId): Promise<RemoteEventInjector | undefined> {
-    const entry = this.find(id);
-    const handle = entry && (await RemoteHandle.open(entry, "eventInjector"));
+    const handle = await this.use(id, (entry) => entry && RemoteHandle.open(entry, "eventInjector"));
     return handle && remoteInjector(handle);
   }
 
   async interactionEventInjector(id: SessionId): Promise<RemoteSubscribableInjector | undefined> {
-    const entry = this.find(id);
-    const handle = entry && (await RemoteHandle.open(entry, "interactionEventInjector"));
+    const handle = await this.use(id, (entry) => entry && RemoteHandle.open(entry, "interactionEventInjector"));
     return handle && remoteInjector(handle);
   }
 
   async commsRuntime(id: SessionId): Promise<RemoteCommsRuntime | undefined> {
-    const entry = this.find(id);
-    const handle = entry && (await RemoteHandle.open(entry, "commsRuntime"));
+    const handle = await this.use(id, (entry) => entry && RemoteHandle.open(entry, "commsRuntime"));
     return handle && remoteComms(handle);
   }
 
@@ -252,6 +249,27 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   // What is in the index is an id: only what is not there needs to be checked.
   protected find(id: SessionId): SessionEntry | undefined {
     return this.host.registry.find(id) ?? this.host.registry.find(this.checks.id(id));
+  }
+
+  /**
+   * Use a session when it can take a command: once it has arrived, if it is on its way from lane to lane.
+   *
+   * @param how - called with the session, undefined when it is not live, in the same instant: a move may begin in the next
+   */
+  protected async use<T>(id: SessionId, how: (entry: SessionEntry | undefined) => T | Promise<T>): Promise<T> {
+    for (let waiting; (waiting = this.onItsWay(id)) !== undefined;) await waiting;
+    return how(this.find(id));
+  }
+
+  /** What to wait for before the session can take a command; undefined: nothing. Never rejects. */
+  protected onItsWay(id: SessionId): Promise<unknown> | undefined {
+    return this.host.moves?.pending(id);
+  }
+
+  /** @throws SessionError SESSION_NOT_FOUND */
+  protected known(entry: SessionEntry | undefined, id: SessionId): SessionEntry {
+    if (entry === undefined) throw this.host.registry.lost.notFound(id);
+    return entry;
   }
 
   protected live(id: SessionId): SessionEntry {

@@ -21,6 +21,7 @@ import type { StoreClient } from "../transport/store-client.ts";
 import { Hibernation } from "./hibernation.ts";
 import type { HostLane } from "./host-lane.ts";
 import { KeptEntry } from "./kept-entry.ts";
+import { KeptMoves } from "./kept-moves.ts";
 import type { LaneStore } from "./lane-pool.ts";
 import { SessionChannels } from "./session-channels.ts";
 import type { SessionEntry } from "./session-entry.ts";
@@ -44,6 +45,7 @@ export class Persistence {
   readonly options: PersistentHostOptions;
   readonly wakes: Wakes;
   readonly hibernation: Hibernation;
+  readonly moves: KeptMoves;
   readonly channels = new SessionChannels();
   readonly contexts: StagedContexts;
   readonly #host: SessionHost;
@@ -79,13 +81,20 @@ export class Persistence {
       assertFree: (id) => host.quarantine.assertFree(id),
       stored: (id) => this.#stored(id),
       leaving: (id) => this.#leavingNow(id),
-      room: () => host.creator.room(),
+      room: async (id) => this.moves.takePlace(id) ?? host.creator.room(),
       open: (id, stored, permit, onLive) => this.#open(id, stored, permit, onLive),
       startTurn: (entry, ticket, start) => {
         host.turns.admitAs(entry, ticket);
         this.used(entry);
         return host.turns.start(entry, ticket, start);
       },
+    });
+    this.moves = new KeptMoves({
+      table: host.table,
+      hibernation: this.hibernation,
+      wakes: this.wakes,
+      onStays: (entry) => this.#onStays(entry),
+      onMoved: (entry, from, reason) => host.onMoved(entry, from, reason),
     });
     host.turns.onSettled = (entry) => this.used(entry);
     void thread.ended.then(() => this.#threadEnded());
@@ -129,7 +138,7 @@ export class Persistence {
 
   #open(id: SessionId, stored: SleepingSession, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
     return this.#host.creator
-      .open({ id, ...stored, minSeq: this.channels.lastSeq(id) }, permit, (entry) => {
+      .open({ id, ...stored, minSeq: this.channels.lastSeq(id), lane: this.moves.laneFor(permit) }, permit, (entry) => {
         this.#waking.get(id)?.live(entry, stored);
         onLive(entry);
       })
@@ -206,6 +215,16 @@ export class Persistence {
     const gone = new Promise<void>((resolve) => (onGone = resolve));
     this.#leaving.set(entry.id, { entry, gone, onGone });
     if (entry.kept !== undefined) this.hibernation.gone(entry.kept);
+  }
+
+  /** The session does not leave after all. Its waiting turn comes first, then whoever waited for it to be gone. */
+  #onStays(entry: SessionEntry): void {
+    this.#host.registry.stay(entry);
+    const leaving = this.#leaving.get(entry.id);
+    this.#leaving.delete(entry.id);
+    this.used(entry);
+    this.wakes.stayed(entry);
+    leaving?.onGone();
   }
 
   /** The session has left its lane. */

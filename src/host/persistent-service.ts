@@ -123,7 +123,7 @@ export class PersistentSessionService extends LiveSessionService {
 
   async read(id: SessionId): Promise<SessionView> {
     const entry = this.find(id);
-    if (entry !== undefined) return viewOf(this.host.table, entry);
+    if (entry !== undefined) return viewOf(this.host.table, entry, this.#keeping.wakes.isActive(id));
     return storedView(await this.#stored.head(id), this.#isActive(id));
   }
 
@@ -132,7 +132,11 @@ export class PersistentSessionService extends LiveSessionService {
     const page: SessionSummary[] = [];
     for await (const row of this.#stored.list({ labels, after, offset, limit })) {
       const live = this.find(row.id);
-      page.push(live === undefined ? storedSummary(row, this.#isActive(row.id)) : summaryOf(this.host.table, live));
+      page.push(
+        live === undefined
+          ? storedSummary(row, this.#isActive(row.id))
+          : summaryOf(this.host.table, live, this.#keeping.wakes.isActive(row.id)),
+      );
     }
     return page;
   }
@@ -144,14 +148,16 @@ export class PersistentSessionService extends LiveSessionService {
 
   async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
     const { offset = 0, limit } = parseInput(requests.SessionHistoryQuerySchema, query, "query");
-    const entry = await this.#settledEntry(id);
-    if (entry !== undefined) return this.liveHistory(entry, { offset, limit });
-    return this.#stored.history(id, { offset, limit });
+    return this.use(id, (entry) =>
+      entry === undefined ? this.#stored.history(id, { offset, limit }) : this.liveHistory(entry, { offset, limit }),
+    );
   }
 
   override async exportSession(id: SessionId): Promise<Session> {
-    const entry = await this.#settledEntry(id);
-    if (entry !== undefined) return this.exportLive(entry);
+    return this.use(id, (entry) => (entry === undefined ? this.#exportStored(id) : this.exportLive(entry)));
+  }
+
+  async #exportStored(id: SessionId): Promise<Session> {
     const session = await this.loadPersisted(id);
     if (session === undefined || session.metadata["session_archived"] === true) throw notFound(id);
     return session;
@@ -162,15 +168,12 @@ export class PersistentSessionService extends LiveSessionService {
     return this.#stored.session(this.checks.id(id));
   }
 
-  /** The session if it is live, when it is not just falling asleep, waking or being replaced. */
-  async #settledEntry(id: SessionId): Promise<SessionEntry | undefined> {
+  /** It may be falling asleep, waking or being replaced. */
+  protected override onItsWay(id: SessionId): Promise<unknown> | undefined {
     const entry = this.find(id);
-    if (entry?.state === "hibernating") await this.#keeping.gone(id);
-    else if (entry === undefined) {
-      await this.#keeping.wakes.pending(this.checks.id(id))?.catch(() => {}); // what the store says decides
-      await this.#keeping.replaced(id);
-    }
-    return this.#awake(id);
+    if (entry?.state === "live") return undefined;
+    if (entry !== undefined) return this.#keeping.gone(id);
+    return this.#keeping.wakes.pending(this.checks.id(id))?.catch(() => {}) ?? this.#keeping.replaced(id); // what the store says decides
   }
 
   subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
@@ -212,8 +215,8 @@ export class PersistentSessionService extends LiveSessionService {
     try {
       const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
       if (outcome.status !== "staged") return outcome;
-      // One that fell asleep meanwhile finds the append in the store when it wakes.
-      if (entry?.state === "live") this.feed(entry, outcome.append);
+      // One that fell asleep meanwhile finds the append in the store when it wakes; one that is about to may stay.
+      if (entry?.state === "live" || entry?.state === "hibernating") this.feed(entry, outcome.append);
       waking?.staged(outcome.append);
       return outcome;
     } catch (error) {
@@ -223,7 +226,10 @@ export class PersistentSessionService extends LiveSessionService {
 
   override async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
     const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
-    await this.applyLive(await this.#wake(id), checked);
+    let entry: SessionEntry;
+    do entry = await this.#wake(id);
+    while (entry.state !== "live"); // it has left already
+    await this.applyLive(entry, checked);
   }
 
   override async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
@@ -255,17 +261,20 @@ export class PersistentSessionService extends LiveSessionService {
    * @throws SessionError SESSION_BUSY when a turn runs, a handle of its agent is open, or it is in host mode
    */
   async hibernate(id: SessionId): Promise<void> {
-    const entry = await this.#settledEntry(id);
-    if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
-    else await this.#keeping.hibernation.hibernate(entry);
+    await this.use(id, async (entry) => {
+      if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
+      else await this.#keeping.hibernation.hibernate(entry);
+    });
   }
 
   /** Also Ok for a session that is archived already. */
   async archive(id: SessionId): Promise<void> {
-    const live = this.#awake(id) ?? (await this.#settledEntry(id));
-    const entry = live ?? this.#keeping.leaving(id);
-    if (entry !== undefined) entry.isArchived = true;
-    if (live !== undefined) this.host.leave(live, "discard");
+    const entry = await this.use(id, (live) => {
+      const found = live ?? this.#keeping.leaving(id);
+      if (found !== undefined) found.isArchived = true;
+      if (live !== undefined) this.host.leave(live, "discard");
+      return found;
+    });
     const { archivePolicy } = this.#keeping.options;
     const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
     const ticket = entry?.turn?.ticket;
@@ -283,9 +292,10 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** Drop the live session and forget what is not saved: its next turn begins from the last durable boundary. */
   async discardLiveSession(id: SessionId): Promise<void> {
-    const entry = await this.#settledEntry(id);
-    if (entry === undefined) throw notFound(id);
-    this.host.leave(entry, "discard");
+    await this.use(id, (entry) => {
+      if (entry === undefined) throw notFound(id);
+      this.host.leave(entry, "discard");
+    });
   }
 
   /**

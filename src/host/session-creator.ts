@@ -5,7 +5,7 @@
  *   K2. The first turn is admitted before the session can be seen, so nobody else's turn can come first.
  *   K3. A caller that gives up before admission leaves nothing behind: what was built is disposed.
  */
-import type { Permit } from "../core/admission.ts";
+import { Permit } from "../core/admission.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
 import type { BuiltReport, KeptReport } from "../protocol/frames.ts";
@@ -13,6 +13,7 @@ import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
+import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { SleepingSession, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
@@ -28,6 +29,8 @@ interface Build {
   readonly startedMs: number;
   /** It was not stored before: refused, it leaves the store too. */
   readonly isNew: boolean;
+  /** It is this session, in another lane. */
+  readonly replaces?: SessionEntry;
   readonly isHostMode: boolean;
   /** The session is built: put it into the index. */
   readonly accept: () => void;
@@ -59,6 +62,8 @@ export interface OpenOrder {
   readonly context: StoredContext | undefined;
   /** Number of the last of its events that main has seen. */
   readonly minSeq: number;
+  /** Where to, if that lane is still there. */
+  readonly lane?: HostLane | undefined;
 }
 
 /** What decides where a session goes, and what it is called there. */
@@ -160,9 +165,9 @@ export class SessionCreator {
    * @param onLive - called when it is in the index, before anything else can be asked of it
    */
   open(what: OpenOrder, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
-    const { id, head, context, minSeq } = what;
+    const { id, head, context, minSeq, lane } = what;
     const { isolation, resourceLimits } = head.request;
-    const entry = this.#place(id, { isolation, resourceLimits, labels: { ...head.labels } }, permit);
+    const entry = this.#place(id, { isolation, resourceLimits, labels: { ...head.labels } }, permit, lane);
     entry.lane.link.sendSized([COMMANDS.OPEN.op, entry.slot, entry.generation, id, context, minSeq], true);
     return new Promise((resolve, reject) => {
       const accept = (): void => {
@@ -176,6 +181,49 @@ export class SessionCreator {
     });
   }
 
+  /**
+   * Have `lane` build a session that `from`, in another lane, has packed. It takes no capacity: that is handed on with the rest.
+   *
+   * @param onBuilt - called when it is built, and before anybody can reach it: puts it into the place of `from`
+   * @returns its record, and what settles when it is built, or will not be
+   */
+  moveIn(
+    from: SessionEntry,
+    lane: HostLane,
+    what: { packed: Uint8Array; pending: PendingSystemContextAppend[] },
+    onBuilt: (entry: SessionEntry) => void,
+  ): { entry: SessionEntry; built: Promise<void> } {
+    const { id, isHostMode } = from;
+    const entry = this.#host.registry.open(id, lane, Permit.none(), from.labels);
+    lane.link.sendSized([COMMANDS.MOVE_IN.op, entry.slot, entry.generation, id, what.packed, what.pending]);
+    const built = new Promise<void>((resolve, reject) => {
+      const accept = (): void => {
+        onBuilt(entry);
+        resolve();
+      };
+      const build: Build = {
+        entry,
+        startedMs: Date.now(),
+        isNew: false,
+        isHostMode,
+        accept,
+        reject,
+        isAbandoned: false,
+        cleanup: () => {},
+      };
+      this.#begin({ ...build, replaces: from });
+    });
+    return { entry, built };
+  }
+
+  /** Nobody wants what is being built: it is disposed as soon as it is there. */
+  abandon(entry: SessionEntry): void {
+    const build = this.#builds.get(entry);
+    if (build === undefined) return;
+    build.isAbandoned = true;
+    build.reject(new Error("given up"));
+  }
+
   /** A permit for one more live session. Rejects at capacity, when nothing can be put to sleep for it */
   async room(): Promise<Permit> {
     const permit = this.#host.keeping === undefined ? undefined : await this.#host.keeping.makeRoom();
@@ -184,12 +232,12 @@ export class SessionCreator {
   }
 
   /** @throws SessionError HOST_OVERLOADED; the permit is released then */
-  #place(id: SessionId, { isolation, resourceLimits, labels }: Placed, permit: Permit): SessionEntry {
+  #place(id: SessionId, { isolation, resourceLimits, labels }: Placed, permit: Permit, wanted?: HostLane): SessionEntry {
     const { registry, pool, quarantine } = this.#host;
     const isSuspect = quarantine.isSuspect(id);
     try {
-      const lane = isolation === "dedicated" ? pool.startDedicated(resourceLimits) : pool.placeShared(isSuspect);
-      const entry = registry.open(id, lane, permit, labels);
+      const free = (): HostLane => (isolation === "dedicated" ? pool.startDedicated(resourceLimits) : pool.placeShared(isSuspect));
+      const entry = registry.open(id, wanted?.isOpen === true ? wanted : free(), permit, labels);
       entry.isSuspect = isSuspect;
       return entry;
     } catch (error) {
@@ -204,7 +252,8 @@ export class SessionCreator {
     if (build === undefined) return;
     const [, , , id, createdAt, handleBits, lastAssistantText, kept] = report;
     const { registry, keeping } = this.#host;
-    const isTaken = registry.find(id) !== undefined;
+    const known = registry.find(id);
+    const isTaken = known !== undefined && known !== build.replaces;
     entry.id = isTaken ? entry.id : id;
     const refusal = !this.#host.isOpen()
       ? hostClosed()
@@ -221,6 +270,7 @@ export class SessionCreator {
     entry.createdAt = createdAt;
     entry.handleBits = handleBits;
     entry.lastAssistantText = lastAssistantText;
+    entry.isHostMode = build.isHostMode;
     if (kept !== undefined) keeping?.onBuilt(entry, kept, build.isHostMode);
     build.accept();
     build.onBuilt?.();

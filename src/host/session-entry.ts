@@ -17,7 +17,8 @@ export class SessionEntry {
   readonly slot: number;
   readonly generation: number;
   readonly lane: HostLane;
-  readonly permit: Permit;
+  /** Its place, until it hands it on. */
+  permit: Permit;
   readonly labels: Readonly<Record<string, string>>;
   state: SessionState = "building";
   /** The agent's, as epoch milliseconds. */
@@ -30,6 +31,8 @@ export class SessionEntry {
   /** Exports, history pages and context writes that wait for the lane. */
   queries = 0;
   isArchived = false;
+  /** It stays alive between turns: it is neither put to sleep nor moved. */
+  isHostMode = false;
   #isSuspect = false;
   /** Of a session that is kept in a store. */
   kept: KeptEntry | undefined;

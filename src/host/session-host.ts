@@ -20,6 +20,8 @@ import type { StartThread } from "./lane-pool.ts";
 import { LaneEnds } from "./lane-ends.ts";
 import { LanePool } from "./lane-pool.ts";
 import { startLaneThread } from "./lane-thread.ts";
+import type { Mover } from "./movable.ts";
+import { Moves } from "./moves.ts";
 import { overloaded } from "./overloaded.ts";
 import { Persistence } from "./persistence.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -55,6 +57,8 @@ export class SessionHost {
   readonly creator: SessionCreator;
   /** Of a host with a store. */
   readonly persistence: Persistence | undefined;
+  /** Of a host without one. */
+  readonly moves: Moves | undefined;
   readonly #requests = new RequestTable<SessionEntry>();
   readonly #supervisor: Supervisor;
   readonly #ends: LaneEnds;
@@ -95,7 +99,29 @@ export class SessionHost {
     const { registry, turns, pool, quarantine, persistence: keeping } = this;
     this.creator = new SessionCreator({ registry, turns, pool, quarantine, keeping, isOpen: () => this.isOpen });
     const { events, creator } = this;
-    this.#ends = new LaneEnds({ table: this.table, registry, turns, creator, quarantine, events, requests: this.#requests, keeping });
+    if (keeping === undefined) {
+      this.moves = new Moves({
+        table: this.table,
+        registry,
+        turns,
+        creator,
+        query: (entry, command) => this.query(entry, command),
+        feedContext: (entry, append) => this.feedContext(entry, append),
+        onMoved: (entry, from, reason) => this.onMoved(entry, from, reason),
+      });
+    }
+    const { moves } = this;
+    this.#ends = new LaneEnds({
+      table: this.table,
+      registry,
+      turns,
+      creator,
+      quarantine,
+      events,
+      requests: this.#requests,
+      keeping,
+      moves,
+    });
   }
 
   /**
@@ -117,6 +143,15 @@ export class SessionHost {
       await host.persistence?.close();
       throw error;
     }
+  }
+
+  /** What takes sessions from lane to lane. */
+  get mover(): Mover {
+    return this.persistence?.moves ?? (this.moves as Moves);
+  }
+
+  onMoved({ id, lane }: SessionEntry, from: HostLane, reason: string): void {
+    this.events.emit("session_moved", { lane: lane.number, sessionId: id, details: { from: from.number, reason } });
   }
 
   get isOpen(): boolean {
@@ -264,6 +299,7 @@ export class SessionHost {
   async #close(deadlineMs: number): Promise<void> {
     this.#state = "closing";
     this.creator.close();
+    this.moves?.close();
     this.persistence?.stop();
     if (!(await this.turns.drained(deadlineMs))) {
       this.turns.interruptAll("shutdown");

@@ -151,6 +151,30 @@ export class SessionRegistry {
     this.#leave(entry);
   }
 
+  /** The session is packed for another lane, and stays in the index. Main holds its lock. */
+  move(entry: SessionEntry): void {
+    entry.step("move");
+  }
+
+  /** It stays where it is after all: turns are admitted again. */
+  stay(entry: SessionEntry): void {
+    entry.step("stay");
+    this.#leaving.delete(entry);
+    unlock(this.#table, entry.slot, lockHolder(this.#table, entry.slot));
+  }
+
+  /** `successor`, built in another lane, is the session from now on: its place, its subscribers and its capacity are handed on (S3). */
+  replace(entry: SessionEntry, successor: SessionEntry): void {
+    this.#unindex(entry);
+    entry.step("moved");
+    [successor.permit, entry.permit] = [entry.permit, successor.permit];
+    this.register(successor);
+    if (entry.channel !== undefined) this.adoptChannel(successor, entry.channel);
+    entry.channel = undefined;
+    this.#leaving.add(entry);
+    entry.lane.link.send([COMMANDS.FORGET.op, entry.slot, entry.generation], 0, true);
+  }
+
   /** The lane has dropped the session, with its lock, before main asked for it. */
   dropped(entry: SessionEntry): void {
     this.#unindex(entry);

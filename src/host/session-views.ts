@@ -14,21 +14,23 @@ export function isActive(table: SlotTable, entry: SessionEntry): boolean {
   return lockHolder(table, entry.slot) > 0;
 }
 
-export function viewOf(table: SlotTable, entry: SessionEntry): SessionView {
+/** @param isAwaited - a turn waits for the session, which is on its way */
+export function viewOf(table: SlotTable, entry: SessionEntry, isAwaited = false): SessionView {
   const { updatedAt, messageCount, usage } = readSummary(table, entry.slot);
   const state: SessionView["state"] = {
     sessionId: entry.id,
     createdAt: entry.createdAt,
     updatedAt,
     messageCount,
-    isActive: isActive(table, entry),
+    isActive: isAwaited || isActive(table, entry),
     labels: { ...entry.labels },
   };
   if (entry.lastAssistantText !== undefined) state.lastAssistantText = entry.lastAssistantText;
   return { state, billing: { totalTokens: usage.inputTokens + usage.outputTokens, usage } };
 }
 
-export function summaryOf(table: SlotTable, entry: SessionEntry): SessionSummary {
+/** @param isAwaited - as for `viewOf` */
+export function summaryOf(table: SlotTable, entry: SessionEntry, isAwaited = false): SessionSummary {
   const { updatedAt, messageCount, usage } = readSummary(table, entry.slot);
   return {
     sessionId: entry.id,
@@ -36,7 +38,7 @@ export function summaryOf(table: SlotTable, entry: SessionEntry): SessionSummary
     updatedAt,
     messageCount,
     totalTokens: usage.inputTokens + usage.outputTokens,
-    isActive: isActive(table, entry),
+    isActive: isAwaited || isActive(table, entry),
     labels: { ...entry.labels },
   };
 }

@@ -5,6 +5,7 @@
  *   W2. At most one turn waits for a wake-up: the second is SESSION_BUSY. It takes the session's lock before the session can be seen live.
  *   W3. A session that is still leaving its lane is woken when it has left; while its turn still runs, it is busy.
  *   W4. A turn that is interrupted while it waits never reaches the agent, and its caller is answered at once.
+ *   W5. A session that was about to leave and stays, or moves from lane to lane, needs no waking: its waiting turn starts in it.
  */
 import type { Permit } from "../core/admission.ts";
 import { agentFailure, busy, hostClosed, notFound } from "../protocol/errors.ts";
@@ -27,6 +28,8 @@ interface WaitingTurn {
 
 interface Wake {
   readonly id: SessionId;
+  /** It needed no waking: it never left its lane, or went straight to another. */
+  stayed: SessionEntry | undefined;
   turn: WaitingTurn | undefined;
   live: Promise<SessionEntry>;
 }
@@ -38,9 +41,9 @@ export interface WakeParts {
   assertFree(id: SessionId): void;
   /** The session as the store has it. Rejects with SessionError: there is none, it is archived, or the store fails */
   stored(id: SessionId): Promise<SleepingSession>;
-  /** The session of that id which is leaving its lane. */
+  /** The session of that id which is leaving its lane. `gone` rejects with why it is not to be had any more. */
   leaving(id: SessionId): { readonly entry: SessionEntry; readonly isActive: boolean; readonly gone: Promise<void> } | undefined;
-  room(): Promise<Permit>;
+  room(id: SessionId): Promise<Permit>;
   /** Have a lane open the session. `onLive` is called when it is in the index, before anybody else can reach it. Rejects when it cannot be made live */
   open(id: SessionId, stored: SleepingSession, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry>;
   /** Start a turn whose ticket was given before. */
@@ -142,7 +145,7 @@ export class Wakes {
     const known = this.#wakes.get(id);
     if (known !== undefined) return known;
     this.#parts.assertFree(id);
-    const wake: Wake = { id, turn: undefined, live: undefined as never };
+    const wake: Wake = { id, stayed: undefined, turn: undefined, live: undefined as never };
     this.#wakes.set(id, wake);
     wake.live = this.#makeLive(wake);
     wake.live.catch((error: unknown) => this.#fail(wake, error)); // whoever else joined is told by the promise
@@ -153,9 +156,10 @@ export class Wakes {
     const { id } = wake;
     try {
       await this.#parts.leaving(id)?.gone;
+      if (wake.stayed !== undefined) return wake.stayed;
       const stored = await this.#parts.stored(id);
       this.#parts.assertFree(id); // it may have left a lane by bringing it down
-      const permit = await this.#parts.room();
+      const permit = await this.#parts.room(id);
       if (this.#isClosed) {
         permit.release();
         throw hostClosed();
@@ -165,6 +169,14 @@ export class Wakes {
       this.#forget(wake);
       throw error;
     }
+  }
+
+  /** A session that was leaving is live all the same. Called before anybody else can reach it (W2). */
+  stayed(entry: SessionEntry): void {
+    const wake = this.#wakes.get(entry.id);
+    if (wake === undefined) return;
+    wake.stayed = entry;
+    this.#onLive(wake, entry);
   }
 
   #forget(wake: Wake): void {

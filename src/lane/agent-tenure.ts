@@ -94,6 +94,11 @@ export class AgentTenure {
     return { checkpoint: async (session) => (number === this.#number ? this.#owner.checkpoint(session) : undefined) };
   }
 
+  /** What the agent is built from, whenever it is. */
+  get order(): { readonly agent: string; readonly request: WireCreateRequest } {
+    return { agent: this.#agentName, request: this.#request };
+  }
+
   /** The agent is the session's: take its handles (A2), and keep of the request what a rebuild needs. */
   begin(request: WireCreateRequest): void {
     this.#request = request;

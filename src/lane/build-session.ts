@@ -1,15 +1,17 @@
-/** Makes sessions live in their lane: new ones from a create request, stored ones from the store. What fails leaves nothing behind in the lane. */
+/** Makes sessions live in their lane: new ones from a create request, stored ones from the store, others as another lane packed them. What fails leaves nothing behind in the lane. */
 import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { Session as SessionSchema } from "../protocol/session-model.ts";
 import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import { isInstance } from "../protocol/foreign.ts";
-import type { BuiltReport, CreateCommand, KeptReport, OpenCommand } from "../protocol/frames.ts";
+import type { BuiltReport, CreateCommand, KeptReport, MoveInCommand, OpenCommand } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
+import type { MovedSession } from "../protocol/moved-session.ts";
 import { accessFailure } from "../protocol/store-error.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
 import { StoreError } from "../protocol/store-error.ts";
+import { decodeValue } from "../transport/codec.ts";
 import { unpackMessages } from "../transport/packed-write.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
 import { handleBitsOf } from "./build-agent.ts";
@@ -115,6 +117,23 @@ async function storedSeq(keeping: Keeping, id: string): Promise<number> {
 /** Number of the last event in the log: a turn that failed may have put some there that the head does not know of. */
 async function lastLogged({ store, logsEvents }: Keeping, id: string): Promise<number> {
   return logsEvents ? ((await store.call("lastEvent", id, undefined))?.seq ?? 0) : 0;
+}
+
+/** Build the session that another lane has packed. */
+export async function moveSession(lane: LaneContext, command: MoveInCommand, onBroken: OnBroken): Promise<BuildOutcome> {
+  const [, slot, generation, id, packed, pending] = command;
+  const { agent, request, session, lastSeq, lastTurn, held } = decodeValue(packed) as MovedSession;
+  const builder = lane.agents.get(agent);
+  if (builder === undefined) return failed(agentFailure("internal_error", `no agent named ${agent} in this lane`));
+  const actor = new SessionActor(lane, { slot, generation, id, agentName: agent, builder, request, lastSeq, pending }, onBroken);
+  actor.lastTurn = lastTurn;
+  return settle(actor, async () => {
+    for (const event of held) void actor.emitOutside(event); // ahead of what the builder emits
+    await actor.tenure.adopt(SessionSchema.parse(session), id);
+    checkId(actor, id);
+    actor.tenure.begin(request);
+    return { snapshot: snapshotOf(actor) };
+  });
 }
 
 /** A session that is built: nothing is asked of its agent any more, whose failure would come too late. */

@@ -27,6 +27,11 @@ export class HeldEvents {
     return this.#taken.promise;
   }
 
+  /** Oldest first; they stay. */
+  get waiting(): readonly AgentEvent[] {
+    return this.#events;
+  }
+
   /** Take all, oldest first; whoever waited goes on. Also at the session's end, so that nobody waits for ever. */
   take(): AgentEvent[] {
     const events = this.#events;

@@ -11,14 +11,16 @@ import type { SlotTable } from "../core/slot-table.ts";
 import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import { agentFailure, notFound, toWire } from "../protocol/errors.ts";
+import { isInstance } from "../protocol/foreign.ts";
 import type { ForgetCommand, HibernateCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
+import { StoreError } from "../protocol/store-error.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { describeError, saveFailure } from "./agent-errors.ts";
 import type { BuildOutcome } from "./build-session.ts";
-import { createSession, openSession } from "./build-session.ts";
+import { createSession, moveSession, openSession } from "./build-session.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
@@ -172,6 +174,13 @@ export class Lane {
           openSession(this.#context, command, (actor) => this.#leave(actor)),
         );
         return;
+      case COMMANDS.MOVE_IN.op:
+        void this.#build(
+          command,
+          moveSession(this.#context, command, (actor) => this.#leave(actor)),
+        );
+        return;
+      case COMMANDS.MOVE_OUT.op:
       case COMMANDS.TURN.op:
       case COMMANDS.EXPORT.op:
       case COMMANDS.HISTORY.op:
@@ -247,8 +256,11 @@ export class Lane {
     actor?.whenIdle(() => this.#leave(actor));
   }
 
-  /** As `#forget`, when what is not saved has been. A session that cannot be saved leaves all the same: the store has the truth. */
-  #hibernate([, slot, generation, request]: HibernateCommand): void {
+  /**
+   * As `#forget`, when what is not saved has been. A session that cannot be saved leaves all the same: the store has the truth. If it may
+   * stay, and only its agent failed, so that nothing was written, it stays.
+   */
+  #hibernate([, slot, generation, request, mayStay = false]: HibernateCommand): void {
     const actor = this.session(slot, generation);
     if (actor === undefined) {
       this.#notHere(request);
@@ -262,6 +274,10 @@ export class Lane {
           this.#leave(actor);
         },
         (error: unknown) => {
+          if (mayStay && !isInstance(error, StoreError)) {
+            outbox.append([REPORTS.REPLY.op, request, false]);
+            return;
+          }
           outbox.append([REPORTS.REPLY_ERROR.op, request, saveFailure(error)]);
           this.#leave(actor);
         },

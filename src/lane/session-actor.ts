@@ -14,12 +14,14 @@ import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
-import type { ApplyContextCommand, EventTail, ExportCommand, HistoryCommand, TurnCommand } from "../protocol/frames.ts";
+import type { ApplyContextCommand, EventTail, ExportCommand, HistoryCommand, MoveOutCommand, TurnCommand } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
+import type { MovedSession } from "../protocol/moved-session.ts";
 import type { Message, PendingSystemContextAppend } from "../protocol/session-model.ts";
 import { Session as SessionSchema, SessionSnapshot } from "../protocol/session-model.ts";
 import { ordinarySnapshot } from "../protocol/shortcuts.ts";
+import { encodeValue } from "../transport/codec.ts";
 import { AgentError, describeError, saveFailure, turnFailure } from "./agent-errors.ts";
 import type { AgentOrder, AgentOwner } from "./agent-tenure.ts";
 import { AgentTenure } from "./agent-tenure.ts";
@@ -33,7 +35,7 @@ import { TurnRun } from "./turn-run.ts";
 /** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */
 const MAILBOX_LIMIT = 4096;
 
-export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand;
+export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand | MoveOutCommand;
 
 /** What a session begins with. */
 export interface SessionSeat extends AgentOrder {
@@ -206,9 +208,23 @@ export class SessionActor implements TurnSeat, AgentOwner {
         return this.#historyPage(command[4], command[5]);
       case COMMANDS.APPLY_CONTEXT.op:
         return this.#applyContext(command[4]);
+      case COMMANDS.MOVE_OUT.op:
+        return this.#packed();
       default:
         return command satisfies never;
     }
+  }
+
+  /** @throws when the agent cannot say what the session is */
+  #packed(): Uint8Array {
+    const moved: MovedSession = {
+      ...this.tenure.order,
+      session: SessionSchema.parse(this.agent.sessionClone()),
+      lastSeq: this.#seq,
+      lastTurn: this.lastTurn,
+      held: this.#held?.waiting ?? [],
+    };
+    return encodeValue(moved);
   }
 
   #applyContext(appends: PendingSystemContextAppend[]): null | Promise<null> {

@@ -30,8 +30,10 @@ export const COMMANDS = {
   WAKE: { op: 9, length: 1 },
   FORGET: { op: 10, length: 3 },
   OPEN: { op: 11, length: 6 },
-  HIBERNATE: { op: 12, length: 4 },
+  HIBERNATE: { op: 12, length: 5, optional: 1 },
   EVENT_TAIL: { op: 13, length: 5 },
+  MOVE_OUT: { op: 14, length: 4 },
+  MOVE_IN: { op: 15, length: 6 },
 } as const;
 
 /** Lane to main. */
@@ -116,10 +118,24 @@ export type OpenCommand = [
   context: StoredContext | undefined,
   minSeq: number,
 ];
-/** Save what is not saved and drop the session, behind everything queued for it. */
-export type HibernateCommand = [op: 12, slot: Slot, generation: Generation, request: RequestId];
+/**
+ * Save what is not saved and drop the session, behind everything queued for it. Answered with null. `mayStay`: if the agent cannot say what
+ * it is, the session is not dropped, and the answer is false.
+ */
+export type HibernateCommand = [op: 12, slot: Slot, generation: Generation, request: RequestId, mayStay?: boolean];
 /** The events from number `from` on that are not in the log yet. Answered at once, also while a turn runs. */
 export type EventTailCommand = [op: 13, slot: Slot, generation: Generation, request: RequestId, from: number];
+/** Pack the session for another lane (MovedSession); it stays as it is until it is forgotten. */
+export type MoveOutCommand = [op: 14, slot: Slot, generation: Generation, request: RequestId];
+/** Build the session that another lane has packed. `pending`: the system context staged for it that its agent has not taken. */
+export type MoveInCommand = [
+  op: 15,
+  slot: Slot,
+  generation: Generation,
+  sessionId: SessionId,
+  packed: Uint8Array,
+  pending: PendingSystemContextAppend[],
+];
 export type LaneCommand =
   | CreateCommand
   | TurnCommand
@@ -133,7 +149,9 @@ export type LaneCommand =
   | ForgetCommand
   | OpenCommand
   | HibernateCommand
-  | EventTailCommand;
+  | EventTailCommand
+  | MoveOutCommand
+  | MoveInCommand;
 
 export type BuiltReport = [
   op: 1,

@@ -31,6 +31,7 @@ export const HOST_EVENTS = {
     details: "strikes",
   },
   session_released: { level: "info", message: "a session was released from quarantine", details: "" },
+  session_moved: { level: "info", message: "a session was moved to another lane", details: "from, reason" },
   session_unsaved: { level: "error", message: "a session could not be saved before it went to sleep", details: "error" },
   session_not_removed: {
     level: "warn",
