@@ -4,10 +4,13 @@
  *   R1. A session is created by the first line that names it, and lives until the host is shut down. When it cannot be created that
  *       line fails, and the next one that names it tries again.
  *   R2. What a line leads to is decided when its turn comes, never when it is read: results do not depend on how far reading is ahead.
+ *   R3. A host that is behind with its work is asked again, as often as it takes: no line fails for that.
  *
  * Owns the names of sessions that were created or found: as many as the host lets live, so they are bounded by its maxSessions. With a
  * store they are as many as the run names.
  */
+import { setTimeout as sleep } from "node:timers/promises";
+
 import type { SessionService } from "../host/session-service.ts";
 import { SessionError, hasErrorCode } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
@@ -109,8 +112,23 @@ export class SessionRunner {
       onEvent: onEvent && ((event: EventEnvelope) => onEvent({ event, session: turn.session, turn: number })),
       ...(names && { idempotencyKey: lineId }),
     };
-    const { text, usage } = await service.startTurn(session.id, request, { signal });
+    const { text, usage } = await this.#untilLetIn(() => service.startTurn(session.id, request, { signal }));
     return { text, usage };
+  }
+
+  /** R3. Rejects as `call`, or with the signal's reason */
+  async #untilLetIn<T>(call: () => Promise<T>): Promise<T> {
+    const { signal } = this.#options;
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        const waitMs = retryAfterMs(error);
+        if (waitMs === undefined) throw error;
+        await sleep(waitMs, undefined, { signal }).catch(() => {}); // it rejects for the signal only
+        if (signal.aborted) throw signal.reason;
+      }
+    }
   }
 
   /** The turn was cut off by the signal of the run. */
@@ -133,13 +151,20 @@ export class SessionRunner {
     } else {
       // Deferred, because only a started turn can have a timeout.
       const request = { prompt: "", initialTurn: "defer" as const, labels: names === undefined ? labels : names.labelled(name, labels) };
-      const { sessionId } = await service.createSession(request, { signal });
+      const { sessionId } = await this.#untilLetIn(() => service.createSession(request, { signal }));
       // What is said of a line must not depend on which run created its session.
       session = { id: sessionId, line: names === undefined ? line : undefined, labels, turns };
     }
     this.#sessions.set(name, session);
     return session;
   }
+}
+
+/** @returns when to ask again, of a host that is behind with its work; undefined: it is something else that is wrong */
+function retryAfterMs(error: unknown): number | undefined {
+  if (!hasErrorCode(error) || error.code !== "HOST_OVERLOADED") return undefined;
+  const { reason, retryAfterMs: waitMs } = error.details as { reason?: unknown; retryAfterMs?: unknown };
+  return (reason === "lane_behind" || reason === "main_behind") && typeof waitMs === "number" ? waitMs : undefined;
 }
 
 function labelsProblem({ line }: NamedSession): string {

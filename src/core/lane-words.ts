@@ -1,5 +1,5 @@
 /** The shared words of one lane: is its loop moving, whose agent runs, has somebody rung. Layout in slot-layout.ts. */
-import { DOORBELL, HEARTBEAT, LANE_INTS, MAY_POLL, RUNNING_SLOT } from "./slot-layout.ts";
+import { DOORBELL, HEARTBEAT, LANE_INTS, MAY_POLL, RUNNING_SLOT, TAKEN } from "./slot-layout.ts";
 
 const BEAT_RANGE = 2 ** 31;
 
@@ -54,6 +54,16 @@ export class LaneWords {
   /** Lane: whether its loop may poll. */
   mayPoll(): boolean {
     return Atomics.load(this.#words, MAY_POLL) === 1;
+  }
+
+  /** Lane: it is done with one more frame of main's. */
+  take(): void {
+    Atomics.add(this.#words, TAKEN, 1);
+  }
+
+  /** @returns how many frames the lane is done with, modulo 2^32, as a signed word */
+  taken(): number {
+    return Atomics.load(this.#words, TAKEN);
   }
 
   /** @returns how often the bell has been rung; a change means: look at the running turns */

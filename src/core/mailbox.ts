@@ -1,4 +1,8 @@
-/** A first-in first-out queue with a bound. Small: an idle session's mailbox holds no memory but this object. */
+/** A first-in first-out queue with a bound. Small: an idle one holds no memory but this object. */
+
+/** Commands a session may have waiting in its lane. */
+export const MAILBOX_MAX = 8;
+
 export class Mailbox<T> {
   readonly limit: number;
   #items: T[] | undefined;

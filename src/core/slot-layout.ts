@@ -60,9 +60,11 @@ export const SLOTS_MAX = 1 << 26;
  * | 1    | RUNNING_SLOT | lane       | 1 + slot of the session whose code runs now, synchronously; 0 none      |
  * | 2    | DOORBELL     | main       | grows with every interrupt or boundary cancel asked of this lane        |
  * | 3    | MAY_POLL     | main       | 1: a core is left for this lane's loop to poll on                       |
+ * | 4    | TAKEN        | lane       | how many frames of main's it is done with, modulo 2^32                  |
  */
 export const HEARTBEAT = 0;
 export const RUNNING_SLOT = 1;
 export const DOORBELL = 2;
 export const MAY_POLL = 3;
+export const TAKEN = 4;
 export const LANE_INTS = 16;

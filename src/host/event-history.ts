@@ -76,7 +76,7 @@ export class EventSource {
     if (entry?.kept === undefined) return undefined;
     const { epoch } = entry.kept;
     try {
-      const tail = await this.#host.query<EventTail>(entry, (request) => [
+      const tail = await this.#host.queries.serve<EventTail>(entry, (request) => [
         COMMANDS.EVENT_TAIL.op,
         entry.slot,
         entry.generation,

@@ -5,10 +5,14 @@ import { LANE_TRANSITIONS, advance } from "../core/machines.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { LaneSnapshot } from "../protocol/views.ts";
+import { LaneBacklog } from "./lane-backlog.ts";
 import { LaneLink } from "./lane-link.ts";
 import type { LaneThread } from "./lane-thread.ts";
 import type { PollRights } from "./poll-rights.ts";
 import type { SessionEntry } from "./session-entry.ts";
+
+/** Milliseconds without a heartbeat after which a lane gets no new session while there is another: ten beats. */
+const BLOCKED_MS = 1000;
 
 export class HostLane {
   readonly number: number;
@@ -16,6 +20,7 @@ export class HostLane {
   readonly thread: LaneThread;
   readonly words: LaneWords;
   readonly link: LaneLink;
+  readonly backlog: LaneBacklog;
   state: LaneState = "starting";
   /** What its port to the store thread is called there. */
   storeConnection: number | undefined;
@@ -34,6 +39,8 @@ export class HostLane {
   suspects = 0;
   /** The session for whose turn it was killed. */
   killedFor: SessionEntry | undefined;
+  /** Number of the frame that holds the last WAKE. */
+  #wakesIn = 0;
 
   constructor(
     number: number,
@@ -48,9 +55,11 @@ export class HostLane {
     this.kind = kind;
     this.thread = thread;
     this.words = words;
+    this.backlog = new LaneBacklog(words);
     this.link = new LaneLink(
       `lane-${number}`,
       thread.transport,
+      this.backlog,
       (reports) => onReports(this, reports),
       (error) => onGarbage(this, error),
       pollRights && (() => this.hasEnded || pollRights.grant(words)),
@@ -75,9 +84,20 @@ export class HostLane {
     this.isLoaded ||= this.state === "ready";
   }
 
-  /** Make the lane look at its running turns: the bell for a busy loop, a record for a sleeping one. */
+  /** Placing sessions elsewhere spares them: it is behind, or its loop stands still. @param nowMs - epoch milliseconds */
+  isHindered(nowMs: number): boolean {
+    return this.backlog.isBehind || (this.words.beatAge(nowMs) ?? 0) > BLOCKED_MS;
+  }
+
+  /**
+   * Make the lane look at its running turns: the bell for a busy loop, a record for a sleeping one. While such a record is on its way, a
+   * second is not needed: the lane looks at the bell after it has said that it took the frame (see `Lane`), so of "main sees that it is
+   * taken" and "the lane hears this ring" one is true.
+   */
   wake(): void {
     this.words.ring();
+    if (this.#wakesIn > this.link.sentFrames - this.backlog.look()) return;
+    this.#wakesIn = this.link.sentFrames + 1;
     this.link.send([COMMANDS.WAKE.op]);
   }
 
@@ -99,6 +119,7 @@ export class HostLane {
       receivedFrames: link.receivedFrames,
       receivedRecords: link.receivedRecords,
       outboxRecords: link.waiting,
+      ...this.backlog.inspect(),
       settledTurns,
       failedTurns,
       strayErrors,

@@ -1,6 +1,6 @@
 /**
  * Sessions of a host with a store on their way from one lane to another: the session goes to sleep in the one and is woken in the other,
- * with the place it holds. Turns and whatever else needs its agent wait for it as for any session that wakes (W1–W5).
+ * with the place it holds. Turns and whatever else needs its agent wait for it as for any session that wakes (W1–W6).
  *
  *   J1. A session that cannot be saved because of its agent stays. One that was saved and cannot be woken sleeps.
  *   J2. Its capacity is held all the way: a session that is moved never finds its place taken.

@@ -9,7 +9,6 @@ import type { SlotTable } from "../core/slot-table.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import type { RequestTable } from "../transport/request-table.ts";
 import type { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LaneEnd } from "./lane-thread.ts";
@@ -17,7 +16,7 @@ import type { Moves } from "./moves.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { SessionCreator } from "./session-creator.ts";
-import type { SessionEntry } from "./session-entry.ts";
+import type { SessionQueries } from "./session-queries.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TurnTable } from "./turn-table.ts";
 
@@ -28,7 +27,7 @@ export interface LaneEndsParts {
   readonly creator: SessionCreator;
   readonly quarantine: Quarantine;
   readonly events: HostEvents;
-  readonly requests: RequestTable<SessionEntry>;
+  readonly queries: SessionQueries;
   /** Of a host with a store: what became of a lost turn is asked there. */
   readonly keeping: Pick<Persistence, "settleLost"> | undefined;
   /** Of a host without. */
@@ -44,7 +43,7 @@ export class LaneEnds {
 
   /** The lane has ended (N2), asked or not; its state says which. */
   ended(lane: HostLane, end: LaneEnd): void {
-    const { registry, turns, creator, requests, keeping, moves } = this.#parts;
+    const { registry, turns, creator, queries, keeping, moves } = this.#parts;
     const isLost = lane.state === "lost";
     if (isLost) this.#tell(lane, end);
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
@@ -54,7 +53,7 @@ export class LaneEnds {
     creator.laneLost(lane, why());
     moves?.laneLost(lane, why);
     for (const entry of registry.inLane(lane)) {
-      if (entry.queries > 0) requests.rejectAll(entry, ({ id }) => why(id));
+      queries.gone(entry, ({ id }) => why(id));
       registry.laneLost(entry);
     }
   }

@@ -5,6 +5,7 @@ import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import { traceFrame } from "../transport/trace.ts";
 import type { FrameTransport } from "../transport/transport.ts";
+import type { LaneBacklog } from "./lane-backlog.ts";
 
 const readReports = frameReader<LaneReport>(REPORTS);
 
@@ -18,6 +19,7 @@ export class LaneLink {
 
   /**
    * @param name - for the trace
+   * @param backlog - told of every frame that leaves
    * @param onReports - called with every frame's records, in order
    * @param onGarbage - called with a frame that is not ours
    * @param onSend - called before every frame leaves
@@ -25,6 +27,7 @@ export class LaneLink {
   constructor(
     name: string,
     transport: FrameTransport,
+    backlog: LaneBacklog,
     onReports: (reports: LaneReport[]) => void,
     onGarbage: (error: unknown) => void,
     onSend?: () => void,
@@ -36,6 +39,7 @@ export class LaneLink {
         this.sentRecords += records;
         traceFrame("sent", name, frame.byteLength, records);
         onSend?.();
+        backlog.sent(records, frame.byteLength);
         transport.send(frame, records);
       },
       (command, error) => {

@@ -19,6 +19,7 @@ import type { LaneReport } from "../protocol/frames.ts";
 import type { HostOptions } from "../protocol/options.ts";
 import type { ResourceLimits } from "../protocol/resource-limits.ts";
 import { limitsOf } from "../protocol/resource-limits.ts";
+import type { Intake } from "../transport/intake.ts";
 import { POLL_BALANCED, POLL_LOW, Poller } from "../transport/poller.ts";
 import { HostLane } from "./host-lane.ts";
 import type { LaneEnd, LaneSettings, LaneThread } from "./lane-thread.ts";
@@ -62,7 +63,7 @@ export interface LanePoolParts {
   readonly connectStore: (() => LaneStore) | undefined;
 }
 
-export type StartThread = (settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller) => LaneThread;
+export type StartThread = (settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller, intake?: Intake) => LaneThread;
 
 export class LanePool {
   readonly #parts: LanePoolParts;
@@ -113,7 +114,10 @@ export class LanePool {
   placeShared(isSuspect = false): HostLane {
     const shared = [...this.#lanes.values()].filter(({ kind, isOpen }) => kind === "shared" && isOpen);
     const fewest = isSuspect ? Math.min(...shared.map(({ suspects }) => suspects)) : Infinity;
-    const lane = leastLoaded(shared.filter(({ suspects }) => suspects <= fewest));
+    const lane = leastLoaded(
+      shared.filter(({ suspects }) => suspects <= fewest),
+      Date.now(),
+    );
     if (lane !== undefined) return lane;
     const retryAfterMs = Math.min(...this.down().map(({ startsInMs = Infinity }) => startsInMs));
     throw new SessionError("HOST_OVERLOADED", "no lane is up", {

@@ -10,6 +10,7 @@ import type { HostOptions } from "../protocol/options.ts";
 import { refuse } from "../protocol/parse.ts";
 import { limitsOf } from "../protocol/resource-limits.ts";
 import { connectTo } from "../transport/comlink-port.ts";
+import type { Intake } from "../transport/intake.ts";
 import type { Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import type { FrameTransport } from "../transport/transport.ts";
@@ -28,7 +29,7 @@ export interface LaneThread {
   readonly transport: FrameTransport;
   /** A call to a thread that has ended never settles: race it with `ended`. */
   readonly control: RemoteLaneControl;
-  /** Settles when the worker's exit and the data port's close have both been seen, so every frame it sent has been read. */
+  /** Settles when the worker's exit and, behind the last frame, the data port's close have both been seen: every frame it sent has been processed. */
   readonly ended: Promise<LaneEnd>;
   readonly threadId: number;
   /** Share of time the loop was busy since it started, 0..1; undefined when the thread does not run. */
@@ -52,10 +53,10 @@ export const KEEPING_YOUNG_MB = 192;
 /**
  * Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port.
  *
- * @param poller - of the calling thread
+ * @param poller - of the calling thread; @param intake - of it, too
  * @throws SessionError INVALID_PARAMS when Node refuses the thread's options
  */
-export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller): LaneThread {
+export function startLaneThread(settings: LaneSettings, options: HostOptions["lanes"], poller?: Poller, intake?: Intake): LaneThread {
   const data = new MessageChannel();
   const control = new MessageChannel();
   const limits = {
@@ -79,7 +80,8 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
   const abort = new AbortController();
   const task: LaneTask = { ...settings, data: data.port2, control: control.port2 };
   const ports = [data.port2, control.port2, ...(settings.store ? [settings.store.port] : [])];
-  const closed = new Promise<void>((resolve) => data.port1.once("close", resolve));
+  const transport = new PortTransport(data.port1, poller, intake);
+  const closed = new Promise<void>((resolve) => transport.onClose(resolve));
   let running: Promise<unknown>;
   try {
     running = pool.run(task, { transferList: ports as never, signal: abort.signal });
@@ -107,7 +109,7 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
   const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;
 
   return {
-    transport: new PortTransport(data.port1, poller),
+    transport,
     control: remote,
     threadId: worker.threadId,
     ended: Promise.all([exited, closed]).then(([exitCode]) => {

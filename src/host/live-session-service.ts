@@ -31,6 +31,13 @@ import type { TurnStart } from "./turn-table.ts";
 /** Milliseconds running turns may take at shutdown unless told otherwise. */
 const SHUTDOWN_DEADLINE_MS = 30_000;
 
+const NOW = Promise.resolve();
+
+/** @returns what rejects with the error, but not before its caller holds it: a promise that is born rejected costs Node ten times as much */
+function refusal(error: unknown): Promise<never> {
+  return new Promise((_, reject) => void NOW.then(() => reject(error as Error)));
+}
+
 export abstract class LiveSessionService implements SessionService, AsyncDisposable {
   protected readonly host: SessionHost;
   protected readonly checks: RequestChecks;
@@ -72,7 +79,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
       const checked = this.checks.turn(request);
       return this.#start(id, checked, this.checks.callOptions(options), this.#consumer(checked.onEvent));
     } catch (error) {
-      return Promise.reject(error);
+      return refusal(error);
     }
   }
 
@@ -115,6 +122,8 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   }
 
   protected startLive(entry: SessionEntry, start: TurnStart): Promise<RunResult> {
+    const overload = this.host.gate.refusal(entry.lane);
+    if (overload !== undefined) return refusal(overload); // not thrown: that would cost twice as much as the rest of it
     return this.host.turns.start(entry, this.host.turns.admit(entry), start);
   }
 
@@ -138,7 +147,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   /** A page of the transcript of a live session. Waits for a running turn. */
   protected async liveHistory(entry: SessionEntry, { offset = 0, limit }: requests.SessionHistoryQuery): Promise<SessionHistoryPage> {
-    const { messageCount, messages } = await this.host.query<{ messageCount: number; messages: Message[] }>(entry, (request) => [
+    const { messageCount, messages } = await this.host.queries.ask<{ messageCount: number; messages: Message[] }>(entry, (request) => [
       COMMANDS.HISTORY.op,
       entry.slot,
       entry.generation,
@@ -154,7 +163,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   }
 
   protected exportLive(entry: SessionEntry): Promise<Session> {
-    return this.host.query<Session>(entry, (request) => [COMMANDS.EXPORT.op, entry.slot, entry.generation, request]);
+    return this.host.queries.ask<Session>(entry, (request) => [COMMANDS.EXPORT.op, entry.slot, entry.generation, request]);
   }
 
   async waitSessionRegistered(): Promise<SessionId> {
@@ -172,6 +181,9 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     request: requests.AppendSystemContextRequest,
   ): Promise<{ status: "applied" | "staged" | "duplicate" }> {
     const checked = parseInput(requests.AppendSystemContextRequestSchema, request, "request") as requests.AppendSystemContextRequest;
+    const live = this.find(id);
+    if (live === undefined) this.host.gate.enterMain();
+    else this.host.gate.enter(live.lane);
     const outcome = await this.stage(this.checks.id(id), checked);
     switch (outcome.status) {
       case "staged":
@@ -206,7 +218,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   protected async applyLive(entry: SessionEntry, checked: PendingSystemContextAppend[]): Promise<void> {
     if (checked.length === 0) return;
-    await this.host.query(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, entry.slot, entry.generation, request, checked]);
+    await this.host.queries.ask(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, entry.slot, entry.generation, request, checked]);
   }
 
   async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {

@@ -73,7 +73,7 @@ export class Persistence {
       table: host.table,
       registry: host.registry,
       afterMs: options.hibernateAfterMs,
-      query: (entry, command) => host.query(entry, command),
+      query: (entry, command) => host.queries.serve(entry, command),
       onFailed: ({ id }, error) => host.events.emit("session_unsaved", { sessionId: id, details: { error: String(error) } }),
     });
     this.wakes = new Wakes({
@@ -82,6 +82,7 @@ export class Persistence {
       stored: (id) => this.#stored(id),
       leaving: (id) => this.#leavingNow(id),
       room: async (id) => this.moves.takePlace(id) ?? host.creator.room(),
+      enter: () => host.gate.enterSome(host.pool),
       open: (id, stored, permit, onLive) => this.#open(id, stored, permit, onLive),
       startTurn: (entry, ticket, start) => {
         host.turns.admitAs(entry, ticket);

@@ -18,6 +18,7 @@ import type { SleepingSession, StoredContext } from "../protocol/stored-session.
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
+import type { LoadGate } from "./load-gate.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -74,6 +75,7 @@ export interface CreatorParts {
   readonly registry: SessionRegistry;
   readonly turns: TurnTable;
   readonly pool: LanePool;
+  readonly gate: LoadGate;
   readonly quarantine: Quarantine;
   /** Only for a host with a store. */
   readonly keeping?: CreatorKeeping | undefined;
@@ -121,12 +123,13 @@ export class SessionCreator {
     try {
       if (!this.#host.isOpen()) throw hostClosed();
       if (order.resumeId !== undefined) this.#host.quarantine.assertFree(order.resumeId);
+      this.#host.gate.enterMain();
       const permit = this.#host.registry.capacity.tryTake() ?? (await this.room());
       if (!this.#host.isOpen() || order.signal?.aborted === true) {
         permit.release(); // it had to wait for its permit
         throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
       }
-      entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit);
+      entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit, true);
     } catch (error) {
       order.onBuilt?.();
       throw error;
@@ -167,7 +170,7 @@ export class SessionCreator {
   open(what: OpenOrder, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry> {
     const { id, head, context, minSeq, lane } = what;
     const { isolation, resourceLimits } = head.request;
-    const entry = this.#place(id, { isolation, resourceLimits, labels: { ...head.labels } }, permit, lane);
+    const entry = this.#place(id, { isolation, resourceLimits, labels: { ...head.labels } }, permit, false, lane);
     entry.lane.link.sendSized([COMMANDS.OPEN.op, entry.slot, entry.generation, id, context, minSeq], true);
     return new Promise((resolve, reject) => {
       const accept = (): void => {
@@ -231,13 +234,19 @@ export class SessionCreator {
     return permit;
   }
 
-  /** @throws SessionError HOST_OVERLOADED; the permit is released then */
-  #place(id: SessionId, { isolation, resourceLimits, labels }: Placed, permit: Permit, wanted?: HostLane): SessionEntry {
-    const { registry, pool, quarantine } = this.#host;
+  /**
+   * @param isNew - it may still be refused for load; a wake-up was let in when it began
+   * @param wanted - the lane it is to go to, if that is open
+   * @throws SessionError HOST_OVERLOADED; the permit is released then
+   */
+  #place(id: SessionId, { isolation, resourceLimits, labels }: Placed, permit: Permit, isNew: boolean, wanted?: HostLane): SessionEntry {
+    const { registry, pool, quarantine, gate } = this.#host;
     const isSuspect = quarantine.isSuspect(id);
     try {
       const free = (): HostLane => (isolation === "dedicated" ? pool.startDedicated(resourceLimits) : pool.placeShared(isSuspect));
-      const entry = registry.open(id, wanted?.isOpen === true ? wanted : free(), permit, labels);
+      const lane = wanted?.isOpen === true ? wanted : free();
+      if (isNew && lane.kind === "shared") gate.enter(lane);
+      const entry = registry.open(id, lane, permit, labels);
       entry.isSuspect = isSuspect;
       return entry;
     } catch (error) {

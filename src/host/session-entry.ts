@@ -2,7 +2,9 @@
 import type { Permit } from "../core/admission.ts";
 import type { SessionEvent, SessionState } from "../core/machines.ts";
 import { SESSION_TRANSITIONS, advance } from "../core/machines.ts";
+import type { Mailbox } from "../core/mailbox.ts";
 import type { SystemContextLedger } from "../core/system-context.ts";
+import type { LaneCommand } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { KeptEntry } from "./kept-entry.ts";
@@ -30,6 +32,8 @@ export class SessionEntry {
   turn: Turn | undefined;
   /** Exports, history pages and context writes that wait for the lane. */
   queries = 0;
+  /** Of them: on their way to its mailbox, or in it. */
+  asked = 0;
   isArchived = false;
   /** It stays alive between turns: it is neither put to sleep nor moved. */
   isHostMode = false;
@@ -37,6 +41,8 @@ export class SessionEntry {
   /** Of a session that is kept in a store. */
   kept: KeptEntry | undefined;
   // Made when first needed: most sessions have none of these.
+  /** Commands that wait for room in its mailbox, and all behind them (session-queries.ts). */
+  line: Mailbox<LaneCommand> | undefined;
   ledger: SystemContextLedger | undefined;
   channel: SessionChannel | undefined;
   remotes: Set<{ die(): void }> | undefined;

@@ -6,36 +6,35 @@
  *   G4. A report that cannot be taken brings down its lane, never the process: what the lane owed is settled like that of any lost lane.
  */
 import { SlotTable } from "../core/slot-table.ts";
-import { SessionError, fromWire, hostClosed, notFound } from "../protocol/errors.ts";
-import type { GaveUpReport, LaneCommand, LaneReport, ResultReport, SessionReport } from "../protocol/frames.ts";
+import { SessionError, hostClosed, fromWire, notFound } from "../protocol/errors.ts";
+import type { GaveUpReport, LaneReport, ResultReport, SessionReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
-import { RequestTable } from "../transport/request-table.ts";
+import { Intake } from "../transport/intake.ts";
 import { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { StartThread } from "./lane-pool.ts";
 import { LaneEnds } from "./lane-ends.ts";
 import { LanePool } from "./lane-pool.ts";
 import { startLaneThread } from "./lane-thread.ts";
+import { LoadGate } from "./load-gate.ts";
 import type { Mover } from "./movable.ts";
 import { Moves } from "./moves.ts";
-import { overloaded } from "./overloaded.ts";
 import { Persistence } from "./persistence.ts";
 import { Quarantine } from "./quarantine.ts";
 import { resolveAgents } from "./resolve-agents.ts";
 import { SessionCreator } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
+import { SessionQueries } from "./session-queries.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { StoreThread } from "./store-thread.ts";
 import { within } from "../transport/within.ts";
 import { TurnTable } from "./turn-table.ts";
 
-/** Exports, history pages and context writes a session may have waiting. */
-export const QUERIES_MAX = 1024;
 /** Milliseconds beyond the grace that an interrupted turn gets at shutdown before its lane is stopped under it. */
 const SHUTDOWN_SLACK_MS = 1000;
 
@@ -59,7 +58,8 @@ export class SessionHost {
   readonly persistence: Persistence | undefined;
   /** Of a host without one. */
   readonly moves: Moves | undefined;
-  readonly #requests = new RequestTable<SessionEntry>();
+  readonly gate: LoadGate;
+  readonly queries: SessionQueries;
   readonly #supervisor: Supervisor;
   readonly #ends: LaneEnds;
   #state: HostSnapshot["state"] = "open";
@@ -70,6 +70,8 @@ export class SessionHost {
     this.events = new HostEvents(options);
     this.quarantine = new Quarantine(this.events);
     this.agents = resolveAgents(options.agent);
+    this.gate = new LoadGate(store?.thread.intake ?? new Intake(), () => this.turns.running + this.creator.building);
+    this.queries = new SessionQueries(this.gate);
     this.registry = new SessionRegistry(
       this.table,
       options,
@@ -88,7 +90,7 @@ export class SessionHost {
         onEnded: (lane, end) => this.#ends.ended(lane, end),
       },
       hostEvents: this.events,
-      startThread,
+      startThread: (settings, lanes, poller) => startThread(settings, lanes, poller, this.gate.intake),
       connectStore: store && (() => (this.persistence as Persistence).connect()),
     });
     this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, {
@@ -96,8 +98,8 @@ export class SessionHost {
       buildingSince: (sinceMs) => this.creator.buildingSince(sinceMs),
     });
     this.persistence = store && new Persistence(this, store.thread, store.options);
-    const { registry, turns, pool, quarantine, persistence: keeping } = this;
-    this.creator = new SessionCreator({ registry, turns, pool, quarantine, keeping, isOpen: () => this.isOpen });
+    const { registry, turns, pool, quarantine, gate, queries, persistence: keeping } = this;
+    this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, isOpen: () => this.isOpen });
     const { events, creator } = this;
     if (keeping === undefined) {
       this.moves = new Moves({
@@ -105,23 +107,13 @@ export class SessionHost {
         registry,
         turns,
         creator,
-        query: (entry, command) => this.query(entry, command),
+        query: (entry, command) => this.queries.serve(entry, command),
         feedContext: (entry, append) => this.feedContext(entry, append),
         onMoved: (entry, from, reason) => this.onMoved(entry, from, reason),
       });
     }
     const { moves } = this;
-    this.#ends = new LaneEnds({
-      table: this.table,
-      registry,
-      turns,
-      creator,
-      quarantine,
-      events,
-      requests: this.#requests,
-      keeping,
-      moves,
-    });
+    this.#ends = new LaneEnds({ table: this.table, registry, turns, creator, quarantine, events, queries, keeping, moves });
   }
 
   /**
@@ -181,19 +173,6 @@ export class SessionHost {
     entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, append], append.text.length);
   }
 
-  /** Ask a session's lane, behind what is queued for the session. Waits for a running turn. */
-  async query<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
-    if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
-    entry.queries++;
-    try {
-      const { id, reply } = this.#requests.open<T>(entry);
-      entry.lane.link.sendSized(command(id));
-      return await reply;
-    } finally {
-      entry.queries--;
-    }
-  }
-
   // ── what lanes report ──
 
   /** G4 */
@@ -218,8 +197,8 @@ export class SessionHost {
       lane.failedTurns++;
       this.turns.failure(report);
     } else if (report[0] === REPORTS.GAVE_UP.op) this.#onGaveUp(lane, report);
-    else if (report[0] === REPORTS.REPLY.op) this.#requests.resolve(report[1], report[2]);
-    else if (report[0] === REPORTS.REPLY_ERROR.op) this.#requests.reject(report[1], (owner) => fromWire(report[2], owner.id));
+    else if (report[0] === REPORTS.REPLY.op) this.queries.replied(report);
+    else if (report[0] === REPORTS.REPLY_ERROR.op) this.queries.failed(report);
     else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
     else {
       const entry = this.registry.at(report[1], report[2]);
@@ -281,7 +260,7 @@ export class SessionHost {
     else this.persistence.onGone(entry);
     for (const remote of entry.remotes ?? []) remote.die();
     entry.remotes = undefined;
-    if (entry.queries > 0) this.#requests.rejectAll(entry, ({ id }) => notFound(id));
+    this.queries.gone(entry, ({ id }) => notFound(id));
     if (entry.lane.kind === "dedicated" && entry.lane.sessionCount === 0) void this.pool.stop(entry.lane);
   }
 
@@ -305,7 +284,7 @@ export class SessionHost {
       this.turns.interruptAll("shutdown");
       await this.turns.drained(this.options.interruptGraceMs + SHUTDOWN_SLACK_MS);
     }
-    await within(this.#requests.settled(), SHUTDOWN_SLACK_MS);
+    await within(this.queries.settled(), SHUTDOWN_SLACK_MS);
     this.#supervisor.close();
     await this.pool.close();
     await this.persistence?.close();

@@ -10,6 +10,7 @@ import { SlotAllocator } from "../core/slot-allocator.ts";
 import type { SlotTable } from "../core/slot-table.ts";
 import { SortedIds } from "../core/sorted-ids.ts";
 import { lockHolder, unlock } from "../core/turn-lock.ts";
+import type { ForgetCommand } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionView } from "../protocol/views.ts";
@@ -136,7 +137,9 @@ export class SessionRegistry {
       entry.isArchived = true;
       this.archived.put(this.#finalView(entry));
     }
-    entry.lane.link.send([COMMANDS.FORGET.op, entry.slot, entry.generation], 0, true);
+    const forget: ForgetCommand = [COMMANDS.FORGET.op, entry.slot, entry.generation];
+    if (entry.line === undefined) entry.lane.link.send(forget, 0, true);
+    else entry.line.push(forget);
     this.#releaseCapacity(entry);
   }
 

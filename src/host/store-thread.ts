@@ -6,6 +6,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import type { PersistentHostOptions, StoreSettings } from "../protocol/options.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import type { StoreOpened, StorePort } from "../store/run-store.ts";
+import { Intake } from "../transport/intake.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { StoreClient } from "../transport/store-client.ts";
 import { within } from "../transport/within.ts";
@@ -22,6 +23,8 @@ const openPaths = new Set<string>();
 
 export class StoreThread {
   readonly client: StoreClient;
+  /** Of the main thread: lanes share it. */
+  readonly intake = new Intake();
   readonly hasEvents: boolean;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
@@ -35,7 +38,7 @@ export class StoreThread {
     const { port1, port2 } = new MessageChannel();
     const port: StorePort = { port: port2 };
     worker.postMessage(port, [port2]);
-    this.client = new StoreClient(new PortTransport(port1));
+    this.client = new StoreClient(new PortTransport(port1, undefined, this.intake));
   }
 
   /** Start the thread and open the store in it. @throws StoreError naming what and where; nothing is left behind */

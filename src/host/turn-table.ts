@@ -11,7 +11,16 @@ import { requestBoundaryCancel, requestInterrupt, tryLock } from "../core/turn-l
 import type { SessionError } from "../protocol/errors.ts";
 import { busy } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import type { DeltasReport, EventReport, FailedReport, GaveUpReport, ResultReport, TurnExtras, TurnReport } from "../protocol/frames.ts";
+import type {
+  DeltasReport,
+  EventReport,
+  FailedReport,
+  GaveUpReport,
+  ResultReport,
+  TurnCommand,
+  TurnExtras,
+  TurnReport,
+} from "../protocol/frames.ts";
 import { COMMANDS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions } from "../protocol/requests.ts";
@@ -135,16 +144,16 @@ export class TurnTable {
   }
 
   #send({ entry, ticket }: Turn, { prompt, hostMode, consumer, extras }: TurnStart): void {
-    const { slot, generation, lane } = entry;
+    const { slot, generation, lane, line } = entry;
     const flags = (hostMode ? TURN_FLAGS.hostMode : 0) + (consumer ? TURN_FLAGS.hasConsumer : 0);
-    lane.link.send(
+    const command: TurnCommand =
       extras !== undefined
         ? [COMMANDS.TURN.op, slot, generation, ticket, prompt, flags, extras]
         : flags !== 0
           ? [COMMANDS.TURN.op, slot, generation, ticket, prompt, flags]
-          : [COMMANDS.TURN.op, slot, generation, ticket, prompt],
-      prompt.length,
-    );
+          : [COMMANDS.TURN.op, slot, generation, ticket, prompt];
+    if (line === undefined) lane.link.send(command, prompt.length);
+    else line.push(command);
   }
 
   /**

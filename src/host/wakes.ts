@@ -6,15 +6,23 @@
  *   W3. A session that is still leaving its lane is woken when it has left; while its turn still runs, it is busy.
  *   W4. A turn that is interrupted while it waits never reaches the agent, and its caller is answered at once.
  *   W5. A session that was about to leave and stays, or moves from lane to lane, needs no waking: its waiting turn starts in it.
+ *   W6. At most WAKES_MAX wake-ups are under way, and JOINED_MAX callers wait for each; beyond, and while the host is behind with its
+ *       work, none begins.
  */
 import type { Permit } from "../core/admission.ts";
 import { agentFailure, busy, hostClosed, notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SleepingSession } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
+import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { CancelReason } from "./turn.ts";
 import type { TurnStart } from "./turn-table.ts";
+
+/** Wake-ups under way at once; each takes a few kilobytes of main's, and a call of the store. */
+export const WAKES_MAX = 16_384;
+/** Callers that wait for the same wake-up for something else than a turn. */
+export const JOINED_MAX = 1024;
 
 /** A turn that waits for its session. */
 interface WaitingTurn {
@@ -31,6 +39,7 @@ interface Wake {
   /** It needed no waking: it never left its lane, or went straight to another. */
   stayed: SessionEntry | undefined;
   turn: WaitingTurn | undefined;
+  joined: number;
   live: Promise<SessionEntry>;
 }
 
@@ -44,6 +53,8 @@ export interface WakeParts {
   /** The session of that id which is leaving its lane. `gone` rejects with why it is not to be had any more. */
   leaving(id: SessionId): { readonly entry: SessionEntry; readonly isActive: boolean; readonly gone: Promise<void> } | undefined;
   room(id: SessionId): Promise<Permit>;
+  /** A wake-up begins. @throws SessionError HOST_OVERLOADED when the host is behind with its work */
+  enter(): void;
   /** Have a lane open the session. `onLive` is called when it is in the index, before anybody else can reach it. Rejects when it cannot be made live */
   open(id: SessionId, stored: SleepingSession, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry>;
   /** Start a turn whose ticket was given before. */
@@ -74,17 +85,20 @@ export class Wakes {
     return this.#wakes.get(id)?.live;
   }
 
-  /** Make the session live. Rejects with what keeps it from that. @throws SessionError SESSION_QUARANTINED */
+  /** Make the session live. Rejects with what keeps it from that. @throws SessionError SESSION_QUARANTINED, HOST_OVERLOADED (W6) */
   wake(id: SessionId): Promise<SessionEntry> {
-    return this.#wakeOf(id).live;
+    const wake = this.#wakes.get(id) ?? this.#begin(id);
+    if (wake.joined >= JOINED_MAX) throw overloaded("queries", `${JOINED_MAX} callers wait for session ${id} to wake`, JOINED_MAX);
+    wake.joined++;
+    return wake.live;
   }
 
-  /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, SESSION_QUARANTINED; before anything is changed */
+  /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, SESSION_QUARANTINED, HOST_OVERLOADED; before anything is changed */
   startTurn(id: SessionId, start: TurnStart): Promise<RunResult> {
     const leaving = this.#parts.leaving(id);
     if (leaving?.entry.isArchived === true) throw notFound(id);
     if (this.isActive(id) || leaving?.isActive === true) throw busy(id);
-    const wake = this.#wakeOf(id);
+    const wake = this.#wakes.get(id) ?? this.#begin(id);
     const ticket = this.#parts.nextTicket();
     const outcome = new Promise<RunResult>((resolve, reject) => {
       wake.turn = { ticket, start, startedMs: performance.now(), resolve, reject, cleanup: this.#watch(id, ticket, start) };
@@ -141,11 +155,12 @@ export class Wakes {
     return turn;
   }
 
-  #wakeOf(id: SessionId): Wake {
-    const known = this.#wakes.get(id);
-    if (known !== undefined) return known;
+  /** @throws SessionError SESSION_QUARANTINED, HOST_OVERLOADED (W6) */
+  #begin(id: SessionId): Wake {
     this.#parts.assertFree(id);
-    const wake: Wake = { id, stayed: undefined, turn: undefined, live: undefined as never };
+    if (this.#wakes.size >= WAKES_MAX) throw overloaded("wakes", `${WAKES_MAX} sessions are being woken`, WAKES_MAX);
+    this.#parts.enter();
+    const wake: Wake = { id, stayed: undefined, turn: undefined, joined: 0, live: undefined as never };
     this.#wakes.set(id, wake);
     wake.live = this.#makeLive(wake);
     wake.live.catch((error: unknown) => this.#fail(wake, error)); // whoever else joined is told by the promise

@@ -5,8 +5,10 @@
  *
  *   W1. No more than WORK_SLICE_MS of commands run before the event loop gets its turn.
  *   W2. A rung doorbell is noticed before the next command, whatever is queued.
+ *   W3. Every frame is counted as taken once: when its last command was executed, or when it cannot be read.
  */
 import type { LaneWords } from "../core/lane-words.ts";
+import { Mailbox } from "../core/mailbox.ts";
 import type { SlotTable } from "../core/slot-table.ts";
 import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
@@ -53,7 +55,11 @@ export class Lane {
   readonly #read = frameReader<LaneCommand>(COMMANDS);
   readonly #heartbeat: NodeJS.Timeout;
   readonly #disposals = new Set<Promise<void>>();
-  #backlog: LaneCommand[] = [];
+  /** Frames behind the one at work. Main bounds them: it sees how many are not taken. */
+  readonly #frames = new Mailbox<Uint8Array>(Infinity);
+  /** Of the frame at work; its first `#at` commands were executed. */
+  #commands: LaneCommand[] = [];
+  #at = 0;
   #isWorking = false;
   #ringsSeen = 0;
   strayErrors = 0;
@@ -116,40 +122,51 @@ export class Lane {
   }
 
   #take(frame: Uint8Array): void {
-    let commands: LaneCommand[];
-    try {
-      commands = this.#read(frame);
-    } catch (error) {
-      this.reportStray(error);
-      return;
-    }
     if (this.#isWorking) {
-      this.#backlog.push(...commands);
+      this.#frames.push(frame);
       return;
     }
-    this.#work(commands, 0);
+    this.#begin(frame);
+    this.#work();
   }
 
-  #work(commands: LaneCommand[], from: number): void {
+  #begin(frame: Uint8Array): void {
+    this.#at = 0;
+    try {
+      this.#commands = this.#read(frame);
+    } catch (error) {
+      this.#commands = [];
+      this.reportStray(error);
+    }
+  }
+
+  readonly #work = (): void => {
     this.#isWorking = true;
     const { outbox } = this.#context;
     const startedAt = performance.now();
-    let at = from;
-    while (at < commands.length) {
-      this.#lookAtDoorbell();
-      this.#dispatch(commands[at++] as LaneCommand);
-      const nowMs = performance.now();
-      outbox.flushIfOlder(nowMs, OUTPUT_AGE_MAX_MS);
-      if (nowMs - startedAt > WORK_SLICE_MS) break;
+    for (let isOver = false; !isOver;) {
+      if (this.#at < this.#commands.length) {
+        this.#lookAtDoorbell();
+        this.#dispatch(this.#commands[this.#at++] as LaneCommand);
+        const nowMs = performance.now();
+        outbox.flushIfOlder(nowMs, OUTPUT_AGE_MAX_MS);
+        isOver = nowMs - startedAt > WORK_SLICE_MS;
+      }
+      if (this.#at < this.#commands.length) continue;
+      this.#seat.words.take(); // W3
+      const next = this.#frames.shift();
+      if (next === undefined) {
+        this.#commands = [];
+        this.#at = 0;
+        this.#isWorking = false;
+        break;
+      }
+      this.#begin(next);
     }
-    if (at === commands.length && this.#backlog.length === 0) {
-      this.#isWorking = false;
-      return;
-    }
-    const rest = at === commands.length ? this.#backlog.splice(0) : commands;
-    const next = at === commands.length ? 0 : at;
-    setImmediate(() => this.#work(rest, next));
-  }
+    // Main may have rung and sent no WAKE, because one was in the frame that is taken now.
+    this.#lookAtDoorbell();
+    if (this.#isWorking) setImmediate(this.#work);
+  };
 
   #dispatch(command: LaneCommand): void {
     try {

@@ -6,7 +6,7 @@
  *   A3. A broken agent (throws, returns rubbish) harms its own command and leaves the session usable.
  *   A4. A session whose state could not be saved leaves the lane: what is queued for it fails, and its lock is main's to free.
  */
-import { Mailbox } from "../core/mailbox.ts";
+import { MAILBOX_MAX, Mailbox } from "../core/mailbox.ts";
 import { writeSummary } from "../core/slot-summary.ts";
 import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgent } from "../protocol/agent.ts";
@@ -31,9 +31,6 @@ import type { SessionKeeper } from "./session-keeper.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
 import type { KeyedTurn, TurnSeat } from "./turn-seat.ts";
 import { TurnRun } from "./turn-run.ts";
-
-/** Commands a session may have waiting in its lane; main keeps to it by admission, so more is a bug of ours. */
-const MAILBOX_LIMIT = 4096;
 
 export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand | MoveOutCommand;
 
@@ -110,10 +107,14 @@ export class SessionActor implements TurnSeat, AgentOwner {
 
   // ── commands ──
 
-  /** The caller says that this session is entered (RUNNING_SLOT). */
+  /**
+   * The caller says that this session is entered (RUNNING_SLOT).
+   *
+   * @throws Error when the mailbox is full: main keeps to its bound, so more is a bug of ours
+   */
   receive(command: ActorCommand): void {
     if (this.isIdle) this.#execute(command);
-    else if (!(this.#mailbox ??= new Mailbox(MAILBOX_LIMIT)).push(command)) throw new Error(`mailbox of slot ${this.slot} overflows`);
+    else if (!(this.#mailbox ??= new Mailbox(MAILBOX_MAX)).push(command)) throw new Error(`mailbox of slot ${this.slot} overflows`);
   }
 
   get isIdle(): boolean {

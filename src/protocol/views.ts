@@ -86,6 +86,9 @@ export interface LaneSnapshot {
   receivedRecords: number;
   /** Commands waiting for the next flush. */
   outboxRecords: number;
+  /** Sent to it and not taken yet. */
+  queuedRecords: number;
+  queuedBytes: number;
   /** Turns settled there, and those of them that did not succeed. */
   settledTurns: number;
   failedTurns: number;

@@ -1,6 +1,7 @@
 /** FrameTransport over a MessagePort. */
 import type { MessagePort } from "node:worker_threads";
 
+import type { Intake, Sink } from "./intake.ts";
 import type { Poller } from "./poller.ts";
 import type { FrameTransport } from "./transport.ts";
 
@@ -8,12 +9,17 @@ import type { FrameTransport } from "./transport.ts";
 export class PortTransport implements FrameTransport {
   readonly #port: MessagePort;
   readonly #poller: Poller | undefined;
+  readonly #take: (sink: Sink, item: unknown) => void;
   #closed = false;
 
-  /** @param poller - of this thread, told of every frame */
-  constructor(port: MessagePort, poller?: Poller) {
+  /**
+   * @param poller - of this thread, told of every frame
+   * @param intake - of this thread: what arrives is taken through it; undefined: at once
+   */
+  constructor(port: MessagePort, poller?: Poller, intake?: Intake) {
     this.#port = port;
     this.#poller = poller;
+    this.#take = intake === undefined ? (sink, item) => sink(item) : (sink, item) => intake.take(sink, item);
     port.once("close", () => (this.#closed = true));
   }
 
@@ -29,22 +35,24 @@ export class PortTransport implements FrameTransport {
   }
 
   onFrame(listener: (frame: Uint8Array) => void): void {
+    const sink = listener as Sink;
     this.#port.on("message", (message: unknown) => {
       if (!(message instanceof Uint8Array)) return;
       this.#poller?.received();
-      listener(message);
+      this.#take(sink, message);
     });
   }
 
   onShare(listener: (segment: SharedArrayBuffer) => void): void {
+    const sink = listener as Sink;
     this.#port.on("message", (message: unknown) => {
       if (message instanceof Uint8Array || typeof message !== "object" || message === null || !("segment" in message)) return;
-      if (message.segment instanceof SharedArrayBuffer) listener(message.segment);
+      if (message.segment instanceof SharedArrayBuffer) this.#take(sink, message.segment);
     });
   }
 
   onClose(listener: () => void): void {
-    this.#port.once("close", listener);
+    this.#port.once("close", () => this.#take(listener, undefined));
   }
 
   close(): void {

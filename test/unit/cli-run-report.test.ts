@@ -15,6 +15,8 @@ const lane = {
   receivedFrames: 0,
   receivedRecords: 0,
   outboxRecords: 0,
+  queuedRecords: 0,
+  queuedBytes: 0,
 } as const;
 const host: HostSnapshot = {
   state: "open",

@@ -63,6 +63,45 @@ describe("session runner", () => {
     expect(runner.sessions).toBe(2);
   });
 
+  test("R3: a host that is behind is asked again when it said, and the line does not know", async () => {
+    const behind = (reason: string): SessionError =>
+      new SessionError("HOST_OVERLOADED", "behind", { details: { reason, retryAfterMs: 1 } });
+    const refusals = [behind("main_behind"), behind("lane_behind"), behind("main_behind")];
+    const service = {
+      createSession: async (): Promise<RunResult> => {
+        if (refusals.length > 2) throw refusals.pop();
+        return { text: "", sessionId: "s", turns: 0, toolCalls: 0, usage: USAGE };
+      },
+      startTurn: async (): Promise<RunResult> => {
+        if (refusals.length > 0) throw refusals.pop();
+        return { text: "done", sessionId: "s", turns: 1, toolCalls: 0, usage: USAGE };
+      },
+    };
+    const { run } = harness({ service });
+    expect(await run(1, { session: "a", prompt: "x" })).toMatchObject({ status: "ok", record: { turn: 1, text: "done" } });
+    expect(refusals).toEqual([]);
+  });
+
+  test("R3: a signal ends the waiting, and other bounds fail the line", async () => {
+    const abort = new AbortController();
+    const overloaded = (details: object): SessionError => new SessionError("HOST_OVERLOADED", "no", { details: { ...details } });
+    const service = {
+      createSession: async (): Promise<RunResult> => ({ text: "", sessionId: "s", turns: 0, toolCalls: 0, usage: USAGE }),
+      startTurn: async (_: string, { prompt }: StartTurnRequest): Promise<RunResult> => {
+        throw overloaded(prompt === "no lane" ? { reason: "no_lane", retryAfterMs: 1 } : { reason: "lane_behind", retryAfterMs: 2 ** 30 });
+      },
+    };
+    const { run } = harness({ service, signal: abort.signal });
+    expect(await run(1, { session: "a", prompt: "no lane" })).toMatchObject({
+      status: "failed",
+      record: { error: { code: "HOST_OVERLOADED" } },
+    });
+    const waiting = run(2, { session: "a", prompt: "x" });
+    await new Promise((resolve) => setImmediate(resolve));
+    abort.abort(new SessionError("HOST_CLOSED", "the run was interrupted"));
+    expect(await waiting).toMatchObject({ status: "interrupted", record: { error: { code: "HOST_CLOSED" } } });
+  });
+
   test("R1: a session that cannot be created fails its line, and the next line tries again", async () => {
     const { run, calls, runner } = harness({}, 0);
     for (const line of [1, 2]) {

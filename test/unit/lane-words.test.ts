@@ -2,14 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { LaneWords } from "../../src/core/lane-words.ts";
-import { DOORBELL, HEARTBEAT, LANE_INTS, RUNNING_SLOT } from "../../src/core/slot-layout.ts";
+import { DOORBELL, HEARTBEAT, LANE_INTS, MAY_POLL, RUNNING_SLOT, TAKEN } from "../../src/core/slot-layout.ts";
 
 const WRAP = 2 ** 31;
 const times = fc.integer({ min: 1, max: 2 ** 42 });
 
 describe("LaneWords", () => {
   test("the words have places of their own", () => {
-    expect(new Set([HEARTBEAT, RUNNING_SLOT, DOORBELL]).size).toBe(3);
+    expect(new Set([HEARTBEAT, RUNNING_SLOT, DOORBELL, MAY_POLL, TAKEN]).size).toBe(5);
     expect(new LaneWords().memory.byteLength).toBe(LANE_INTS * 4);
   });
 
@@ -19,7 +19,9 @@ describe("LaneWords", () => {
     lane.beat(1000);
     lane.setRunning(7);
     main.ring();
-    expect([main.beatAge(1010), main.runningSlot(), lane.rings()]).toEqual([10, 7, 1]);
+    lane.take();
+    lane.take();
+    expect([main.beatAge(1010), main.runningSlot(), lane.rings(), main.taken()]).toEqual([10, 7, 1, 2]);
   });
 
   test("there is no age before the first beat", () => {

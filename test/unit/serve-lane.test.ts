@@ -1,9 +1,10 @@
-/** A lane of this thread at work: W1–W2. */
+/** A lane of this thread at work: W1–W3. */
 import { afterEach, describe, expect, test } from "vitest";
 
 import { STATE, STATE_RUNNING } from "../../src/core/slot-layout.ts";
 import { requestInterrupt } from "../../src/core/turn-lock.ts";
 import type { SimpleAgentDefinition, TurnFunction } from "../../src/protocol/agent.ts";
+import type { LaneCommand } from "../../src/protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
 import { OneLane } from "./support/one-lane.ts";
 
@@ -57,6 +58,30 @@ describe("serve-lane", () => {
     lane.send(lane.admit(ringing, "rings").command, lane.admit(last, "last").command);
     expect(await lane.outcome(word)).toBe("cancelled");
     expect(log).toEqual(["rings", "heard", "last"]);
+  });
+
+  test("W3: every frame is counted once, when it is done with: also one that cannot be read, and those that waited behind slow work", async () => {
+    const seen: number[] = [];
+    const lane = newLane((turn) => {
+      seen.push(lane.words.taken());
+      const until = performance.now() + 1;
+      while (performance.now() <= until);
+      return turn.prompt;
+    });
+    const slots: number[] = [];
+    for (let i = 0; i < 6; i++) slots.push(await lane.create());
+    const before = lane.words.taken();
+    expect(before).toBe(6);
+    const admitted = slots.map((slot) => lane.admit(slot));
+    const commands: LaneCommand[] = admitted.map(({ command }) => command);
+    lane.send(...commands.slice(0, 2));
+    lane.send([99] as never);
+    lane.send(...commands.slice(2, 3));
+    lane.send();
+    lane.send(...commands.slice(3));
+    for (const { word } of admitted) await lane.outcome(word);
+    expect(seen.map((taken) => taken - before)).toEqual([0, 0, 2, 4, 4, 4]);
+    await lane.until(() => lane.words.taken() === before + 5);
   });
 
   test("a frame that is none is reported, and the lane goes on", async () => {

@@ -4,7 +4,7 @@ import type { Permit } from "../../src/core/admission.ts";
 import type { SessionEntry } from "../../src/host/session-entry.ts";
 import type { TurnStart } from "../../src/host/turn-table.ts";
 import type { SleepingSession } from "../../src/protocol/stored-session.ts";
-import { Wakes } from "../../src/host/wakes.ts";
+import { JOINED_MAX, WAKES_MAX, Wakes } from "../../src/host/wakes.ts";
 import { SessionError } from "../../src/protocol/errors.ts";
 import type { RunResult } from "../../src/protocol/views.ts";
 
@@ -32,6 +32,7 @@ class Host {
   readonly opened = deferred<SessionEntry>();
   readonly entry = { id: "s" } as SessionEntry;
   leaving: { entry: SessionEntry; isActive: boolean; gone: Promise<void> } | undefined;
+  isBehind = false;
   readonly calls: string[] = [];
   released = 0;
   started: { ticket: number; start: TurnStart }[] = [];
@@ -45,6 +46,9 @@ class Host {
     stored: () => {
       this.calls.push("stored");
       return this.stored.promise;
+    },
+    enter: () => {
+      if (this.isBehind) throw new SessionError("HOST_OVERLOADED", "behind");
     },
     room: () => {
       this.calls.push("room");
@@ -123,6 +127,39 @@ describe("Wakes", () => {
     await host.live();
     expect(await outcomeOf(second)).toBe("turn 2");
     expect(host.started).toHaveLength(1);
+  });
+
+  test("W6: a host that is behind begins none, and nothing is changed; who joins one is let in", async () => {
+    const host = new Host();
+    host.isBehind = true;
+    for (const call of [() => host.wakes.startTurn("s", turn()), () => host.wakes.wake("s")]) {
+      expect(call).toThrow(expect.objectContaining({ code: "HOST_OVERLOADED" }));
+    }
+    expect([host.wakes.size, host.calls]).toEqual([0, []]);
+    host.isBehind = false;
+    const first = host.wakes.wake("s");
+    host.isBehind = true;
+    const second = host.wakes.wake("s");
+    const outcome = host.wakes.startTurn("s", turn());
+    await host.live();
+    expect(await Promise.all([first, second])).toEqual([host.entry, host.entry]);
+    expect(await outcomeOf(outcome)).toBe("turn 1"); // the first ticket: none was used up by a refusal
+  });
+
+  test("W6: so many wake-ups, and so many callers of one, and no more", async () => {
+    const host = new Host();
+    const wakes = Array.from({ length: WAKES_MAX }, (_, n) => host.wakes.wake(`s${n}`));
+    expect(() => host.wakes.startTurn("one more", turn())).toThrow(
+      expect.objectContaining({ details: expect.objectContaining({ reason: "wakes" }) }),
+    );
+    for (let n = 1; n < JOINED_MAX; n++) wakes.push(host.wakes.wake("s0"));
+    expect(() => host.wakes.wake("s0")).toThrow(expect.objectContaining({ details: expect.objectContaining({ reason: "queries" }) }));
+    host.stored.reject(new Error("no"));
+    const outcomes = await Promise.allSettled(wakes);
+    expect(outcomes.every(({ status }) => status === "rejected")).toBe(true);
+    expect(host.wakes.size).toBe(0);
+    void host.wakes.wake("s0").catch(() => {});
+    expect(host.wakes.size).toBe(1);
   });
 
   describe("what keeps a session from waking is told to all who wait, and it can be tried again", () => {

@@ -1,0 +1,104 @@
+/**
+ * What main asks of sessions in their lanes: exports, history pages, context writes, the tail of the events, going to sleep.
+ *
+ *   M1. Of one session no more commands are on their way to its mailbox than that takes (MAILBOX_MAX); the others wait here, and so does
+ *       whatever comes behind them: commands reach the lane in the order they were given.
+ *   M2. A session has at most QUERIES_MAX queries waiting, all together REQUESTS_MAX; the next is refused.
+ *   M3. Every query settles once: by its reply, or by its session's leaving.
+ */
+import { MAILBOX_MAX, Mailbox } from "../core/mailbox.ts";
+import type { SessionError } from "../protocol/errors.ts";
+import { fromWire } from "../protocol/errors.ts";
+import type { LaneCommand, ReplyErrorReport, ReplyReport } from "../protocol/frames.ts";
+import { COMMANDS } from "../protocol/frames.ts";
+import { RequestTable } from "../transport/request-table.ts";
+import type { LoadGate } from "./load-gate.ts";
+import { overloaded } from "./overloaded.ts";
+import type { SessionEntry } from "./session-entry.ts";
+
+/** Exports, history pages and context writes a session may have waiting. */
+export const QUERIES_MAX = 1024;
+/** Queries of all sessions together. */
+export const REQUESTS_MAX = 65_536;
+/** Of a session's mailbox two places are for turns: one that runs, and the next, admitted before the report of the first was read. */
+const ASKED_MAX = MAILBOX_MAX - 2;
+
+export class SessionQueries {
+  readonly #gate: LoadGate;
+  readonly #requests = new RequestTable<SessionEntry>();
+
+  constructor(gate: LoadGate) {
+    this.#gate = gate;
+  }
+
+  /** New work for the session's agent, behind what is queued for it. Waits for a running turn. @throws SessionError HOST_OVERLOADED */
+  async ask<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
+    if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
+    if (this.#requests.size >= REQUESTS_MAX) throw overloaded("requests", `${REQUESTS_MAX} queries are waiting`, REQUESTS_MAX);
+    this.#gate.enter(entry.lane);
+    entry.queries++;
+    try {
+      const { id, reply } = this.#requests.open<T>(entry);
+      entry.line ??= new Mailbox(Infinity); // M2 bounds it
+      entry.line.push(command(id));
+      this.#send(entry);
+      return await reply;
+    } finally {
+      entry.queries--;
+      if (entry.state !== "gone") {
+        entry.asked--;
+        this.#send(entry);
+      }
+    }
+  }
+
+  /** What the lane answers without its mailbox, and what no load keeps it from. @throws SessionError HOST_OVERLOADED queries */
+  async serve<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
+    if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
+    entry.queries++;
+    try {
+      const { id, reply } = this.#requests.open<T>(entry);
+      entry.lane.link.sendSized(command(id));
+      return await reply;
+    } finally {
+      entry.queries--;
+    }
+  }
+
+  /** Send of what waits for the session as much as its mailbox takes (M1). */
+  #send(entry: SessionEntry): void {
+    const { line } = entry;
+    if (line === undefined) return;
+    while (entry.asked < ASKED_MAX) {
+      const command = line.shift();
+      if (command === undefined) break;
+      if (isAsked(command)) entry.asked++;
+      entry.lane.link.sendSized(command);
+    }
+    if (line.size === 0) entry.line = undefined;
+  }
+
+  replied([, id, value]: ReplyReport): void {
+    this.#requests.resolve(id, value);
+  }
+
+  failed([, id, error]: ReplyErrorReport): void {
+    this.#requests.reject(id, (owner) => fromWire(error, owner.id));
+  }
+
+  /** The session has left, or its lane is lost: nothing it was asked is answered any more (M3). */
+  gone(entry: SessionEntry, why: (entry: SessionEntry) => SessionError): void {
+    entry.line = undefined;
+    if (entry.queries > 0) this.#requests.rejectAll(entry, why);
+  }
+
+  /** Resolves when every query that waits now has settled. */
+  settled(): Promise<void> {
+    return this.#requests.settled();
+  }
+}
+
+/** Whether it is answered by a reply; a turn and a goodbye are not. */
+function isAsked([op]: LaneCommand): boolean {
+  return op !== COMMANDS.TURN.op && op !== COMMANDS.FORGET.op;
+}
