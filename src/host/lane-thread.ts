@@ -50,6 +50,9 @@ export type LaneSettings = Omit<LaneTask, "data" | "control">;
  */
 export const KEEPING_YOUNG_MB = 192;
 
+/** Milliseconds between the close of a thread's port and its end, if it ends by itself. */
+const CUT_OFF_MS = 200;
+
 /**
  * Start a lane's thread. Does not wait for it; what is sent before it is up waits in its port.
  *
@@ -100,10 +103,14 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
     return destroy();
   });
   // A thread that lives behind a closed port cannot be talked to: its agents can reach its ports, and close them.
+  // One that ends closes them too, ahead of the reason for its end.
   const cutOff = (): void => {
-    if (isStopping) return;
-    failure ??= new Error("it closed its port");
-    abort.abort();
+    const timer = setTimeout(() => {
+      if (isStopping) return;
+      failure ??= new Error("it closed its port");
+      abort.abort();
+    }, CUT_OFF_MS);
+    void exited.then(() => clearTimeout(timer));
   };
   for (const port of [data.port1, control.port1]) port.once("close", cutOff);
   const remote = connectTo<LaneControl>(control.port1) as unknown as RemoteLaneControl;
