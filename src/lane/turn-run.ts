@@ -8,6 +8,8 @@
  *   R3. A run that ignores its interrupt for the grace is given up: what it does later reaches nobody.
  *   R4. In a session that is kept, success is reported when it is saved. If it cannot be, the session leaves the lane with its lock.
  *   R5. A turn with the key of the session's last good one is answered with that one's result: the agent is not entered, nothing is saved.
+ *   R6. An agent that goes on emitting after its interrupt lets the event loop turn at each emit it awaits, so that the grace can end; when
+ *       its run was given up, the next such emit rejects.
  */
 import type { TurnEvent, TurnState } from "../core/machines.ts";
 import { TURN_TRANSITIONS, advance } from "../core/machines.ts";
@@ -44,6 +46,7 @@ export class TurnRun implements RunContext, Interruptible {
   #controller: AbortController | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
   #isGivenUp = false;
+  #dropping: Promise<void> | undefined;
 
   constructor(seat: TurnSeat, command: TurnCommand) {
     this.#seat = seat;
@@ -82,7 +85,7 @@ export class TurnRun implements RunContext, Interruptible {
   #emit(event: AgentEvent): void | Promise<void> {
     if (this.#state !== "running") return this.#emitLate(event);
     this.#seat.lane.outbox.flushIfOlder(performance.now(), OUTPUT_AGE_MAX_MS);
-    if (this.#isInterrupted()) return undefined; // the turn's outcome is Cancelled already
+    if (this.#isInterrupted()) return this.#dropped();
     return this.#openEmitter().emit(event);
   }
 
@@ -93,8 +96,22 @@ export class TurnRun implements RunContext, Interruptible {
 
   /** Outside the run: the past of a given-up or cancelled run reaches nobody; otherwise the event waits for the next turn. */
   #emitLate(event: AgentEvent): void | Promise<void> {
-    if (this.#isGivenUp || this.#state === "cancelled" || this.#isInterrupted()) return undefined;
+    if (this.#isGivenUp || this.#state === "cancelled" || this.#isInterrupted()) return this.#dropped();
     return this.#seat.emitOutside(event);
+  }
+
+  /** R6. The turn's outcome is Cancelled already. @returns a promise, the same for all emits until the loop has turned */
+  #dropped(): Promise<void> {
+    if (this.#dropping !== undefined) return this.#dropping;
+    this.#dropping = new Promise((resolve, reject) =>
+      setImmediate(() => {
+        this.#dropping = undefined;
+        if (this.#isGivenUp) reject(new TurnInterrupted());
+        else resolve();
+      }),
+    );
+    this.#dropping.catch(() => {}); // an agent need not await every emit
+    return this.#dropping;
   }
 
   // ── what the lane drives ──
