@@ -6,6 +6,7 @@ import { SlotTable } from "../core/slot-table.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import type { HandleKind } from "../protocol/handles.ts";
 import { exposeOn } from "../transport/comlink-port.ts";
+import { fixBuiltins } from "./fixed-builtins.ts";
 import { POLL_LOW, Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { StoreClient } from "../transport/store-client.ts";
@@ -13,6 +14,9 @@ import { handleApi } from "./handle-server.ts";
 import type { LoadReport } from "./load-agents.ts";
 import { loadAgents } from "./load-agents.ts";
 import { Lane } from "./serve-lane.ts";
+
+/** Exit code of a lane whose built-ins an agent changed. */
+const EXIT_CHANGED = 78;
 
 /** What main hands to the thread. */
 export interface LaneTask {
@@ -78,6 +82,7 @@ export async function runLane(task: LaneTask): Promise<void> {
   process.on("unhandledRejection", contain);
   const store = task.store && new StoreClient(new PortTransport(task.store.port));
   if ((await loading).ok) {
+    const guard = fixBuiltins();
     const words = new LaneWords(task.words);
     lane = new Lane({
       transport: new PortTransport(task.data, task.polls ? new Poller(POLL_LOW, () => words.mayPoll()) : undefined),
@@ -86,6 +91,8 @@ export async function runLane(task: LaneTask): Promise<void> {
       agents,
       interruptGraceMs: task.interruptGraceMs,
       buildTimeoutMs: task.buildTimeoutMs,
+      guard,
+      endThread: () => process.exit(EXIT_CHANGED),
       keeping: store && { store, logsEvents: task.store?.logsEvents === true },
     });
   }

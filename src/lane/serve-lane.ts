@@ -6,6 +6,7 @@
  *   W1. No more than WORK_SLICE_MS of commands run before the event loop gets its turn.
  *   W2. A rung doorbell is noticed before the next command, whatever is queued.
  *   W3. Every frame is counted as taken once: when its last command was executed, or when it cannot be read.
+ *   W4. A lane in which an agent has changed the methods of arrays ends, before the next frame or at the next heartbeat.
  */
 import type { LaneWords } from "../core/lane-words.ts";
 import { Mailbox } from "../core/mailbox.ts";
@@ -23,6 +24,7 @@ import type { FrameTransport } from "../transport/transport.ts";
 import { describeError, saveFailure } from "./agent-errors.ts";
 import type { BuildOutcome } from "./build-session.ts";
 import { createSession, moveSession, openSession } from "./build-session.ts";
+import type { BuiltinsGuard } from "./fixed-builtins.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
@@ -43,6 +45,10 @@ export interface LaneSeat {
   readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
   readonly interruptGraceMs: number;
   readonly buildTimeoutMs: number;
+  /** Of the thread; undefined: nothing was made fast. */
+  readonly guard?: BuiltinsGuard | undefined;
+  /** Leave everything as it is: main settles what the lane owes. */
+  readonly endThread?: (() => void) | undefined;
   /** Where sessions are kept; undefined: nowhere. */
   readonly keeping?: Keeping | undefined;
 }
@@ -109,9 +115,19 @@ export class Lane {
   }
 
   #beat(): void {
+    this.#checkBuiltins();
     this.#seat.words.beat(Date.now());
     this.#lookAtDoorbell();
     this.#context.builds.look();
+  }
+
+  /** W4 */
+  #checkBuiltins(): void {
+    const changed = this.#seat.guard?.changed();
+    if (changed === undefined) return;
+    this.reportStray(`an agent changed ${changed}, which all agents of its lane share: the lane ends`);
+    this.#context.outbox.flush();
+    this.#seat.endThread?.();
   }
 
   #lookAtDoorbell(): void {
@@ -141,6 +157,7 @@ export class Lane {
   }
 
   readonly #work = (): void => {
+    if (this.#seat.guard?.isSound() === false) this.#checkBuiltins();
     this.#isWorking = true;
     const { outbox } = this.#context;
     const startedAt = performance.now();

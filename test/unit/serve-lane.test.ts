@@ -1,16 +1,17 @@
-/** A lane of this thread at work: W1–W3. */
+/** A lane of this thread at work: W1–W4. */
 import { afterEach, describe, expect, test } from "vitest";
 
 import { STATE, STATE_RUNNING } from "../../src/core/slot-layout.ts";
 import { requestInterrupt } from "../../src/core/turn-lock.ts";
+import type { LaneSeat } from "../../src/lane/serve-lane.ts";
 import type { SimpleAgentDefinition, TurnFunction } from "../../src/protocol/agent.ts";
 import type { LaneCommand } from "../../src/protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
 import { OneLane } from "./support/one-lane.ts";
 
 const lanes: OneLane[] = [];
-function newLane(agent: SimpleAgentDefinition | TurnFunction): OneLane {
-  const lane = new OneLane(agent);
+function newLane(agent: SimpleAgentDefinition | TurnFunction, seat?: Partial<LaneSeat>): OneLane {
+  const lane = new OneLane(agent, undefined, undefined, seat);
   lanes.push(lane);
   return lane;
 }
@@ -37,6 +38,21 @@ describe("serve-lane", () => {
     for (const { word } of admitted) await lane.outcome(word);
     expect(ran).toBe(turns);
     expect(ranWhenTheLoopTurned).toBeLessThan(turns / 2);
+  });
+
+  test("W4: what an agent has changed is seen before the next frame, told, and ends the lane", async () => {
+    let isChanged = false;
+    let ends = 0;
+    const changed = (): string | undefined => (isChanged ? "Array.prototype.push" : undefined);
+    const lane = newLane(() => "fine", { guard: { isSound: () => !isChanged, changed }, endThread: () => ends++ });
+    expect(await lane.outcome(lane.start(await lane.create()))).toBe("fine");
+    expect(ends).toBe(0);
+    isChanged = true;
+    lane.send([COMMANDS.WAKE.op]);
+    await lane.until(() => ends > 0);
+    const told = (): string[] => lane.reports.filter(([op]) => op === REPORTS.STRAY_ERROR.op).map((report) => String(report[1]));
+    await lane.until(() => told().length > 0);
+    expect(told()[0]).toContain("Array.prototype.push");
   });
 
   test("W2: a bell that rings during one command is heard before the next", async () => {

@@ -4,6 +4,7 @@ import { SlotTable } from "../../../src/core/slot-table.ts";
 import { ticketWord } from "../../../src/core/tickets.ts";
 import * as turnLock from "../../../src/core/turn-lock.ts";
 import { defineAgent } from "../../../src/lane/define-agent.ts";
+import type { LaneSeat } from "../../../src/lane/serve-lane.ts";
 import { Lane } from "../../../src/lane/serve-lane.ts";
 import type { Keeping } from "../../../src/lane/session-keeper.ts";
 import type { SessionAgentBuilder, SimpleAgentDefinition, TurnFunction } from "../../../src/protocol/agent.ts";
@@ -28,8 +29,16 @@ export class OneLane {
   #slots = 0;
   #tickets = 1000;
 
-  /** @param keeping - where its sessions are kept; undefined: nowhere */
-  constructor(agent: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction, interruptGraceMs = 60_000, keeping?: Keeping) {
+  /**
+   * @param keeping - where its sessions are kept; undefined: nowhere
+   * @param seat - what else it is given
+   */
+  constructor(
+    agent: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction,
+    interruptGraceMs = 60_000,
+    keeping?: Keeping,
+    seat?: Partial<LaneSeat>,
+  ) {
     this.table.addSegment();
     const [main, lane] = memoryPipe();
     this.#main = main;
@@ -49,6 +58,7 @@ export class OneLane {
       interruptGraceMs,
       buildTimeoutMs: 60_000,
       keeping,
+      ...seat,
     });
   }
 
