@@ -22,6 +22,8 @@ export default defineConfig({
       project("unit"),
       project("contract"),
       project("integration"),
+      // What docs/faults.md says; CPU is what bounds them.
+      project("faults", { testTimeout: 120_000, maxConcurrency: 3 }),
       project("stress", { testTimeout: 300_000 }),
       {
         extends: true as const,
