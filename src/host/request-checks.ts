@@ -4,7 +4,7 @@
  */
 import { SessionError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import { parseInput, refuse } from "../protocol/parse.ts";
+import { parseInput, readable, refuse } from "../protocol/parse.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../protocol/requests.ts";
 import { CallOptionsSchema, CreateSessionRequestSchema, SessionIdParam, StartTurnRequestSchema } from "../protocol/requests.ts";
 import { Session } from "../protocol/session-model.ts";
@@ -48,7 +48,7 @@ export class RequestChecks {
 
   /** @returns the request with its additional instructions as notices ahead of the prompt: together they are the user message */
   turn(request: unknown): StartTurnRequest {
-    const plain = promptOnly(request);
+    const plain = readable("request", () => promptOnly(request));
     if (plain !== undefined) {
       this.#prompt(plain.prompt);
       return plain;

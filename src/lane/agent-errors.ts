@@ -1,10 +1,11 @@
 /** Errors on the agent's side, and how what an agent threw becomes the turn's error. */
 import { inspect } from "node:util";
 
-import { agentFailure, hasErrorCode, toWire } from "../protocol/errors.ts";
-import type { WireError } from "../protocol/errors.ts";
+import { ERRORS, agentFailure, hasErrorCode, toWire } from "../protocol/errors.ts";
+import type { AgentErrorData, ErrorCode, WireError } from "../protocol/errors.ts";
 import { isInstance } from "../protocol/foreign.ts";
 import type { JsonValue } from "../protocol/json.ts";
+import { isRecord, isText } from "../protocol/shapes.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import { cloneJson } from "../protocol/json.ts";
 
@@ -47,13 +48,16 @@ export function saveFailure(thrown: unknown): WireError {
 export function buildFailure(thrown: unknown): WireError {
   try {
     if (hasErrorCode(thrown)) {
-      const { code, message, agentError, details } = thrown;
-      const plain = details === undefined ? undefined : (cloneJson(details) as Record<string, unknown>);
+      // Read once: a getter may say something else the next time.
+      const { code, message, agentError, details } = thrown as Partial<Record<"code" | "message" | "agentError" | "details", unknown>>;
+      const plain = details === undefined ? undefined : cloneJson(details);
+      const agents = agentError === undefined ? undefined : cloneJson(agentError);
+      if (typeof code !== "string" || !Object.hasOwn(ERRORS, code)) return turnFailure(thrown);
       return {
-        code,
-        message: String(message),
-        ...(agentError && { agentError: cloneJson(agentError) as unknown as NonNullable<WireError["agentError"]> }),
-        ...(plain && { details: plain }),
+        code: code as ErrorCode,
+        message: String(message).slice(0, MESSAGE_MAX),
+        ...(isAgentError(agents) && { agentError: agents }),
+        ...(isRecord(plain) && { details: plain }),
       };
     }
   } catch {
@@ -61,6 +65,8 @@ export function buildFailure(thrown: unknown): WireError {
   }
   return turnFailure(thrown);
 }
+
+const isAgentError = (value: unknown): value is AgentErrorData => isRecord(value) && isText(value["kind"]) && isText(value["message"]);
 
 interface Thrown {
   readonly name?: string;
@@ -103,7 +109,9 @@ function plainDetails(details: unknown): { details?: JsonValue } {
 /** A short description for a log. */
 export function describeError(thrown: unknown): string {
   try {
-    return thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    if (!(thrown instanceof Error)) return String(thrown);
+    const { stack, message }: { stack?: unknown; message: unknown } = thrown;
+    return typeof stack === "string" ? stack : String(message);
   } catch {
     return "an error that cannot be described";
   }

@@ -5,10 +5,11 @@
  */
 import { isDeepStrictEqual } from "node:util";
 
-import * as z from "zod";
+import type * as z from "zod";
 
 import type { SessionAgent } from "../protocol/agent.ts";
 import type { JsonValue } from "../protocol/json.ts";
+import { list } from "../protocol/list.ts";
 import type { Message, SessionSnapshot } from "../protocol/session-model.ts";
 import { Message as MessageSchema, Session } from "../protocol/session-model.ts";
 import { AgentError } from "./agent-errors.ts";
@@ -27,7 +28,7 @@ export interface TranscriptChange {
   readonly metadata?: Readonly<Record<string, JsonValue>> | undefined;
 }
 
-const Messages = z.array(MessageSchema);
+const Messages = list(MessageSchema);
 
 export class SavedTranscript {
   #logLength: number;

@@ -8,6 +8,7 @@ import * as z from "zod";
 
 import { isInstance } from "./foreign.ts";
 import { NotJsonError, cloneJson, json } from "./json.ts";
+import { list } from "./list.ts";
 import { StopReason, Usage } from "./session-model.ts";
 
 const text = z.string();
@@ -42,7 +43,7 @@ const EVENT_FIELDS = {
   compaction_failed: { error: text },
   budget_warning: { budgetType: z.enum(["tokens", "time", "tool_calls"]), used: count, limit: count, percent: count },
   retrying: { attempt: count, maxAttempts: count, error: text, delayMs: count },
-  skills_resolved: { skills: z.array(json()), injectionBytes: count },
+  skills_resolved: { skills: list(json()), injectionBytes: count },
   skill_resolution_failed: { reference: json(), error: text },
   interaction_complete: { interactionId: text, result: text },
   interaction_failed: { interactionId: text, error: text },

@@ -3,6 +3,7 @@ import * as z from "zod";
 
 import type { HostEvent } from "./host-events.ts";
 import { json } from "./json.ts";
+import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";
 
@@ -31,7 +32,7 @@ export const SessionServiceOptionsSchema = z.strictObject({
       resourceLimits: ResourceLimitsSchema.optional(),
       dedicatedResourceLimits: ResourceLimitsSchema.optional(),
       env: z.record(z.string(), z.string()).optional(),
-      execArgv: z.array(z.string()).optional(),
+      execArgv: list(z.string()).optional(),
       restartsMax: z.int().nonnegative().max(1_000_000).default(10),
       restartWindowMs: milliseconds(60_000),
     })

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
 import { json } from "./json.ts";
+import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";
 import type { Session, SkillKey } from "./session-model.ts";
@@ -36,7 +37,7 @@ const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegat
 const turnMembers = {
   prompt: z.string(),
   hostMode: z.boolean().optional(),
-  skillReferences: z.array(SkillKeySchema).optional(),
+  skillReferences: list(SkillKeySchema).optional(),
   onEvent: callback<OnEvent>().optional(),
 };
 
@@ -58,7 +59,7 @@ export const CreateSessionRequestSchema = z.strictObject({
 export const StartTurnRequestSchema = z.strictObject({
   ...turnMembers,
   flowToolOverlay: ToolOverlay.optional(),
-  additionalInstructions: z.array(z.string()).optional(),
+  additionalInstructions: list(z.string()).optional(),
   executionKind: z.enum(["content_turn", "resume_pending"]).optional(),
   timeoutMs: positiveMs.optional(),
   idempotencyKey: idempotencyKey.optional(),
@@ -75,9 +76,10 @@ export const SessionHistoryQuerySchema = z.strictObject(page);
 export const AppendSystemContextRequestSchema = z.strictObject({
   text: z.string(),
   source: z.string().optional(),
-  idempotencyKey: idempotencyKey.optional(),
+  // Keys of appends are members of a stored record.
+  idempotencyKey: idempotencyKey.refine((key) => key !== "__proto__", "must not be __proto__").optional(),
 });
-export const SystemContextAppends = z.array(PendingAppendSchema);
+export const SystemContextAppends = list(PendingAppendSchema);
 export const SubscribeOptionsSchema = z.strictObject({
   bufferSize: z.int().positive().max(1_048_576).optional(),
   after: z.union([z.string(), z.number()]).optional(),

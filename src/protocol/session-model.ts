@@ -2,6 +2,7 @@
 import * as z from "zod";
 
 import { json } from "./json.ts";
+import { list } from "./list.ts";
 
 const count = z.int().nonnegative();
 
@@ -32,8 +33,8 @@ export type SkillKey = z.infer<typeof SkillKey>;
 
 /** Which tools one turn may use. Absent: no restriction. An empty allow-list: none. Deny beats allow. */
 export const ToolOverlay = z.strictObject({
-  allowedTools: z.array(z.string()).optional(),
-  blockedTools: z.array(z.string()).optional(),
+  allowedTools: list(z.string()).optional(),
+  blockedTools: list(z.string()).optional(),
 });
 export interface ToolOverlay {
   allowedTools?: string[] | undefined;
@@ -58,12 +59,12 @@ export const Message = z.discriminatedUnion("role", [
   z.object({
     role: z.literal("assistant"),
     content: z.string(),
-    toolCalls: z.array(ToolCall).optional(),
+    toolCalls: list(ToolCall).optional(),
     stopReason: StopReason.optional(),
     usage: Usage.optional(),
   }),
-  z.object({ role: z.literal("block_assistant"), blocks: z.array(AssistantBlock), stopReason: StopReason.optional() }),
-  z.object({ role: z.literal("tool_results"), results: z.array(ToolResult) }),
+  z.object({ role: z.literal("block_assistant"), blocks: list(AssistantBlock), stopReason: StopReason.optional() }),
+  z.object({ role: z.literal("tool_results"), results: list(ToolResult) }),
 ]);
 export type Message = z.infer<typeof Message>;
 
@@ -71,7 +72,7 @@ export type Message = z.infer<typeof Message>;
 export const Session = z.object({
   version: z.literal(1),
   id: z.string().min(1).max(256),
-  messages: z.array(Message),
+  messages: list(Message),
   createdAt: z.number().nonnegative(),
   updatedAt: z.number().nonnegative(),
   metadata: z.record(z.string(), json()),

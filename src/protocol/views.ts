@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { HostEventCounts } from "./host-events.ts";
 import type { SessionId } from "./ids.ts";
 import { json } from "./json.ts";
+import { list } from "./list.ts";
 import type { Message } from "./session-model.ts";
 import { Usage } from "./session-model.ts";
 
@@ -14,7 +15,7 @@ export const RunResultSchema = z.object({
   toolCalls: z.int().nonnegative(),
   usage: Usage,
   structuredOutput: json().optional(),
-  schemaWarnings: z.array(json()).optional(),
+  schemaWarnings: list(json()).optional(),
   skillDiagnostics: json().optional(),
 });
 

@@ -120,6 +120,28 @@ describe("buildFailure", () => {
     expect(buildFailure({ code: "ENOENT", message: "m" }).code).toBe("AGENT_ERROR");
   });
 
+  test("of one of our codes only what has its shape is taken over", () => {
+    const wire = buildFailure({ code: "SESSION_BUSY", message: "m".repeat(20_000), agentError: { kind: 1, message: "m" }, details: [1] });
+    expect(wire).toEqual({ code: "SESSION_BUSY", message: "m".repeat(16_384) });
+    expect(buildFailure({ code: "SESSION_BUSY", message: "m", agentError: 5, details: "text" })).toEqual({
+      code: "SESSION_BUSY",
+      message: "m",
+    });
+    const agentError = { kind: "k", message: "m" };
+    expect(buildFailure({ code: "AGENT_ERROR", message: "m", agentError, details: { a: 1 } })).toEqual({
+      code: "AGENT_ERROR",
+      message: "m",
+      agentError,
+      details: { a: 1 },
+    });
+  });
+
+  test("a code that is another one at the second look is no code", () => {
+    let reads = 0;
+    const thrown = { get code() { return reads++ === 0 ? "SESSION_BUSY" : "constructor"; }, message: "m" }; // prettier-ignore
+    expect(["AGENT_ERROR", "SESSION_BUSY"]).toContain(buildFailure(thrown).code);
+  });
+
   test("one of our codes with details that are not JSON is described like any other value", () => {
     expect(buildFailure({ code: "SESSION_BUSY", message: "m", details: { f: () => 1 } }).code).toBe("AGENT_ERROR");
   });
@@ -138,6 +160,11 @@ describe("saveFailure", () => {
 });
 
 describe("describeError", () => {
+  test.each([5, null, {}, undefined])("a stack that is no text: %s", (stack) => {
+    expect(describeError(Object.assign(new Error("boom"), { stack }))).toContain("boom");
+    expect(typeof describeError(Object.assign(new Error("boom"), { stack, message: 5 }))).toBe("string");
+  });
+
   test("an error is described by its stack, another value by its text", () => {
     expect(describeError(new Error("boom"))).toContain("agent-errors.test.ts");
     expect(describeError("text")).toBe("text");

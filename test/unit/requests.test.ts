@@ -20,6 +20,11 @@ function refusalOf(act: () => unknown): SessionError {
 const fieldOf = (schema: z.ZodType, value: unknown, what = "request"): unknown =>
   refusalOf(() => parseInput(schema, value, what)).details?.["field"];
 
+test("an append's idempotency key is not __proto__: a stored record could not say so", () => {
+  const field = fieldOf(requests.AppendSystemContextRequestSchema, { text: "a", idempotencyKey: "__proto__" });
+  expect(field).toBe("request.idempotencyKey");
+});
+
 describe("parseInput", () => {
   test("the message and the details name the first wrong field, the issues all of them", () => {
     const error = refusalOf(() => parseInput(requests.CreateSessionRequestSchema, { prompt: 1, labels: { a: 2 } }, "request"));
