@@ -21,8 +21,8 @@ export interface Mover {
 }
 
 /** @returns what keeps a session in memory where it is; undefined: nothing does */
-export function heldBy({ remotes, kept, queries, isHostMode }: SessionEntry): string | undefined {
-  if (isHostMode || kept?.isHostMode === true) return "it is in host mode";
+export function heldBy({ remotes, queries, isHostMode }: SessionEntry): string | undefined {
+  if (isHostMode) return "it is in host mode";
   if (queries > 0) return "its agent is being asked something";
   return remotes !== undefined && remotes.size > 0 ? "a handle of its agent is open" : undefined;
 }

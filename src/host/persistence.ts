@@ -16,13 +16,14 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import type { StoreSnapshot } from "../protocol/views.ts";
-import type { SavedTurn, SleepingSession } from "../protocol/stored-session.ts";
+import type { PlacedRequest, SavedTurn, SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { Hibernation } from "./hibernation.ts";
 import type { HostLane } from "./host-lane.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import { KeptMoves } from "./kept-moves.ts";
 import type { LaneStore } from "./lane-pool.ts";
+import { RecentSessions } from "./recent-sessions.ts";
 import { SessionChannels } from "./session-channels.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionHost } from "./session-host.ts";
@@ -48,6 +49,7 @@ export class Persistence {
   readonly moves: KeptMoves;
   readonly channels = new SessionChannels();
   readonly contexts: StagedContexts;
+  readonly recent = new RecentSessions();
   readonly #host: SessionHost;
   readonly #thread: StoreThread;
   /** By id: sessions on their way out of their lanes. */
@@ -60,6 +62,8 @@ export class Persistence {
   readonly #replaced = new Map<SessionId, Promise<void>>();
   /** Sessions whose turns were lost with their lane, each until its turn is answered. */
   readonly #settling = new Map<SessionId, Promise<void>>();
+  /** To be dropped. */
+  readonly #gates: [id: SessionId, epoch: number][] = [];
   #isClosing = false;
   #isLost = false;
 
@@ -117,7 +121,8 @@ export class Persistence {
     if (this.#replaced.has(id)) throw busy(id);
     await this.#settling.get(id);
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
-    const stored = this.#readStored(id);
+    const known = this.recent.take(id);
+    const stored = known === undefined ? this.#readStored(id) : Promise.resolve(known);
     const waking = new WakingContext(stored, (entry, append) => this.#host.feedContext(entry, append));
     this.#waking.set(id, waking);
     const forget = (): void => {
@@ -149,9 +154,14 @@ export class Persistence {
       });
   }
 
-  /** A store that is gone has no gates. */
+  /** Those of one go together: a lane is lost with thousands. A store that is gone has no gates. */
   #dropGate(id: SessionId, epoch: number): void {
-    if (!this.#isLost) void this.client.call("dropGate", id, epoch).catch(() => {});
+    this.#gates.push([id, epoch]);
+    if (this.#gates.length > 1) return;
+    queueMicrotask(() => {
+      const gates = this.#gates.splice(0);
+      if (!this.#isLost) void this.client.call("dropGates", gates).catch(() => {});
+    });
   }
 
   /** The staged context of a session that is waking. */
@@ -171,6 +181,7 @@ export class Persistence {
    */
   async replacing<T>(id: SessionId, create: (onBuilt: () => void) => Promise<T>): Promise<T> {
     let resolve!: () => void;
+    this.recent.forget(id);
     this.#replaced.set(id, new Promise((onResolve) => (resolve = onResolve)));
     await this.gone(id);
     await this.contexts.settled(id); // it goes with what is replaced
@@ -184,8 +195,8 @@ export class Persistence {
     return this.hibernation.makeRoom((entry) => this.gone(entry.id));
   }
 
-  onBuilt(entry: SessionEntry, { epoch }: KeptReport, isHostMode: boolean): void {
-    entry.kept = new KeptEntry(entry, { epoch, isHostMode }, Date.now());
+  onBuilt(entry: SessionEntry, { epoch }: KeptReport, request: PlacedRequest): void {
+    entry.kept = new KeptEntry(entry, { epoch, request }, Date.now());
   }
 
   onLive(entry: SessionEntry): void {
@@ -238,8 +249,17 @@ export class Persistence {
     if (entry.kept === undefined) return;
     this.hibernation.gone(entry.kept);
     if (entry.isArchived || this.#isClosing) entry.channel?.close();
-    else this.channels.detach(entry);
+    else {
+      this.channels.detach(entry);
+      this.#remember(entry, entry.kept);
+    }
     this.#dropGate(entry.id, entry.kept.epoch);
+  }
+
+  /** One with staged context has a row of main's in the store, which its wake-up needs. */
+  #remember({ id, labels, ledger }: SessionEntry, { epoch, request }: KeptEntry): void {
+    if (ledger === undefined)
+      this.recent.remember(id, { head: { epoch, labels, contextTaken: 0, isArchived: false, request }, context: undefined });
   }
 
   /** Resolves when no session of that id is on its way out of a lane. */

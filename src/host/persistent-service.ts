@@ -207,6 +207,7 @@ export class PersistentSessionService extends LiveSessionService {
       if (entry !== undefined) return (entry.ledger ??= new SystemContextLedger());
       waking = this.#keeping.wakingContext(id);
       if (waking !== undefined) return waking.ledger();
+      this.#keeping.recent.forget(id);
       const head = await this.#stored.sleeping(this.checks.id(id));
       const context = await this.#stored.ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
@@ -282,6 +283,7 @@ export class PersistentSessionService extends LiveSessionService {
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);
     this.host.quarantine.forget(id);
+    this.#keeping.recent.forget(id);
     if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
   }
 

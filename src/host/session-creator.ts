@@ -14,7 +14,7 @@ import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
-import type { SleepingSession, StoredContext } from "../protocol/stored-session.ts";
+import type { PlacedRequest, SleepingSession, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
@@ -32,7 +32,7 @@ interface Build {
   readonly isNew: boolean;
   /** It is this session, in another lane. */
   readonly replaces?: SessionEntry;
-  readonly isHostMode: boolean;
+  readonly request: PlacedRequest;
   /** The session is built: put it into the index. */
   readonly accept: () => void;
   readonly reject: (error: unknown) => void;
@@ -87,7 +87,7 @@ export interface CreatorKeeping {
   /** A permit made by putting another session to sleep; undefined: none may. */
   makeRoom(): Promise<Permit | undefined>;
   /** The lane has built a session that is kept. */
-  onBuilt(entry: SessionEntry, kept: KeptReport, isHostMode: boolean): void;
+  onBuilt(entry: SessionEntry, kept: KeptReport, request: PlacedRequest): void;
   /** The session is in the index. */
   onLive(entry: SessionEntry): void;
   /** A session was laid down in the store and is not wanted, or its lane was lost before it could say whether it had been. */
@@ -143,7 +143,7 @@ export class SessionCreator {
         entry,
         startedMs: Date.now(),
         isNew,
-        isHostMode: request.hostMode === true,
+        request: placedOf(request),
         accept,
         reject,
         isAbandoned: false,
@@ -179,8 +179,16 @@ export class SessionCreator {
         onLive(entry);
         resolve(entry);
       };
-      const isHostMode = head.request.hostMode === true;
-      this.#begin({ entry, startedMs: Date.now(), isNew: false, isHostMode, accept, reject, isAbandoned: false, cleanup: () => {} });
+      this.#begin({
+        entry,
+        startedMs: Date.now(),
+        isNew: false,
+        request: placedOf(head.request),
+        accept,
+        reject,
+        isAbandoned: false,
+        cleanup: () => {},
+      });
     });
   }
 
@@ -208,7 +216,7 @@ export class SessionCreator {
         entry,
         startedMs: Date.now(),
         isNew: false,
-        isHostMode,
+        request: { hostMode: isHostMode },
         accept,
         reject,
         isAbandoned: false,
@@ -279,8 +287,8 @@ export class SessionCreator {
     entry.createdAt = createdAt;
     entry.handleBits = handleBits;
     entry.lastAssistantText = lastAssistantText;
-    entry.isHostMode = build.isHostMode;
-    if (kept !== undefined) keeping?.onBuilt(entry, kept, build.isHostMode);
+    entry.isHostMode = build.request.hostMode === true;
+    if (kept !== undefined) keeping?.onBuilt(entry, kept, build.request);
     build.accept();
     build.onBuilt?.();
   }
@@ -383,4 +391,12 @@ export class SessionCreator {
       details: { reason: "capacity", live: liveCount, max: capacity.max },
     });
   }
+}
+
+const PLAIN: PlacedRequest = Object.freeze({});
+
+/** Nearly all sessions ask for nothing, and share one. */
+function placedOf({ isolation, resourceLimits, hostMode }: PlacedRequest): PlacedRequest {
+  const isPlain = (isolation === undefined || isolation === "shared") && hostMode !== true;
+  return isPlain ? PLAIN : { isolation, resourceLimits, hostMode };
 }

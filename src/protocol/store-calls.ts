@@ -91,8 +91,8 @@ export interface StoreCalls {
   /** Write no checkpoint of the sessions that are live now, until `rearmCheckpoints`. Resolves when none is being written. */
   cancelCheckpoints(): void;
   rearmCheckpoints(): void;
-  /** The session that was live under that epoch sleeps or is gone: it no longer has a gate. */
-  dropGate(id: SessionId, epoch: number): void;
+  /** The sessions that were live under those epochs sleep or are gone: they no longer have a gate. */
+  dropGates(gates: readonly (readonly [id: SessionId, epoch: number])[]): void;
   /** The last turn of each that was saved; null: none, or no such session. "unreadable": its row is not one. */
   lastTurns(ids: readonly SessionId[]): (SavedTurn | null | "unreadable")[];
   /** Resolves when all that the port of a lane held has been done. @returns false when it did not close in time: it may hold more */

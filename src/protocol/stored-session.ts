@@ -56,11 +56,12 @@ export interface SessionHead extends SessionState {
   readonly isArchived: boolean;
 }
 
+/** Of a session's request, what says where it goes and whether it may sleep. */
+export type PlacedRequest = Pick<StoredRequest, "isolation" | "resourceLimits" | "hostMode">;
+
 /** What the dispatcher has to know of a sleeping session to have it woken. */
 export interface SleepingSession {
-  readonly head: Pick<SessionHead, "epoch" | "labels" | "contextTaken" | "isArchived"> & {
-    readonly request: Pick<StoredRequest, "isolation" | "resourceLimits" | "hostMode">;
-  };
+  readonly head: Pick<SessionHead, "epoch" | "labels" | "contextTaken" | "isArchived"> & { readonly request: PlacedRequest };
   readonly context: StoredContext | undefined;
 }
 

@@ -137,7 +137,9 @@ export class StoreServer {
       checkpoint: (packed, isRewrite) => gates.pass(packed[0], () => write(packed, isRewrite ? "rewrite" : "append")),
       cancelCheckpoints: () => gates.cancelAll(),
       rearmCheckpoints: () => gates.rearmAll(),
-      dropGate: (id, epoch) => gates.drop(id, epoch),
+      dropGates: (dropped) => {
+        for (const [id, epoch] of dropped) gates.drop(id, epoch);
+      },
       lastTurns: (ids) =>
         Promise.all(
           ids.map(async (id) => {

@@ -167,8 +167,9 @@ test("D3: a wake-up that the store refuses is SESSION_STORE_ERROR for its caller
   const { store, order } = counting();
   const service = await open({ store });
   const { sessionId: id } = await service.createSession({ prompt: "1" });
-  for (const call of ["head", "open"]) {
-    await service.hibernate(id);
+  await service.hibernate(id);
+  // What main remembers of the session lets it open at once; after that has failed the store is asked.
+  for (const call of ["open", "head"]) {
     order({ fail: [call] });
     const stream = service.streamTurn(id, { prompt: "2" });
     const read = (async () => {
@@ -176,9 +177,20 @@ test("D3: a wake-up that the store refuses is SESSION_STORE_ERROR for its caller
     })();
     expect(await settled(Promise.all([codeOf(read), codeOf(stream.result)]))).toEqual(["SESSION_STORE_ERROR", "SESSION_STORE_ERROR"]);
     order({});
-    expect((await service.startTurn(id, { prompt: "3" })).text).toBe("3");
   }
+  expect((await service.startTurn(id, { prompt: "3" })).text).toBe("3");
   expect(liveOf(service)).toBe(1);
+});
+
+test("D3: a session that slept not long ago wakes without a question to the store before it is opened", async () => {
+  const { store, calls } = counting();
+  const service = await open({ store });
+  const { sessionId: id } = await service.createSession({ prompt: "1", labels: { a: "b" } });
+  await service.hibernate(id);
+  const before = calls(id).length;
+  await service.startTurn(id, { prompt: "2" });
+  expect(calls(id).slice(before)).toEqual(["open", "append"]);
+  expect((await service.read(id)).state).toMatchObject({ labels: { a: "b" }, messageCount: 4 });
 });
 
 test("P3: when the store's thread ends, every call says so, nothing hangs, and the host shuts down", async () => {

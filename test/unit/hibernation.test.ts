@@ -54,7 +54,7 @@ class Host {
       this.table.claim(slot);
       const permit = this.capacity.tryTake();
       const entry = { id: `s${slot}`, slot, generation: 1, state: "live", queries: 0, permit, lane: { words: this.words } } as SessionEntry;
-      entry.kept = new KeptEntry(entry, { epoch: 1, isHostMode: false }, 0);
+      entry.kept = new KeptEntry(entry, { epoch: 1, request: {} }, 0);
       this.hibernation.used(entry.kept, slot);
       this.sessions.push(entry);
     }
@@ -116,7 +116,7 @@ describe("Hibernation", () => {
     tryLock(host.table, 0, TURN);
     host.session(1).queries = 1;
     host.session(2).remotes = new Set([{ die: () => {} }]);
-    host.session(3).kept = new KeptEntry(host.session(3), { epoch: 1, isHostMode: true }, 3);
+    host.session(3).isHostMode = true;
     host.hibernation.gone(host.session(3).kept as KeptEntry);
     expect(await host.room()).toBeDefined();
     expect(host.states).toEqual(["live", "live", "live", "live", "gone"]);
