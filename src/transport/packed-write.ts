@@ -8,9 +8,9 @@
 import type { Message, Usage } from "../protocol/session-model.ts";
 import type { PackedUsage, PackedWrite } from "../protocol/store-calls.ts";
 import type { SavedTurn, SessionState, SessionWrite, StoredResult } from "../protocol/stored-session.ts";
-import { isAbsentOr, isCount, isRecord, isText } from "../protocol/shapes.ts";
+import { isAbsentOr, isCount, isRecord, isText, isTime } from "../protocol/shapes.ts";
 import { StoreError } from "../protocol/store-error.ts";
-import { decodeValue, decodeValues, encodeValue } from "./codec.ts";
+import { FrameError, decodeValue, decodeValues, encodeValue } from "./codec.ts";
 
 /** Version of the formats below, which are those of rows too: the first member of each. */
 export const PACKED_SCHEMA = 1;
@@ -43,22 +43,37 @@ export function packWrite(write: SessionWrite, rest = packRest(write.state), isR
 
 /** @throws StoreError invalid, when it is not what packWrite gives */
 export function unpackWrite(packed: PackedWrite): SessionWrite {
-  const [id, epoch, version, ticket, updatedAt, usage, lastSeq, contextTaken, , messages, , turn, rest, , events] = packed;
-  return {
-    id,
-    epoch,
-    version,
-    state: { updatedAt, usage: unpackUsage(usage), lastSeq, contextTaken, ...unpack(turn, turnOf), ...unpack(rest, restOf) },
-    messages: unpackMessages(messages) as Message[],
-    ...(ticket !== null && { ticket }),
-    ...(events !== null && { events }),
-  };
+  try {
+    const [id, epoch, version, ticket, updatedAt, counts, lastSeq, contextTaken, , packedMessages, count, turn, rest, , events] = packed;
+    const usage = usageOf(counts);
+    if (
+      !isText(id) ||
+      ![epoch, version, ticket === null ? 0 : ticket, lastSeq, contextTaken].every(isCount) ||
+      !isTime(updatedAt) ||
+      usage === undefined
+    )
+      throw new FrameError("its members are others");
+    const messages = unpackMessages(packedMessages);
+    if (messages.length !== count || !messages.every(isRecord)) throw new FrameError("its messages are others");
+    if (!(events === null || Array.isArray(events))) throw new FrameError("its events are no list");
+    return {
+      id,
+      epoch,
+      version,
+      state: { updatedAt, usage, lastSeq, contextTaken, ...unpack(turn, turnOf), ...unpack(rest, restOf) },
+      messages: messages as Message[],
+      ...(ticket !== null && { ticket }),
+      ...(events !== null && { events }),
+    };
+  } catch (cause) {
+    throw new StoreError("invalid", `what was to be stored is not a write of a session: ${String(cause)}`, {}, cause);
+  }
 }
 
 function unpack<T>(bytes: Uint8Array, read: (row: readonly unknown[]) => T | undefined): T {
   const row = decodeValue(bytes);
-  const value = Array.isArray(row) ? read(row as unknown[]) : undefined;
-  if (value === undefined) throw new StoreError("invalid", "what was to be stored is not a write of a session");
+  const value = Array.isArray(row) && row[0] === PACKED_SCHEMA ? read(row as unknown[]) : undefined;
+  if (value === undefined) throw new FrameError("a row is none");
   return value;
 }
 

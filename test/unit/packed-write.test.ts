@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 
 import { StoreError } from "../../src/protocol/store-error.ts";
 import type { SessionWrite } from "../../src/protocol/stored-session.ts";
-import { decodeValue } from "../../src/transport/codec.ts";
+import { decodeValue, encodeValue } from "../../src/transport/codec.ts";
 import { packRest, packTurn, packWrite, restOf, turnOf, unpackWrite, usageOf } from "../../src/transport/packed-write.ts";
 
 const count = fc.nat({ max: 2 ** 40 });
@@ -125,5 +125,32 @@ describe("rows that were not packed here are told apart", () => {
     for (const counts of [undefined, [1, 2, 3], [1, null, 3, 4], [1, -1, null, null], ["1", 2, null, null]])
       expect(usageOf(counts)).toBeUndefined();
     expect(usageOf([1, 2, null, 4])).toEqual({ inputTokens: 1, outputTokens: 2, cacheReadTokens: 4 });
+  });
+});
+
+describe("what is no write is refused", () => {
+  const good = packWrite({ id: "s", epoch: 1, version: 1, messages: [], state: STATE });
+  const with_ = (at: number, value: unknown): never => good.map((member, index) => (index === at ? value : member)) as never;
+
+  test.each<[string, number, unknown]>([
+    ["an id that is none", 0, 5],
+    ["an epoch that is none", 1, 0.5],
+    ["a ticket that is absent", 3, undefined],
+    ["a time that is none", 4, Number.NaN],
+    ["usage that is none", 5, [1]],
+    ["messages that are no bytes", 9, "text"],
+    ["messages that are cut short", 9, Uint8Array.of(0x92, 1)],
+    ["fewer messages than it says", 10, 3],
+    ["messages that are none", 9, Uint8Array.of(5)],
+    ["a turn that is none", 11, Uint8Array.of(0x90)],
+    ["a turn of no row", 11, Uint8Array.of(0xc0)],
+    ["a rest without metadata", 12, encodeValue([1, null, null])],
+    ["events that are no list", 14, {}],
+  ])("%s", (_, at, value) => {
+    expect(() => unpackWrite(with_(at, value))).toThrow(expect.objectContaining({ reason: "invalid" }) as Error);
+  });
+
+  test("and what is not even a list", () => {
+    for (const packed of [null, 5, {}]) expect(() => unpackWrite(packed as never)).toThrow(StoreError);
   });
 });
