@@ -42,6 +42,11 @@ export class EphemeralSessionService extends LiveSessionService {
     return (await super.interruptTurn(id, ticket)) || this.#moves.interrupt(id, ticket);
   }
 
+  /** @internal Over a host that is open: what a simulation puts below it is in its threads' place. */
+  static over(host: SessionHost): EphemeralSessionService {
+    return new EphemeralSessionService(host);
+  }
+
   async read(id: SessionId): Promise<SessionView> {
     const entry = this.find(id);
     if (entry !== undefined) return viewOf(this.host.table, entry, this.#moves.isActive(id));

@@ -58,7 +58,11 @@ export class PersistentSessionService extends LiveSessionService {
       await thread.close();
       refuse("options.events", "the store keeps no events");
     }
-    const host = await SessionHost.open(checked, undefined, { thread, options: checked });
+    return PersistentSessionService.over(await SessionHost.open(checked, undefined, { thread, options: checked }));
+  }
+
+  /** @internal Over a host that is open and has a store: what a simulation puts below it is in its threads' place. */
+  static over(host: SessionHost): PersistentSessionService {
     return new PersistentSessionService(host, host.persistence as Persistence);
   }
 

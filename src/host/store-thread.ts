@@ -1,6 +1,7 @@
 /** The store's thread: one per host, started before any lane and ended after all of them. It is never terminated. */
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
+import type { MessagePort } from "node:worker_threads";
 import { MessageChannel, Worker } from "node:worker_threads";
 
 import type { PersistentHostOptions, StoreSettings } from "../protocol/options.ts";
@@ -21,6 +22,15 @@ const END_MAX_MS = 5000;
 /** Paths that hosts of this process have open: a record of this process's in the store itself may be of a thread that is gone. */
 const openPaths = new Set<string>();
 
+/** What runs a store: a worker thread, or what a simulation puts in its place. */
+export interface StoreSeat {
+  readonly hasEvents: boolean;
+  /** Settles when the thread has ended, asked or not. */
+  readonly ended: Promise<void>;
+  /** @returns a port to the store. @param connection - what it is called there; undefined: main's own */
+  connect(connection?: number): MessagePort;
+}
+
 export class StoreThread {
   readonly client: StoreClient;
   /** Of the main thread: lanes share it. */
@@ -28,17 +38,15 @@ export class StoreThread {
   readonly hasEvents: boolean;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
-  readonly #worker: Worker;
+  readonly #seat: StoreSeat;
   #connections = 0;
 
-  private constructor(worker: Worker, opened: Extract<StoreOpened, { ok: true }>, ended: Promise<void>) {
-    this.#worker = worker;
-    this.hasEvents = opened.hasEvents;
-    this.ended = ended;
-    const { port1, port2 } = new MessageChannel();
-    const port: StorePort = { port: port2 };
-    worker.postMessage(port, [port2]);
-    this.client = new StoreClient(new PortTransport(port1, undefined, this.intake));
+  /** Over a store that is open. */
+  constructor(seat: StoreSeat) {
+    this.#seat = seat;
+    this.hasEvents = seat.hasEvents;
+    this.ended = seat.ended;
+    this.client = new StoreClient(new PortTransport(seat.connect(), undefined, this.intake));
   }
 
   /** Start the thread and open the store in it. @throws StoreError naming what and where; nothing is left behind */
@@ -63,18 +71,15 @@ export class StoreThread {
       worker.on("error", failed);
       worker.once("exit", failed);
     });
-    if (opened.ok) return new StoreThread(worker, opened, ended);
+    if (opened.ok) return new StoreThread(seatOf(worker, opened.hasEvents, ended));
     await within(ended, END_MAX_MS);
     throw new StoreError(opened.reason, opened.message, opened.details);
   }
 
   /** A port for a lane. Calls made through it wait until the thread has it. */
   connect(logsEvents: boolean): LaneStore {
-    const { port1, port2 } = new MessageChannel();
     const connection = ++this.#connections;
-    const served: StorePort = { port: port2, connection };
-    this.#worker.postMessage(served, [port2]);
-    return { port: port1, connection, logsEvents };
+    return { port: this.#seat.connect(connection), connection, logsEvents };
   }
 
   /** Close the store, when what the lanes' ports hold has been done; wait for the thread's end. Lanes must have ended. */
@@ -83,6 +88,16 @@ export class StoreThread {
     this.client.close();
     await within(this.ended, END_MAX_MS);
   }
+}
+
+function seatOf(worker: Worker, hasEvents: boolean, ended: Promise<void>): StoreSeat {
+  const connect = (connection?: number): MessagePort => {
+    const { port1, port2 } = new MessageChannel();
+    const served: StorePort = { port: port2, connection };
+    worker.postMessage(served, [port2]);
+    return port1;
+  };
+  return { hasEvents, ended, connect };
 }
 
 function settingsOf({ store, durability }: PersistentHostOptions): StoreSettings {
