@@ -397,6 +397,32 @@ test("R1: while a stored session is being replaced, also by a create that was gi
   }
 });
 
+test("calls that have a session leave, made at once: one has it leave, the others find it gone", async () => {
+  const service = await open();
+  for (const calls of [
+    ["discardLiveSession", "discardLiveSession"],
+    ["hibernate", "discardLiveSession"],
+    ["discardLiveSession", "hibernate"],
+    ["discardLiveSession", "archive"],
+    ["archive", "discardLiveSession"],
+  ] as const) {
+    const id = await deferred(service);
+    const codes = await Promise.all(calls.map((call) => codeOf(service[call](id))));
+    expect(codes).toContain("ok");
+    expect(codes.filter((code) => !["ok", "SESSION_NOT_FOUND", "SESSION_BUSY"].includes(code))).toEqual([]);
+  }
+  await until("they have left their lane", () => service.inspect().slots.allocated === 0);
+});
+
+test("what needs a session's agent wakes it, although it is discarded at that moment", async () => {
+  const service = await open();
+  const id = await deferred(service);
+  const discarding = service.discardLiveSession(id);
+  await service.applyRuntimeSystemContext(id, [{ text: "for good" }]);
+  await discarding;
+  expect((await service.exportSession(id)).messages).toMatchObject([{ role: "system", content: expect.stringContaining("for good") }]);
+});
+
 test("R3: an archive while a stored session is being replaced is the archive of what replaces it", async () => {
   const service = await open({ agent: { scripted: SCRIPTED, recording: RECORDING } });
   const { sessionId: id } = await service.createSession({ agent: "scripted", prompt: "kept" });
