@@ -105,17 +105,33 @@ export class Hibernation {
     return asleep;
   }
 
-  /** A permit for one more live session, made by putting one to sleep if need be. @returns undefined when none may sleep */
+  /**
+   * A permit for one more live session, made by putting one to sleep if need be, or by waiting for one that is falling asleep.
+   *
+   * @param left - settles when the session has left its lane
+   * @returns undefined when none may sleep
+   */
   async makeRoom(left: (entry: SessionEntry) => Promise<void>): Promise<Permit | undefined> {
     const { capacity } = this.#parts.registry;
+    const awaited = new Set<SessionEntry>();
     for (;;) {
       const permit = capacity.tryTake();
       if (permit !== undefined) return permit;
       const victim = this.#victim();
-      if (victim === undefined) return undefined;
-      this.hibernate(victim).catch((error: unknown) => this.#parts.onFailed(victim, error));
-      await within(left(victim), LEAVE_MAX_MS); // its lane may be blocked: then another one has to go
+      if (victim !== undefined) this.hibernate(victim).catch((error: unknown) => this.#parts.onFailed(victim, error));
+      const leaving = victim ?? this.#fallingAsleep(awaited);
+      if (leaving === undefined) return undefined;
+      awaited.add(leaving);
+      await within(left(leaving), LEAVE_MAX_MS); // its lane may be blocked: then another one has to go
     }
+  }
+
+  /** @returns one that is on its way, for whatever reason, and has not been waited for */
+  #fallingAsleep(awaited: ReadonlySet<SessionEntry>): SessionEntry | undefined {
+    for (const entry of this.#parts.registry.leaving) {
+      if (entry.state === "hibernating" && !awaited.has(entry) && isLively(entry.lane)) return entry;
+    }
+    return undefined;
   }
 
   #victim(): SessionEntry | undefined {

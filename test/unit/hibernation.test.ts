@@ -30,6 +30,9 @@ class Host {
     this.words.beat(Date.now());
     const registry = {
       capacity: this.capacity,
+      leaving: {
+        [Symbol.iterator]: () => this.sessions.filter(({ state }) => state === "hibernating").values(),
+      },
       hibernate: (entry: SessionEntry) => {
         entry.state = "hibernating";
         if (entry.kept !== undefined) this.hibernation.gone(entry.kept);
@@ -142,6 +145,15 @@ describe("Hibernation", () => {
     const rooms = await Promise.all(Array.from({ length: 6 }, () => host.room()));
     expect(rooms.filter((permit) => permit !== undefined)).toHaveLength(4);
     expect(asked).toBe(4);
+  });
+
+  test("I2: one that is falling asleep already makes room, too", async () => {
+    const host = new Host(1);
+    host.save = soon;
+    const asleep = host.hibernation.hibernate(host.session(0));
+    expect(await host.room()).toBeDefined();
+    await asleep;
+    expect(await host.room()).toBeUndefined();
   });
 
   test("one that could not be saved as it made room is told of, and makes room all the same", async () => {
