@@ -1,7 +1,30 @@
 /** The shared words of one lane: is its loop moving, whose agent runs, has somebody rung. Layout in slot-layout.ts. */
-import { DOORBELL, HEARTBEAT, LANE_INTS, MAY_POLL, RUNNING_SLOT, TAKEN } from "./slot-layout.ts";
+import {
+  ATTRIBUTE,
+  DOORBELL,
+  EXTERNAL,
+  HEAP_LIMIT,
+  HEAP_USED,
+  HEARTBEAT,
+  LANE_INTS,
+  MAY_POLL,
+  RUNNING_SLOT,
+  TAKEN,
+} from "./slot-layout.ts";
 
 const BEAT_RANGE = 2 ** 31;
+const KIB = 1024;
+
+/** What a lane's thread holds, in bytes; kept in whole KiB. */
+export interface LaneMemory {
+  /** In its heap's old generation, garbage included: what outgrows the limit ends the thread. */
+  readonly heapUsed: number;
+  readonly heapLimit: number;
+  /** Outside the heap. */
+  readonly external: number;
+}
+
+const toKib = (bytes: number): number => Math.min(Math.ceil(bytes / KIB), BEAT_RANGE - 1);
 
 export class LaneWords {
   readonly memory: SharedArrayBuffer;
@@ -64,6 +87,30 @@ export class LaneWords {
   /** @returns how many frames the lane is done with, modulo 2^32, as a signed word */
   taken(): number {
     return Atomics.load(this.#words, TAKEN);
+  }
+
+  /** Main: have RUNNING_SLOT be right after an await too, or leave that. */
+  attribute(isOn: boolean): void {
+    Atomics.store(this.#words, ATTRIBUTE, isOn ? 1 : 0);
+  }
+
+  /** Lane: whether main wants that. */
+  isAttributing(): boolean {
+    return Atomics.load(this.#words, ATTRIBUTE) === 1;
+  }
+
+  /** Lane: what its thread holds now. */
+  setMemory({ heapUsed, heapLimit, external }: LaneMemory): void {
+    Atomics.store(this.#words, HEAP_USED, toKib(heapUsed));
+    Atomics.store(this.#words, EXTERNAL, toKib(external));
+    Atomics.store(this.#words, HEAP_LIMIT, toKib(heapLimit));
+  }
+
+  /** @returns what the lane said last; undefined before the first time */
+  held(): LaneMemory | undefined {
+    const heapLimit = Atomics.load(this.#words, HEAP_LIMIT) * KIB;
+    if (heapLimit === 0) return undefined;
+    return { heapUsed: Atomics.load(this.#words, HEAP_USED) * KIB, heapLimit, external: Atomics.load(this.#words, EXTERNAL) * KIB };
   }
 
   /** @returns how often the bell has been rung; a change means: look at the running turns */

@@ -61,10 +61,18 @@ export const SLOTS_MAX = 1 << 26;
  * | 2    | DOORBELL     | main       | grows with every interrupt or boundary cancel asked of this lane        |
  * | 3    | MAY_POLL     | main       | 1: a core is left for this lane's loop to poll on                       |
  * | 4    | TAKEN        | lane       | how many frames of main's it is done with, modulo 2^32                  |
+ * | 5    | HEAP_USED    | lane       | KiB of its heap's old generation in use, garbage included               |
+ * | 6    | HEAP_LIMIT   | lane       | KiB the old generation may have; beyond, the thread ends. 0: not known  |
+ * | 7    | EXTERNAL     | lane       | KiB outside that heap which its objects hold: buffers, mostly           |
+ * | 8    | ATTRIBUTE    | main       | 1: RUNNING_SLOT is to be right after an await too                       |
  */
 export const HEARTBEAT = 0;
 export const RUNNING_SLOT = 1;
 export const DOORBELL = 2;
 export const MAY_POLL = 3;
 export const TAKEN = 4;
+export const HEAP_USED = 5;
+export const HEAP_LIMIT = 6;
+export const EXTERNAL = 7;
+export const ATTRIBUTE = 8;
 export const LANE_INTS = 16;

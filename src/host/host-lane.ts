@@ -7,12 +7,15 @@ import { COMMANDS } from "../protocol/frames.ts";
 import type { LaneSnapshot } from "../protocol/views.ts";
 import { LaneBacklog } from "./lane-backlog.ts";
 import { LaneLink } from "./lane-link.ts";
+import { LaneLoad } from "./lane-load.ts";
 import type { LaneThread } from "./lane-thread.ts";
 import type { PollRights } from "./poll-rights.ts";
 import type { SessionEntry } from "./session-entry.ts";
 
 /** Milliseconds without a heartbeat after which a lane gets no new session while there is another: ten beats. */
 const BLOCKED_MS = 1000;
+/** Sessions that inspect() names as the busiest of a lane. */
+const BUSIEST_SHOWN = 3;
 
 export class HostLane {
   readonly number: number;
@@ -21,6 +24,7 @@ export class HostLane {
   readonly words: LaneWords;
   readonly link: LaneLink;
   readonly backlog: LaneBacklog;
+  readonly load = new LaneLoad();
   state: LaneState = "starting";
   /** What its port to the store thread is called there. */
   storeConnection: number | undefined;
@@ -105,7 +109,8 @@ export class HostLane {
   inspect(nowMs: number): LaneSnapshot {
     const { number, kind, state, sessionCount, runningTurns, settledTurns, failedTurns, strayErrors, link } = this;
     const heartbeatAgeMs = this.words.beatAge(nowMs);
-    const utilization = this.hasEnded ? undefined : this.thread.utilization();
+    const times = this.hasEnded ? undefined : this.thread.loopTimes();
+    const memory = this.hasEnded ? undefined : this.words.held();
     return {
       lane: number,
       kind,
@@ -123,7 +128,10 @@ export class HostLane {
       settledTurns,
       failedTurns,
       strayErrors,
-      ...(utilization !== undefined && { utilization }),
+      ...(times !== undefined && { utilization: times.activeMs / (times.activeMs + times.idleMs) }),
+      ...(this.load.share !== undefined && { recentUtilization: this.load.share }),
+      ...(memory !== undefined && { memory: { heapUsed: memory.heapUsed, heapLimit: memory.heapLimit, external: memory.external } }),
+      busiest: this.load.busiest(BUSIEST_SHOWN),
     };
   }
 }

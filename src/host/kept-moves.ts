@@ -68,6 +68,7 @@ export class KeptMoves implements Mover {
       }
       const moved = await wakes.wake(id);
       if (moved.lane === from) return false; // the other one is not there any more
+      moved.cpuMs += entry.cpuMs;
       this.#parts.onMoved(moved, from, reason);
       return true;
     } catch {

@@ -25,6 +25,12 @@ export interface LaneEnd {
 type Remote<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never };
 export type RemoteLaneControl = Remote<LaneControl>;
 
+/** Milliseconds. */
+export interface LoopTimes {
+  readonly activeMs: number;
+  readonly idleMs: number;
+}
+
 export interface LaneThread {
   readonly transport: FrameTransport;
   /** A call to a thread that has ended never settles: race it with `ended`. */
@@ -32,8 +38,8 @@ export interface LaneThread {
   /** Settles when the worker's exit and, behind the last frame, the data port's close have both been seen: every frame it sent has been processed. */
   readonly ended: Promise<LaneEnd>;
   readonly threadId: number;
-  /** Share of time the loop was busy since it started, 0..1; undefined when the thread does not run. */
-  utilization(): number | undefined;
+  /** How long the loop was busy, and how long it waited, since it started; undefined when the thread does not run. */
+  loopTimes(): LoopTimes | undefined;
   /** End after what is queued; `ended` settles. */
   stop(): void;
   /** End now, in the middle of whatever it does. */
@@ -123,9 +129,9 @@ export function startLaneThread(settings: LaneSettings, options: HostOptions["la
       control.port1.close();
       return failure === undefined || isStopping ? { exitCode } : { exitCode, error: failure };
     }),
-    utilization: () => {
+    loopTimes: () => {
       const { active, idle } = worker.performance.eventLoopUtilization();
-      return active + idle > 0 ? active / (active + idle) : undefined;
+      return active + idle > 0 ? { activeMs: active, idleMs: idle } : undefined;
     },
     stop: () => {
       isStopping = true;

@@ -34,6 +34,8 @@ export class SessionEntry {
   queries = 0;
   /** Of them: on their way to its mailbox, or in it. */
   asked = 0;
+  /** Milliseconds its code was seen to run, since it was made live. */
+  cpuMs = 0;
   isArchived = false;
   /** It stays alive between turns: it is neither put to sleep nor moved. */
   isHostMode = false;

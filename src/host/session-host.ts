@@ -14,6 +14,7 @@ import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts"
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { Intake } from "../transport/intake.ts";
+import { CpuSampler } from "./cpu-sampler.ts";
 import { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { StartThread } from "./lane-pool.ts";
@@ -61,6 +62,7 @@ export class SessionHost {
   readonly gate: LoadGate;
   readonly queries: SessionQueries;
   readonly #supervisor: Supervisor;
+  readonly #sampler: CpuSampler;
   readonly #ends: LaneEnds;
   #state: HostSnapshot["state"] = "open";
   #shutdown: Promise<void> | undefined;
@@ -97,6 +99,8 @@ export class SessionHost {
       inSlot: (lane, slot) => this.registry.inSlot(lane, slot),
       buildingSince: (sinceMs) => this.creator.buildingSince(sinceMs),
     });
+    this.#sampler = new CpuSampler((lane, slot) => this.registry.inSlot(lane, slot));
+    this.#supervisor.onRound = () => this.#sampler.round(this.pool);
     this.persistence = store && new Persistence(this, store.thread, store.options);
     const { registry, turns, pool, quarantine, gate, queries, persistence: keeping } = this;
     this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, isOpen: () => this.isOpen });
@@ -130,6 +134,7 @@ export class SessionHost {
       return host;
     } catch (error) {
       host.#supervisor.close();
+      host.#sampler.close();
       host.persistence?.stop();
       await host.pool.close();
       await host.persistence?.close();
@@ -286,6 +291,7 @@ export class SessionHost {
     }
     await within(this.queries.settled(), SHUTDOWN_SLACK_MS);
     this.#supervisor.close();
+    this.#sampler.close();
     await this.pool.close();
     await this.persistence?.close();
     this.#state = "closed";

@@ -170,6 +170,7 @@ export class SessionRegistry {
   replace(entry: SessionEntry, successor: SessionEntry): void {
     this.#unindex(entry);
     entry.step("moved");
+    successor.cpuMs += entry.cpuMs;
     [successor.permit, entry.permit] = [entry.permit, successor.permit];
     this.register(successor);
     if (entry.channel !== undefined) this.adoptChannel(successor, entry.channel);

@@ -57,6 +57,8 @@ export class Supervisor {
   #overdue = new Set<HostLane>();
   readonly #reported = new WeakSet<HostLane>();
   readonly #killed = new WeakSet<HostLane>();
+  /** Called at every round, before anything else. */
+  onRound: (() => void) | undefined;
 
   constructor(table: SlotTable, options: SupervisorOptions, lanes: Iterable<HostLane>, events: HostEvents, sessions: SupervisedSessions) {
     this.#table = table;
@@ -105,6 +107,7 @@ export class Supervisor {
   }
 
   #lookAtLanes(): void {
+    this.onRound?.();
     const { laneStallMs, laneStallPolicy } = this.#options;
     const nowMs = Date.now();
     const isLate = nowMs - this.#roundAtMs > ROUND_MS + LATE_MS;

@@ -5,6 +5,7 @@ import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import type { LaneReport } from "../protocol/frames.ts";
 import type { Outbox } from "../transport/outbox.ts";
 import type { Deadlines } from "./deadlines.ts";
+import type { Attribution } from "./attribution.ts";
 import type { Keeping } from "./session-keeper.ts";
 
 /** Something that runs and can be told of its interrupt. */
@@ -16,6 +17,7 @@ export interface Interruptible {
 export interface LaneContext {
   readonly table: SlotTable;
   readonly words: LaneWords;
+  readonly attribution: Attribution;
   readonly outbox: Outbox<LaneReport>;
   readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
   /** Where sessions are kept; undefined: nowhere. */

@@ -22,10 +22,12 @@ import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { describeError, saveFailure } from "./agent-errors.ts";
+import { Attribution } from "./attribution.ts";
 import type { BuildOutcome } from "./build-session.ts";
 import { createSession, moveSession, openSession } from "./build-session.ts";
 import type { BuiltinsGuard } from "./fixed-builtins.ts";
 import { Deadlines } from "./deadlines.ts";
+import { laneMemory } from "./lane-memory.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { ActorCommand, SessionActor } from "./session-actor.ts";
@@ -35,6 +37,8 @@ import type { Keeping } from "./session-keeper.ts";
 const WORK_SLICE_MS = 1;
 /** Milliseconds between heartbeats; each is also a look at the doorbell. */
 const HEARTBEAT_MS = 100;
+/** Heartbeats from one look at the memory to the next. */
+const MEMORY_BEATS = 5;
 /** Milliseconds the agents' dispose may take when the lane ends. */
 const DISPOSE_MAX_MS = 1000;
 
@@ -68,6 +72,7 @@ export class Lane {
   #at = 0;
   #isWorking = false;
   #ringsSeen = 0;
+  #beats = 0;
   strayErrors = 0;
 
   constructor(seat: LaneSeat) {
@@ -75,6 +80,7 @@ export class Lane {
     this.#context = {
       table: seat.table,
       words: seat.words,
+      attribution: new Attribution(seat.words),
       outbox: new Outbox<LaneReport>((frame, records) => seat.transport.send(frame, records), insteadOf),
       agents: seat.agents,
       keeping: seat.keeping,
@@ -96,6 +102,11 @@ export class Lane {
     this.#context.outbox.append([REPORTS.STRAY_ERROR.op, describeError(thrown).slice(0, 16_384)]);
   }
 
+  /** Promises are marked with the session that makes them. */
+  get isMarking(): boolean {
+    return this.#context.attribution.isOn;
+  }
+
   /** The session in a slot, if this lane holds that very one. */
   session(slot: number, generation: number): SessionActor | undefined {
     const actor = this.#sessions[slot];
@@ -105,6 +116,7 @@ export class Lane {
   /** End the lane: agents are disposed (waiting at most DISPOSE_MAX_MS), what is reported is sent, the transport closes. */
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
+    this.#context.attribution.close();
     for (const actor of this.#sessions) if (actor !== undefined) this.#dispose(actor);
     this.#sessions = [];
     let timer: NodeJS.Timeout | undefined;
@@ -119,6 +131,8 @@ export class Lane {
     this.#seat.words.beat(Date.now());
     this.#lookAtDoorbell();
     this.#context.builds.look();
+    this.#context.attribution.look();
+    if (this.#beats++ % MEMORY_BEATS === 0) this.#seat.words.setMemory(laneMemory());
   }
 
   /** W4 */

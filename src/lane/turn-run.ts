@@ -58,6 +58,7 @@ export class TurnRun implements RunContext, Interruptible {
   // ── what the agent sees ──
 
   get signal(): AbortSignal {
+    this.#sayRunning();
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#isInterrupted()) this.#controller.abort(new TurnInterrupted());
@@ -67,7 +68,10 @@ export class TurnRun implements RunContext, Interruptible {
 
   // Getters that give functions: an agent may take them apart (`({ emit }) => …`), and nothing is bound for one that does not.
   get isInterrupted(): () => boolean {
-    return () => this.#isInterrupted();
+    return () => {
+      this.#sayRunning();
+      return this.#isInterrupted();
+    };
   }
 
   get shouldStopAtBoundary(): () => boolean {
@@ -78,11 +82,17 @@ export class TurnRun implements RunContext, Interruptible {
     return (event) => this.#emit(event);
   }
 
+  /** Its code runs: that may not be known, after an await. */
+  #sayRunning(): void {
+    this.#seat.lane.attribution.found(this.#seat.slot);
+  }
+
   #isInterrupted(): boolean {
     return isInterruptRequested(this.#seat.lane.table, this.#seat.slot, this.word);
   }
 
   #emit(event: AgentEvent): void | Promise<void> {
+    this.#sayRunning();
     if (this.#state !== "running") return this.#emitLate(event);
     this.#seat.lane.outbox.flushIfOlder(performance.now(), OUTPUT_AGE_MAX_MS);
     if (this.#isInterrupted()) return this.#dropped();

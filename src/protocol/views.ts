@@ -67,6 +67,23 @@ export interface SessionHistoryPage {
   messages: Message[];
 }
 
+export interface LaneMemoryView {
+  /** In the old generation of its JavaScript heap, garbage included. The thread ends when what lives there outgrows heapLimit. */
+  heapUsed: number;
+  heapLimit: number;
+  /** Outside the heap: buffers, mostly. No limit of V8's holds for it. */
+  external: number;
+}
+
+/** What a session uses of its lane. Sampled while the lane is busy, every 10 ms, so right on average only. */
+export interface SessionLoad {
+  sessionId: SessionId;
+  /** Share of the lane's loop in the last two seconds, 0..1. */
+  share: number;
+  /** Milliseconds since the session was made live. */
+  cpuMs: number;
+}
+
 /** One lane as it is now. Everything is measured or counted; nothing is assumed. */
 export interface LaneSnapshot {
   lane: number;
@@ -97,6 +114,12 @@ export interface LaneSnapshot {
   strayErrors: number;
   /** Share of time the event loop was busy since the lane started, 0..1; absent when the thread is not running. */
   utilization?: number;
+  /** The same over the last two seconds. */
+  recentUtilization?: number;
+  /** Bytes, as of at most half a second ago; absent when the thread is not running. */
+  memory?: LaneMemoryView;
+  /** The sessions that used most of the lane's loop in the last two seconds; empty when it was not busy. */
+  busiest: readonly SessionLoad[];
 }
 
 /** A shared lane that was lost and is not up again yet: nothing is placed there. */

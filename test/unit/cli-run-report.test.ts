@@ -10,6 +10,7 @@ const lane = {
   state: "ready",
   sessions: 1,
   runningTurns: 0,
+  busiest: [],
   sentFrames: 0,
   sentRecords: 0,
   receivedFrames: 0,

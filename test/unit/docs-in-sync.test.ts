@@ -48,13 +48,17 @@ describe("the tables in the comments of src/core/slot-layout.ts are what its con
   });
 
   test("a lane", () => {
-    const { HEARTBEAT, RUNNING_SLOT, DOORBELL, MAY_POLL, TAKEN } = layout;
+    const { HEARTBEAT, RUNNING_SLOT, DOORBELL, MAY_POLL, TAKEN, HEAP_USED, HEAP_LIMIT, EXTERNAL, ATTRIBUTE } = layout;
     expect(Object.fromEntries(layoutTable("HEARTBEAT").map(({ name, words }) => [name, words[0]]))).toEqual({
       HEARTBEAT,
       RUNNING_SLOT,
       DOORBELL,
       MAY_POLL,
       TAKEN,
+      HEAP_USED,
+      HEAP_LIMIT,
+      EXTERNAL,
+      ATTRIBUTE,
     });
   });
 });

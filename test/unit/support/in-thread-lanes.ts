@@ -78,7 +78,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
     },
     ended,
     threadId: threads.length,
-    utilization: () => undefined,
+    loopTimes: () => undefined,
     stop,
     kill: () => {
       fake.told = "kill";
