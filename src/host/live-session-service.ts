@@ -13,6 +13,7 @@ import * as requests from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
 import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
 import { textOf } from "./host-events.ts";
+import { Bound } from "./bound.ts";
 import { overloaded } from "./overloaded.ts";
 import { RemoteHandle, remoteComms, remoteInjector } from "./remote-handles.ts";
 import { RequestChecks } from "./request-checks.ts";
@@ -31,6 +32,9 @@ import type { TurnStart } from "./turn-table.ts";
 /** Milliseconds running turns may take at shutdown unless told otherwise. */
 const SHUTDOWN_DEADLINE_MS = 30_000;
 
+/** Callers that may wait for a session that moves, falls asleep or wakes. */
+const WAITING_MAX = 65_536;
+
 const NOW = Promise.resolve();
 
 /** @returns what rejects with the error, but not before its caller holds it: a promise that is born rejected costs Node ten times as much */
@@ -41,6 +45,7 @@ function refusal(error: unknown): Promise<never> {
 export abstract class LiveSessionService implements SessionService, AsyncDisposable {
   protected readonly host: SessionHost;
   protected readonly checks: RequestChecks;
+  readonly #onTheirWay = new Bound("on_its_way", "callers for sessions on their way", WAITING_MAX);
 
   protected constructor(host: SessionHost) {
     this.host = host;
@@ -269,7 +274,10 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
    * @param how - called with the session, undefined when it is not live, in the same instant: a move may begin in the next
    */
   protected async use<T>(id: SessionId, how: (entry: SessionEntry | undefined) => T | Promise<T>): Promise<T> {
-    for (let waiting; (waiting = this.onItsWay(id)) !== undefined;) await waiting;
+    for (let waiting; (waiting = this.onItsWay(id)) !== undefined;) {
+      const ended = waiting;
+      await this.#onTheirWay.hold(() => ended);
+    }
     return how(this.find(id));
   }
 

@@ -3,6 +3,7 @@
  *
  *   H1. A call settles by the agent's answer or by the session's leaving; then, and for every later call, with SESSION_NOT_FOUND.
  *   H2. A handle's port is closed when its session leaves.
+ *   H3. A session has at most HANDLES_MAX open handles, each of them CALLS_MAX calls waiting; the next is refused.
  */
 import type { MessagePort } from "node:worker_threads";
 import { MessageChannel } from "node:worker_threads";
@@ -25,7 +26,13 @@ import { CommsCommandParam, HANDLE_BITS, InjectSourceParam, PeerParam, TextParam
 import type { JsonValue } from "../protocol/json.ts";
 import { parseInput } from "../protocol/parse.ts";
 import { connectTo, handOver } from "../transport/comlink-port.ts";
+import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
+
+/** Open handles of a session: each is a port. */
+export const HANDLES_MAX = 64;
+/** Calls of a handle that may wait for its agent. */
+export const CALLS_MAX = 1024;
 
 type RemoteApi = { [M in keyof HandleApi]: (...args: Parameters<HandleApi[M]>) => Promise<Awaited<ReturnType<HandleApi[M]>>> };
 
@@ -47,6 +54,9 @@ export class RemoteHandle {
   /** @returns the handle, or undefined when the agent does not offer it or the session left meanwhile */
   static async open(entry: SessionEntry, kind: HandleKind): Promise<RemoteHandle | undefined> {
     if ((entry.handleBits & HANDLE_BITS[kind]) === 0) return undefined;
+    if ((entry.remotes?.size ?? 0) >= HANDLES_MAX) {
+      throw overloaded("handles", `session ${entry.id} has ${HANDLES_MAX} open handles`, HANDLES_MAX);
+    }
     const { port1, port2 } = new MessageChannel();
     const handle = new RemoteHandle(entry, port1);
     (entry.remotes ??= new Set()).add(handle);
@@ -72,12 +82,15 @@ export class RemoteHandle {
   }
 
   async call(method: string, ...args: unknown[]): Promise<JsonValue | undefined> {
+    this.#assertRoom();
     return this.#value(await this.#race(this.#api.call(method, args)));
   }
 
   async subscribe(body: string, source: InjectSource): Promise<RemoteInteractionSubscription> {
+    this.#assertRoom();
     const { id, stream } = this.#value(await this.#race(this.#api.subscribe(body, source))) as { id: string; stream: number };
     const step = async (): Promise<IteratorResult<JsonValue, undefined>> => {
+      this.#assertRoom();
       const next = this.#value(await this.#race(this.#api.next(stream))) as { done: true } | { done: false; value: JsonValue };
       return next.done ? { done: true, value: undefined } : { done: false, value: next.value };
     };
@@ -86,6 +99,11 @@ export class RemoteHandle {
       return { done: true, value: undefined };
     };
     return { id, events: { [Symbol.asyncIterator]: () => ({ next: step, return: leave }) } };
+  }
+
+  /** H3 */
+  #assertRoom(): void {
+    if (this.#waiting.size >= CALLS_MAX) throw overloaded("handle_calls", `a handle has ${CALLS_MAX} calls waiting`, CALLS_MAX);
   }
 
   #value(outcome: HandleOutcome): JsonValue | undefined {

@@ -9,6 +9,7 @@ import type { EventEnvelope } from "../protocol/events.ts";
 import type { EventHistory, Position } from "./event-history.ts";
 import { gapEnvelope } from "./event-ring.ts";
 import type { SessionEventStream, Subscription } from "./session-event-stream.ts";
+import { READS_MAX, tooManyReads } from "./session-event-stream.ts";
 
 type Step = IteratorResult<EventEnvelope, undefined>;
 
@@ -51,6 +52,7 @@ export class ResumedStream implements SessionEventStream {
   }
 
   next(): Promise<Step> {
+    if (this.#waiting >= READS_MAX) return Promise.reject(tooManyReads());
     this.#waiting++;
     const step = this.#turn.then(() => this.#next()).finally(() => this.#waiting--);
     this.#turn = step.catch(() => {}); // its own reader is told

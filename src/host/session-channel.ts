@@ -1,8 +1,12 @@
 /** The events of one session on main: stamped into envelopes once, and fanned out to subscribers and the turn's own consumer. */
 import type { AgentEvent, EventEnvelope } from "../protocol/events.ts";
 import { cursorOf, eventIdOf, eventIdTail } from "../protocol/ids.ts";
+import { overloaded } from "./overloaded.ts";
 import { RING_SIZE } from "./event-ring.ts";
 import { Subscription } from "./session-event-stream.ts";
+
+/** Subscribers of a session: each event costs a step for every one of them. */
+export const SUBSCRIBERS_MAX = 1024;
 
 export class SessionChannel {
   readonly #sourceId: string;
@@ -57,8 +61,11 @@ export class SessionChannel {
     }
   }
 
-  /** @param size - envelopes its ring holds */
+  /** @param size - envelopes its ring holds. @throws SessionError HOST_OVERLOADED subscribers */
   subscribe(size: number = RING_SIZE): Subscription {
+    if (this.#subscriptions.size >= SUBSCRIBERS_MAX) {
+      throw overloaded("subscribers", `${this.#sourceId} has ${SUBSCRIBERS_MAX} subscribers`, SUBSCRIBERS_MAX);
+    }
     const subscription = new Subscription(this.#sourceId, size, () => {
       this.#subscriptions.delete(subscription);
       this.#onCount(this.#subscriptions.size);

@@ -4,17 +4,24 @@
  *   C1. A channel is kept here only while somebody is subscribed to it.
  */
 import type { SessionId } from "../protocol/ids.ts";
+import { overloaded } from "./overloaded.ts";
 import { SessionChannel } from "./session-channel.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 
+/** Sessions that are not live and may get a first subscriber. */
+export const ASLEEP_MAX = 65_536;
+
 export class SessionChannels {
   readonly #asleep = new Map<SessionId, SessionChannel>();
 
-  /** The channel of a session that is not live, made now if it has none. */
+  /** The channel of a session that is not live, made now if it has none. @throws SessionError HOST_OVERLOADED subscribers */
   of(id: SessionId): SessionChannel {
     const known = this.#asleep.get(id);
     if (known !== undefined) return known;
+    if (this.#asleep.size >= ASLEEP_MAX) {
+      throw overloaded("subscribers", `${ASLEEP_MAX} sessions that are not live have subscribers`, ASLEEP_MAX);
+    }
     const channel = new SessionChannel(id);
     this.#keep(id, channel);
     return channel;

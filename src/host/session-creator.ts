@@ -16,13 +16,20 @@ import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { PlacedRequest, SleepingSession, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
+import { Bound } from "./bound.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
 import type { LoadGate } from "./load-gate.ts";
 import type { Quarantine } from "./quarantine.ts";
+import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TurnStart, TurnTable } from "./turn-table.ts";
+
+/** Creates and wake-ups that may wait until another session sleeps. */
+export const ROOM_SEEKERS_MAX = 16_384;
+/** Callers that may wait for the next registration. */
+export const WAITERS_MAX = 1024;
 
 interface Build {
   readonly entry: SessionEntry;
@@ -97,6 +104,7 @@ export interface CreatorKeeping {
 export class SessionCreator {
   readonly #host: CreatorParts;
   readonly #ids = new IdSource();
+  readonly #roomSeekers = new Bound("room", "creates and wake-ups for room", ROOM_SEEKERS_MAX);
   readonly #builds = new Map<SessionEntry, Build>();
   #waiters: { resolve: (id: SessionId) => void; reject: (error: unknown) => void }[] = [];
 
@@ -237,7 +245,8 @@ export class SessionCreator {
 
   /** A permit for one more live session. Rejects at capacity, when nothing can be put to sleep for it */
   async room(): Promise<Permit> {
-    const permit = this.#host.keeping === undefined ? undefined : await this.#host.keeping.makeRoom();
+    const { keeping } = this.#host;
+    const permit = keeping === undefined ? undefined : await this.#roomSeekers.hold(() => keeping.makeRoom());
     if (permit === undefined) throw this.#full();
     return permit;
   }
@@ -353,6 +362,9 @@ export class SessionCreator {
   /** @returns what resolves at the next registration only */
   nextRegistration(): Promise<SessionId> {
     if (!this.#host.isOpen()) return Promise.reject(hostClosed());
+    if (this.#waiters.length >= WAITERS_MAX) {
+      return Promise.reject(overloaded("registration_waiters", `${WAITERS_MAX} callers wait for a registration`, WAITERS_MAX));
+    }
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 

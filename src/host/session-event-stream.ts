@@ -1,6 +1,13 @@
 /** A subscriber's view of a session's events: a lossy ring with gap markers, read by polling or as an async iterable. */
 import type { EventEnvelope } from "../protocol/events.ts";
+import type { SessionError } from "../protocol/errors.ts";
 import { EventRing } from "./event-ring.ts";
+import { overloaded } from "./overloaded.ts";
+
+/** Reads of a stream that may wait for its next event. */
+export const READS_MAX = 1024;
+
+export const tooManyReads = (): SessionError => overloaded("reads", `${READS_MAX} reads of a stream are waiting`, READS_MAX);
 
 /** Everything emitted from the subscription on, until the session leaves. A slow reader loses the oldest and is told how many. */
 export interface SessionEventStream extends AsyncIterableIterator<EventEnvelope> {
@@ -76,6 +83,7 @@ export class Subscription implements SessionEventStream {
       return Promise.reject(error);
     }
     if (this.#isClosed) return Promise.resolve({ done: true, value: undefined });
+    if (this.#waiting.length >= READS_MAX) return Promise.reject(tooManyReads());
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 

@@ -204,7 +204,7 @@ export class SessionHost {
     } else if (report[0] === REPORTS.GAVE_UP.op) this.#onGaveUp(lane, report);
     else if (report[0] === REPORTS.REPLY.op) this.queries.replied(report);
     else if (report[0] === REPORTS.REPLY_ERROR.op) this.queries.failed(report);
-    else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1]);
+    else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1], report[2]);
     else {
       const entry = this.registry.at(report[1], report[2]);
       // Filters what a slot's former owner left in the port (GENERATION).
@@ -254,8 +254,8 @@ export class SessionHost {
     if (turn !== undefined) this.events.emit("run_abandoned", { lane: lane.number, sessionId: turn.entry.id, ticket: turn.ticket });
   }
 
-  #onStray(lane: HostLane, description: string): void {
-    lane.strayErrors++;
+  #onStray(lane: HostLane, description: string, count = 1): void {
+    lane.strayErrors += count;
     this.events.emit("stray_error", { lane: lane.number, details: { error: description } });
   }
 

@@ -3,8 +3,10 @@
  *
  *   G1. Appends to one session go one after the other; each is in the store before anybody can see it, and one that could not be stored
  *       has changed nothing.
+ *   G2. Of one session at most CONTEXT_KEYS_MAX appends wait.
  */
 import type { StageOutcome, SystemContextLedger } from "../core/system-context.ts";
+import { CONTEXT_KEYS_MAX } from "../core/system-context.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { AppendSystemContextRequest } from "../protocol/requests.ts";
 import type { StoreClient } from "../transport/store-client.ts";
@@ -13,6 +15,8 @@ export class StagedContexts {
   readonly #store: StoreClient;
   /** By session: the write that is under way and all that wait behind it. */
   readonly #writes = new Map<SessionId, Promise<unknown>>();
+  /** By session: how many those are. */
+  readonly #counts = new Map<SessionId, number>();
 
   constructor(store: StoreClient) {
     this.#store = store;
@@ -38,6 +42,9 @@ export class StagedContexts {
     nowMs: number,
     ledgerOf: () => Promise<SystemContextLedger>,
   ): Promise<StageOutcome> {
+    const count = this.#counts.get(id) ?? 0;
+    if (count >= CONTEXT_KEYS_MAX) return Promise.resolve({ status: "full" });
+    this.#counts.set(id, count + 1);
     const before = this.#writes.get(id) ?? Promise.resolve();
     const write = before
       .catch(() => {})
@@ -51,6 +58,9 @@ export class StagedContexts {
       });
     this.#writes.set(id, write);
     const forget = (): void => {
+      const left = (this.#counts.get(id) as number) - 1;
+      if (left > 0) this.#counts.set(id, left);
+      else this.#counts.delete(id);
       if (this.#writes.get(id) === write) this.#writes.delete(id);
     };
     write.then(forget, forget);

@@ -8,11 +8,14 @@ import type { SessionHead, StoredQuery, StoredSummary } from "../protocol/stored
 import { messageCountOf, sessionOf } from "../protocol/stored-session.ts";
 import type { SessionHistoryPage } from "../protocol/views.ts";
 import type { StoreClient } from "../transport/store-client.ts";
+import { overloaded } from "./overloaded.ts";
 import type { Subscription } from "./session-event-stream.ts";
 import { historyPage } from "./session-views.ts";
 
 /** Rows of a listing asked of the store at once. */
 const LIST_ROWS = 1000;
+/** Calls of main that may wait for the store; what the host itself has to write is never refused. */
+export const STORE_CALLS_MAX = 16_384;
 
 export class StoredSessions {
   readonly #client: StoreClient;
@@ -21,12 +24,15 @@ export class StoredSessions {
     this.#client = client;
   }
 
-  /** @param id - of the session it is about. @throws SessionError SESSION_STORE_ERROR */
+  /** @param id - of the session it is about. @throws SessionError SESSION_STORE_ERROR, HOST_OVERLOADED */
   async ask<M extends StoreMethod>(
     id: SessionId | undefined,
     method: M,
     ...args: Parameters<StoreCalls[M]>
   ): Promise<ReturnType<StoreCalls[M]>> {
+    if (this.#client.waiting >= STORE_CALLS_MAX) {
+      throw overloaded("store_calls", `${STORE_CALLS_MAX} calls of the store are waiting`, STORE_CALLS_MAX);
+    }
     try {
       return await this.#client.call(method, ...args);
     } catch (error) {

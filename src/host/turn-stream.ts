@@ -9,6 +9,7 @@ import type { EventEnvelope } from "../protocol/events.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { EVENT_WINDOW } from "../transport/credits.ts";
 import { EventRing } from "./event-ring.ts";
+import { READS_MAX, tooManyReads } from "./session-event-stream.ts";
 import type { TurnConsumer, TurnFlow } from "./turn-consumer.ts";
 
 /** startTurn with the turn's own event channel as an async iterable. */
@@ -105,6 +106,7 @@ export class TurnEventReader implements TurnConsumer, AsyncIterableIterator<Even
       this.#took(envelope);
       return Promise.resolve({ done: false, value: envelope });
     }
+    if (this.#readers.length >= READS_MAX) return Promise.reject(tooManyReads());
     return new Promise((resolve, reject) => {
       if (this.#end || this.#mode === "left") this.#answerEnd({ resolve, reject });
       else this.#readers.push({ resolve, reject });

@@ -7,6 +7,7 @@
  *   W2. A rung doorbell is noticed before the next command, whatever is queued.
  *   W3. Every frame is counted as taken once: when its last command was executed, or when it cannot be read.
  *   W4. A lane in which an agent has changed the methods of arrays ends, before the next frame or at the next heartbeat.
+ *   W5. Errors nobody awaits are described to main STRAYS_MAX times a heartbeat; of the others it learns how many they were.
  */
 import type { LaneWords } from "../core/lane-words.ts";
 import { Mailbox } from "../core/mailbox.ts";
@@ -41,6 +42,8 @@ const HEARTBEAT_MS = 100;
 const MEMORY_BEATS = 5;
 /** Milliseconds the agents' dispose may take when the lane ends. */
 const DISPOSE_MAX_MS = 1000;
+/** Descriptions of stray errors between two heartbeats. */
+const STRAYS_MAX = 64;
 
 export interface LaneSeat {
   readonly transport: FrameTransport;
@@ -74,6 +77,8 @@ export class Lane {
   #ringsSeen = 0;
   #beats = 0;
   strayErrors = 0;
+  /** Of them: since the last heartbeat. */
+  #strays = 0;
 
   constructor(seat: LaneSeat) {
     this.#seat = seat;
@@ -99,7 +104,14 @@ export class Lane {
   /** An error that nobody awaits: said to main, harming no session. */
   reportStray(thrown: unknown): void {
     this.strayErrors++;
-    this.#context.outbox.append([REPORTS.STRAY_ERROR.op, describeError(thrown).slice(0, 16_384)]);
+    if (this.#strays++ < STRAYS_MAX) this.#context.outbox.append([REPORTS.STRAY_ERROR.op, describeError(thrown).slice(0, 16_384)]);
+  }
+
+  /** W5 */
+  #tellOfStrays(): void {
+    const untold = this.#strays - STRAYS_MAX;
+    this.#strays = 0;
+    if (untold > 0) this.#context.outbox.append([REPORTS.STRAY_ERROR.op, `${untold} more`, untold]);
   }
 
   /** Promises are marked with the session that makes them. */
@@ -122,6 +134,7 @@ export class Lane {
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([Promise.all(this.#disposals), new Promise((resolve) => (timer = setTimeout(resolve, DISPOSE_MAX_MS)))]);
     clearTimeout(timer);
+    this.#tellOfStrays();
     this.#context.outbox.close();
     this.#seat.transport.close();
   }
@@ -133,6 +146,7 @@ export class Lane {
     this.#context.builds.look();
     this.#context.attribution.look();
     if (this.#beats++ % MEMORY_BEATS === 0) this.#seat.words.setMemory(laneMemory());
+    this.#tellOfStrays();
   }
 
   /** W4 */

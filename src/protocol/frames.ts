@@ -47,7 +47,7 @@ export const REPORTS = {
   REPLY_ERROR: { op: 7, length: 3 },
   CONTEXT_TAKEN: { op: 8, length: 4 },
   FORGOTTEN: { op: 9, length: 3 },
-  STRAY_ERROR: { op: 10, length: 2 },
+  STRAY_ERROR: { op: 10, length: 3, optional: 1 },
   DELTAS: { op: 11, length: 7 },
   GAVE_UP: { op: 12, length: 4 },
 } as const;
@@ -219,7 +219,8 @@ export type ContextTakenReport = [op: 8, slot: Slot, generation: Generation, cou
 export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
 /** The turn's run ignored its interrupt for the grace and was given up: its end follows when the agent has been rebuilt. */
 export type GaveUpReport = [op: 12, slot: Slot, generation: Generation, turn: Word];
-export type StrayErrorReport = [op: 10, description: string];
+/** `count`: how many it stands for, itself included, when it is more than one. */
+export type StrayErrorReport = [op: 10, description: string, count?: number];
 /** Reports that speak of a session as such. */
 export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport;
 /** Reports that speak of a turn; the word of its ticket names it. */

@@ -110,7 +110,7 @@ export function startThreadIn(shop: LaneWorkshop): StartThread {
       control: { loaded: () => loaded, openHandle: async () => false, stop: async () => {} },
       ended: shop.tellsEndEarly ? exited : Promise.all([exited, closed]).then(([end]) => end),
       threadId: number,
-      utilization: () => undefined,
+      loopTimes: () => undefined,
       stop: () => toLane.post(() => void stop(), delay()),
       kill: () => {
         self.dyingOf = { exitCode: 1, error: new Error("killed") };
