@@ -189,6 +189,7 @@ export class LanePool {
       agents,
       interruptGraceMs: options.interruptGraceMs,
       buildTimeoutMs: options.buildTimeoutMs,
+      fixesBuiltins: options.lanes.builtins === "fixed",
       polls: options.latency === "low",
       ...(store && { store: { port: store.port, logsEvents: store.logsEvents } }),
     };

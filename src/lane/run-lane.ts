@@ -28,6 +28,8 @@ export interface LaneTask {
   readonly agents: Readonly<Record<string, string>>;
   readonly interruptGraceMs: number;
   readonly buildTimeoutMs: number;
+  /** `lanes.builtins: "fixed"`. */
+  readonly fixesBuiltins: boolean;
   /** `latency: "low"`. */
   readonly polls: boolean;
   /** To the store thread; undefined: sessions are not kept. */
@@ -82,7 +84,7 @@ export async function runLane(task: LaneTask): Promise<void> {
   process.on("unhandledRejection", contain);
   const store = task.store && new StoreClient(new PortTransport(task.store.port));
   if ((await loading).ok) {
-    const guard = fixBuiltins();
+    const guard = task.fixesBuiltins ? fixBuiltins() : undefined;
     const words = new LaneWords(task.words);
     lane = new Lane({
       transport: new PortTransport(task.data, task.polls ? new Poller(POLL_LOW, () => words.mayPoll()) : undefined),

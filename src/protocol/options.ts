@@ -33,6 +33,7 @@ export const SessionServiceOptionsSchema = z.strictObject({
       dedicatedResourceLimits: ResourceLimitsSchema.optional(),
       env: z.record(z.string(), z.string()).optional(),
       execArgv: list(z.string()).optional(),
+      builtins: z.enum(["fixed", "open"]).default("fixed"),
       restartsMax: z.int().nonnegative().max(1_000_000).default(10),
       restartWindowMs: milliseconds(60_000),
     })
@@ -126,6 +127,11 @@ export interface SessionServiceOptions {
         /** Environment variables that agents may see. Default none. */
         env?: Record<string, string> | undefined;
         execArgv?: string[] | undefined;
+        /**
+         * "fixed" (default): once its agents are loaded, a lane's standard built-ins (Promise, Map, JSON, timers, …) cannot be changed: the attempt
+         * throws where it is made. "open": they can, for agents whose libraries do so while they run; then one agent can break its neighbours.
+         */
+        builtins?: "fixed" | "open" | undefined;
         /**
          * How often a shared lane that was lost is started again within `restartWindowMs` (default 10 in 60,000): the first time at once, then
          * after 100 ms, 200 ms, … 5 s. Lost more often it stays down until the window allows it; the host reports `health: "degraded"`.

@@ -3,9 +3,12 @@ import { Worker } from "node:worker_threads";
 
 import { expect, test } from "vitest";
 
-import { settled } from "../helpers/hosts.ts";
+import { deferred, errorOf, hosts, settled } from "../helpers/hosts.ts";
 
 const MODULE = new URL("../../dist/src/lane/fixed-builtins.js", import.meta.url);
+
+const openHost = hosts();
+const PATCHING = new URL("../fixtures/patching.mjs", import.meta.url);
 
 /** @returns what `body` posts, run behind `fixBuiltins()` whose guard it sees as `guard` */
 async function inThread(body: string): Promise<unknown> {
@@ -73,4 +76,13 @@ test("X3: a changed method of arrays is seen, named and put right", async () => 
     const broken = [guard.isSound(), guard.changed()];
     post([before, broken, [guard.isSound(), guard.changed()], Array.prototype.push === push && Array.prototype.flat === flat]);`);
   expect(answers).toEqual([[true, undefined], [false, expect.stringMatching(/^Array\.prototype\./)], [true, undefined], true]);
+});
+
+test("an agent that changes one fails by itself; where the operator leaves them open it may", async () => {
+  const fixed = await openHost({ agent: PATCHING });
+  const error = await errorOf(fixed.startTurn(await deferred(fixed), { prompt: "x" }));
+  expect(error).toMatchObject({ code: "AGENT_ERROR", agentError: { kind: "internal_error" } });
+  expect(error.message).toContain("read only");
+  const open = await openHost({ agent: PATCHING, lanes: { count: 1, builtins: "open" } });
+  expect((await open.startTurn(await deferred(open), { prompt: "x" })).text).toBe("twice twice");
 });
