@@ -22,7 +22,7 @@ import { StoreError } from "../protocol/store-error.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
-import { describeError, saveFailure } from "./agent-errors.ts";
+import { buildFailure, describeError, saveFailure } from "./agent-errors.ts";
 import { Attribution } from "./attribution.ts";
 import type { BuildOutcome } from "./build-session.ts";
 import { createSession, moveSession, openSession } from "./build-session.ts";
@@ -278,7 +278,7 @@ export class Lane {
   }
 
   async #build([, slot, generation]: readonly [number, number, number, ...unknown[]], building: Promise<BuildOutcome>): Promise<void> {
-    const built = await building;
+    const built = await building.catch((error: unknown): BuildOutcome => ({ ok: false, error: buildFailure(error) }));
     if (!built.ok) {
       this.#context.outbox.append([REPORTS.BUILD_FAILED.op, slot, generation, built.error]);
       return;

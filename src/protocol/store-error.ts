@@ -24,6 +24,7 @@ export const STORE_REASONS = {
 } as const;
 
 export type StoreReason = keyof typeof STORE_REASONS;
+export const isStoreReason = (value: unknown): value is StoreReason => typeof value === "string" && Object.hasOwn(STORE_REASONS, value);
 
 /** `details` say where: `path`, `session`, `row`, `version`, whatever applies. */
 export class StoreError extends Error {

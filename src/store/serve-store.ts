@@ -8,7 +8,9 @@
  */
 import type { PackedWrite, StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
 import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
-import { StoreError } from "../protocol/store-error.ts";
+import { textOf } from "../protocol/foreign.ts";
+import { isCount, isRecord, isText } from "../protocol/shapes.ts";
+import { StoreError, isStoreReason } from "../protocol/store-error.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import { packMessages, unpackWrite } from "../transport/packed-write.ts";
@@ -66,8 +68,8 @@ export class StoreServer {
 
   async #answer(outbox: Outbox<StoreReport>, request: number, method: StoreMethod, args: readonly unknown[]): Promise<void> {
     try {
-      const handler = this.#handlers[method] as ((...args: readonly unknown[]) => unknown) | undefined;
-      if (handler === undefined) throw new StoreError("io", `no such call: ${String(method)}`);
+      if (!Object.hasOwn(this.#handlers, method)) throw new StoreError("io", `no such call: ${textOf(method)}`);
+      const handler = this.#handlers[method] as (...args: readonly unknown[]) => unknown;
       outbox.appendSized([STORE_REPORTS.REPLY.op, request, (await handler(...args)) ?? null]);
     } catch (error) {
       outbox.appendSized([STORE_REPORTS.REPLY_ERROR.op, request, wireOf(error)]);
@@ -159,19 +161,27 @@ export class StoreServer {
   }
 }
 
-/** U3 */
+/** U3. What names no request cannot be answered, and what has no arguments is no call. */
 function commandsOf(frame: Uint8Array): StoreCommand[] {
   try {
-    return readCommands(frame);
+    return readCommands(frame).filter(([, request, , args]) => isCount(request) && Array.isArray(args));
   } catch {
     return [];
   }
 }
 
+/** U2. Also for what a third party's store throws: an error of another copy of our class, or anything at all. */
 function wireOf(error: unknown): WireStoreError {
-  if (error instanceof StoreError) return { reason: error.reason, message: error.message, details: error.details };
-  // A third party's store: an error of another copy of our class, or anything at all.
-  const { reason, message, details } = Object(error) as Partial<WireStoreError>;
-  const told = typeof message === "string" ? message : String(error);
-  return { reason: typeof reason === "string" ? reason : "io", message: told, details: typeof details === "object" ? { ...details } : {} };
+  try {
+    const { reason, message, details } = Object(error) as Partial<Record<keyof WireStoreError, unknown>>;
+    return {
+      reason: isStoreReason(reason) ? reason : "io",
+      message: isText(message) ? message : textOf(error),
+      details: isRecord(details) ? Object.fromEntries(Object.entries(details).filter(isDetail)) : {},
+    };
+  } catch {
+    return { reason: "io", message: "the store failed with an error that cannot be described", details: {} };
+  }
 }
+const isDetail = (member: [string, unknown]): member is [string, string | number | boolean] =>
+  ["string", "number", "boolean"].includes(typeof member[1]);

@@ -3,11 +3,13 @@
  *
  *   Y1. Every call settles: with its answer, when the store thread is gone ("closed"), or after STALL_MS without an answer ("stalled").
  *       A copy of the whole store may take longer: it settles by the first two only.
+ *   Y2. A frame that cannot be read is dropped; whoever waits for what was in it waits as for one that never came.
  */
 import { STORE_REPORTS } from "../protocol/store-calls.ts";
-import type { StoreCalls, StoreCommand, StoreMethod, StoreReport } from "../protocol/store-calls.ts";
+import type { StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
 import { STORE_COMMANDS } from "../protocol/store-calls.ts";
-import { StoreError } from "../protocol/store-error.ts";
+import { isRecord, isText } from "../protocol/shapes.ts";
+import { StoreError, isStoreReason } from "../protocol/store-error.ts";
 import { frameReader } from "./codec.ts";
 import { Outbox } from "./outbox.ts";
 import type { FrameTransport } from "./transport.ts";
@@ -84,11 +86,11 @@ export class StoreClient {
   }
 
   #onFrame(frame: Uint8Array): void {
-    for (const report of readReports(frame)) {
+    for (const report of reportsOf(frame)) {
       const call = this.#take(report[1]);
       if (call === undefined) continue; // it stalled, and was given up
       if (report[0] === STORE_REPORTS.REPLY.op) call.resolve(report[2]);
-      else call.reject(new StoreError(report[2].reason, report[2].message, report[2].details));
+      else call.reject(errorOf(report[2]));
     }
   }
 
@@ -123,6 +125,22 @@ export class StoreClient {
     this.#calls.clear();
     for (const { method, reject } of owed) reject(storeGone(method));
   }
+}
+
+/** Y2 */
+function reportsOf(frame: Uint8Array): StoreReport[] {
+  try {
+    return readReports(frame);
+  } catch {
+    return [];
+  }
+}
+
+/** Whatever it says, the call rejects with a StoreError. */
+function errorOf(wire: unknown): StoreError {
+  const { reason, message, details } = isRecord(wire) ? wire : {};
+  const told = isText(message) ? message : "the store failed and did not say how";
+  return new StoreError(isStoreReason(reason) ? reason : "io", told, isRecord(details) ? (details as WireStoreError["details"]) : {});
 }
 
 function storeGone(method: StoreMethod): StoreError {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { StoreServer } from "../../src/store/serve-store.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import type { StoreError } from "../../src/protocol/store-error.ts";
+import { encodeFrame } from "../../src/transport/codec.ts";
 import { memoryPipe } from "../../src/transport/memory-transport.ts";
 import { StoreClient } from "../../src/transport/store-client.ts";
 import type { FrameTransport } from "../../src/transport/transport.ts";
@@ -129,5 +130,67 @@ describe("StoreClient", () => {
     serve();
     expect(await call).toBe("answered null");
     late.mockRestore();
+  });
+});
+
+describe("garbage on the ports of the store's thread", () => {
+  test("Y2: an answer that cannot be read is dropped, and the next one is taken", async () => {
+    const { client: store, far, serve } = client();
+    for (const bytes of [[0xc1], [], [0x91, 0x92, 1], [0x00, 0x00]]) far.send(Uint8Array.from(bytes));
+    serve();
+    expect(await reasonOf(store.call("head", "a"))).toBe("answered null");
+  });
+
+  test.each<[string, unknown]>([
+    ["nothing", null],
+    ["a text", "failed"],
+    ["a reason that is none", { reason: "constructor", message: 5, details: 5 }],
+  ])("Y1: an error that is %s rejects with a StoreError", async (_, wire) => {
+    const { client: store, far } = client();
+    const call = store.call("head", "a");
+    far.onFrame(() => far.send(encodeFrame([[2, 1, wire]])));
+    await expect(call).rejects.toMatchObject({ name: "StoreError", reason: "io", message: expect.any(String) as string, details: {} });
+  });
+
+  test("U3: calls that are none are dropped, and the next one is answered", async () => {
+    const { client: store, serve } = client();
+    serve();
+    const raw = (...call: unknown[]): Promise<string> => reasonOf(store.call(...(call as ["head", string])));
+    const [port, far] = memoryPipe();
+    new StoreServer(new MemoryStore(), () => {}).serve(far);
+    for (const [request, args] of [
+      [2n ** 63n, []],
+      [null, ["a"]],
+      [{}, []],
+      [1, null],
+      [1, "text"],
+      [-1, []],
+    ] as const) {
+      port.send(encodeFrame([[1, request, "head", args]]));
+    }
+    const other = new StoreClient(port);
+    expect(await reasonOf(other.call("head", "a"))).toBe("answered null");
+    expect(await raw("constructor", "a")).toBe("io");
+    expect(await raw("__proto__", "a")).toBe("io");
+    expect(await raw("head", "a")).toBe("answered null");
+  });
+
+  const fail = (): never => {
+    throw new Error("from a getter");
+  };
+  test.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["an object without a text", Object.create(null)],
+    ["an error whose message cannot be read", Object.defineProperty(new Error("x"), "message", { get: fail })],
+    ["an error whose details cannot be read", { reason: "fenced", get details() { return fail(); } }], // prettier-ignore
+    ["a reason that is none", { reason: "constructor", message: "m" }],
+    ["details that no frame holds", { reason: "io", message: "m", details: { a: 10n ** 30n, f: () => 1 } }],
+  ])("U2: a store that throws %s: its call is answered, and so is the next", async (_, thrown) => {
+    const { client: store, serve } = client();
+    const failing = new MemoryStore();
+    failing.head = () => Promise.reject(thrown as Error);
+    serve(failing);
+    expect(await reasonOf(store.call("head", "a"))).toBe("io");
+    expect(await reasonOf(store.call("fence", "a"))).toBe("answered null");
   });
 });
