@@ -21,6 +21,8 @@ export interface FakeThread {
   told: "stop" | "kill" | undefined;
   /** Send a frame that the lane did not make. */
   post(...reports: unknown[][]): void;
+  /** Send what may be a frame. */
+  postBytes(frame: Uint8Array): void;
   /** Close its data port only: the exit is still to come. */
   closePort(): Promise<void>;
   /** End it, as a crash would. */
@@ -56,6 +58,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
     lane,
     told: undefined,
     post: (...reports) => inside.send(encodeFrame(reports), reports.length),
+    postBytes: (frame) => inside.send(frame),
     closePort: () => lane.close(),
     crash: (exitCode = 1) => end({ exitCode, error: new Error("crashed") }),
   };

@@ -62,9 +62,19 @@ export class OneLane {
     });
   }
 
+  /** Sessions to come get slots from there on. */
+  skipSlots(to: number): void {
+    this.#slots = to;
+  }
+
   /** Send records as one frame. */
   send(...commands: LaneCommand[]): void {
-    this.#main.send(encodeFrame(commands));
+    this.sendBytes(encodeFrame(commands));
+  }
+
+  /** Send what may be a frame. */
+  sendBytes(frame: Uint8Array): void {
+    this.#main.send(frame);
   }
 
   /** @returns the slot of a new session, built */
