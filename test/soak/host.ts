@@ -119,7 +119,7 @@ export class SoakHost {
       after = page.at(-1)?.sessionId;
       if (after === undefined) break;
     }
-    for (const session of [...this.#sessions]) {
+    for (const session of this.#sessions.filter(({ isBusy }) => !isBusy)) {
       // One that was made meanwhile is not gone: the next census sees it.
       if (live.has(session.id) || session.isBusy) continue;
       session.isBusy = true;
@@ -227,7 +227,7 @@ export class SoakHost {
       case "emit":
         return this.#turn(session, { does: "emit", count: below(this.#random, 50) }, { onEvent: () => this.tally.add("events") });
       case "slowConsumer":
-        return this.#turn(session, { does: "emit", count: 20 }, { onEvent: async () => void (await sleep(5)) });
+        return this.#turn(session, { does: "emit", count: 20 }, { onEvent: () => sleep(5) });
       case "subscriber":
         return this.#withSubscriber(session);
       case "stream":

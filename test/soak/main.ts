@@ -10,7 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 
 import Table from "cli-table3";
 
@@ -25,10 +25,10 @@ import { LoopDelay, checkGrowth, takeSample } from "./samples.ts";
 
 const USERS = 48;
 /** Milliseconds from one lane's death to the next in the same host, on average. */
-const DEATH_EVERY_MS = 2500;
+const DEATH_EVERY_MS = 4000;
 /** Share of the store's writes that fail. */
 const STORE_FAILURES = 0.002;
-const SAMPLES = 80;
+const SAMPLES = 40;
 /** Milliseconds that what a host used has to be gone after its shutdown. */
 const CLOSE_MAX_MS = 10_000;
 
@@ -135,7 +135,7 @@ async function soak(folder: string): Promise<Sample[]> {
   const closing = Date.now();
   await settles(Promise.all(services.map((service) => service.shutdown({ deadlineMs: 1000 }))), "shutdown");
   check("shutdown", `${Date.now() - closing} ms`, true);
-  if (failure !== undefined) check("what broke", failure instanceof Error ? (failure.stack ?? failure.message) : String(failure), false);
+  if (failure !== undefined) check("what broke", inspect(failure), false);
   return samples;
 }
 

@@ -2,8 +2,6 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
-import { usedHeapBytes } from "../../bench/harness/memory.ts";
-
 export interface Sample {
   readonly heap: number;
   readonly external: number;
@@ -15,9 +13,11 @@ export interface Sample {
   readonly resources: number;
 }
 
+/** @throws Error without --expose-gc */
 export function takeSample(): Sample {
-  const heap = usedHeapBytes();
-  const { external, rss } = process.memoryUsage();
+  if (globalThis.gc === undefined) throw new Error("start node with --expose-gc");
+  globalThis.gc();
+  const { heapUsed: heap, external, rss } = process.memoryUsage();
   return { heap, external, rss, files: openFiles(), threads: threadCount(), resources: process.getActiveResourcesInfo().length };
 }
 
