@@ -9,6 +9,7 @@ import { parseInput } from "../../../src/protocol/parse.ts";
 import { EphemeralSessionService } from "../../../src/host/ephemeral-service.ts";
 import { SessionHost } from "../../../src/host/session-host.ts";
 import { agent, startFakeThread, threads } from "../../unit/support/in-thread-lanes.ts";
+import { LaneWords } from "../../../src/core/lane-words.ts";
 import { LaneBacklog } from "../../../src/host/lane-backlog.ts";
 import { LaneLink } from "../../../src/host/lane-link.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
