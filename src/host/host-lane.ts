@@ -43,6 +43,8 @@ export class HostLane {
   suspects = 0;
   /** The session for whose turn it was killed. */
   killedFor: SessionEntry | undefined;
+  /** Why it was killed; undefined: it was not. */
+  killedBecause: string | undefined;
   /** Number of the frame that holds the last WAKE. */
   #wakesIn = 0;
 

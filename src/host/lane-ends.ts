@@ -78,9 +78,10 @@ export class LaneEnds {
 }
 
 function laneLost(lane: HostLane, end: LaneEnd, sessionId: SessionId | undefined): SessionError {
-  const reason = end.error?.message ?? "it ended by itself";
+  const { killedBecause } = lane;
+  const reason = killedBecause === undefined ? (end.error?.message ?? "it ended by itself") : `killed because ${killedBecause}`;
   return agentFailure("lane_lost", `lane ${lane.number} was lost (exit code ${end.exitCode}): ${reason}`, {
     ...(sessionId !== undefined && { sessionId }),
-    details: { outcome: "not_committed", lane: lane.number, exitCode: end.exitCode },
+    details: { outcome: "not_committed", lane: lane.number, exitCode: end.exitCode, ...(killedBecause !== undefined && { killedBecause }) },
   });
 }

@@ -229,6 +229,18 @@ export class Persistence {
     if (entry.kept !== undefined) this.hibernation.gone(entry.kept);
   }
 
+  /** Put an idle session to sleep that nobody asked for. @returns whether it sleeps, or will not be in its lane any more */
+  async layToRest(entry: SessionEntry): Promise<boolean> {
+    try {
+      await this.hibernation.hibernate(entry);
+      return true;
+    } catch (error) {
+      if (entry.state === "live") return false;
+      this.#host.events.emit("session_unsaved", { sessionId: entry.id, details: { error: String(error) } });
+      return true;
+    }
+  }
+
   /** The session does not leave after all. Its waiting turn comes first, then whoever waited for it to be gone. */
   #onStays(entry: SessionEntry): void {
     this.#host.registry.stay(entry);

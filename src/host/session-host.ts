@@ -22,6 +22,7 @@ import { LaneEnds } from "./lane-ends.ts";
 import { LanePool } from "./lane-pool.ts";
 import { startLaneThread } from "./lane-thread.ts";
 import { LoadGate } from "./load-gate.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { Mover } from "./movable.ts";
 import { Moves } from "./moves.ts";
 import { Persistence } from "./persistence.ts";
@@ -63,6 +64,7 @@ export class SessionHost {
   readonly queries: SessionQueries;
   readonly #supervisor: Supervisor;
   readonly #sampler: CpuSampler;
+  readonly #memory: MemoryWatch;
   readonly #ends: LaneEnds;
   #state: HostSnapshot["state"] = "open";
   #shutdown: Promise<void> | undefined;
@@ -100,7 +102,6 @@ export class SessionHost {
       buildingSince: (sinceMs) => this.creator.buildingSince(sinceMs),
     });
     this.#sampler = new CpuSampler((lane, slot) => this.registry.inSlot(lane, slot));
-    this.#supervisor.onRound = () => this.#sampler.round(this.pool);
     this.persistence = store && new Persistence(this, store.thread, store.options);
     const { registry, turns, pool, quarantine, gate, queries, persistence: keeping } = this;
     this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, isOpen: () => this.isOpen });
@@ -116,8 +117,18 @@ export class SessionHost {
         onMoved: (entry, from, reason) => this.onMoved(entry, from, reason),
       });
     }
-    const { moves } = this;
-    this.#ends = new LaneEnds({ table: this.table, registry, turns, creator, quarantine, events, queries, keeping, moves });
+    const { moves, table } = this;
+    this.#memory = new MemoryWatch({
+      table,
+      registry,
+      events,
+      externalMaxMb: options.lanes.externalMemoryMaxMb,
+      leave: (entry, room) => this.#relieveOf(entry, room),
+      kill: (lane, entry) => this.#supervisor.outgrown(lane, entry),
+      rss: () => process.memoryUsage.rss(),
+    });
+    this.#supervisor.onRound = () => this.#onRound();
+    this.#ends = new LaneEnds({ table, registry, turns, creator, quarantine, events, queries, keeping, moves });
   }
 
   /**
@@ -140,6 +151,18 @@ export class SessionHost {
       await host.persistence?.close();
       throw error;
     }
+  }
+
+  #onRound(): void {
+    const lanes = [...this.pool];
+    this.#sampler.round(lanes);
+    if (this.isOpen) this.#memory.round(lanes);
+  }
+
+  /** An idle session makes room in its lane: it sleeps, or goes where there is room. */
+  async #relieveOf(entry: SessionEntry, room: HostLane | undefined): Promise<boolean> {
+    if (this.persistence !== undefined) return this.persistence.layToRest(entry);
+    return room !== undefined && (await this.mover.move(entry, room, "memory"));
   }
 
   /** What takes sessions from lane to lane. */

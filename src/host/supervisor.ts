@@ -32,7 +32,8 @@ type KillReason =
   | "a turn ignored its interrupt and blocks it"
   | "an agent's builder blocks it"
   | "its event loop stands still"
-  | "it reported what cannot be";
+  | "it reported what cannot be"
+  | "its buffers outgrow lanes.externalMemoryMaxMb";
 type SupervisorOptions = Pick<HostOptions, "interruptGraceMs" | "buildTimeoutMs" | "laneStallMs" | "laneStallPolicy">;
 
 /** What the supervisor must know of sessions. */
@@ -106,6 +107,11 @@ export class Supervisor {
     if (!lane.hasEnded) this.#kill(lane, "it reported what cannot be");
   }
 
+  /** What the lane holds outside its heap is more than it may be. @param entry - whose code it runs, if that is known */
+  outgrown(lane: HostLane, entry: SessionEntry | undefined): void {
+    if (!lane.hasEnded) this.#kill(lane, "its buffers outgrow lanes.externalMemoryMaxMb", entry);
+  }
+
   #lookAtLanes(): void {
     this.onRound?.();
     const { laneStallMs, laneStallPolicy } = this.#options;
@@ -158,6 +164,7 @@ export class Supervisor {
     if (this.#killed.has(lane)) return; // its end takes a moment
     this.#killed.add(lane);
     lane.killedFor = entry;
+    lane.killedBecause = reason;
     this.#events.emit("lane_killed", {
       lane: lane.number,
       ...(entry && { sessionId: entry.id }),

@@ -31,6 +31,8 @@ export const HOST_EVENTS = {
     details: "strikes",
   },
   session_released: { level: "info", message: "a session was released from quarantine", details: "" },
+  lane_overloaded: { level: "warn", message: "a lane's event loop has no time left", details: "utilization, share" },
+  memory_pressure: { level: "warn", message: "a lane's memory runs out: idle sessions leave it", details: "heapUsed, heapLimit, external" },
   session_moved: { level: "info", message: "a session was moved to another lane", details: "from, reason" },
   session_unsaved: { level: "error", message: "a session could not be saved before it went to sleep", details: "error" },
   session_not_removed: {

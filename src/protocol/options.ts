@@ -31,6 +31,8 @@ export const SessionServiceOptionsSchema = z.strictObject({
       dedicatedMax: z.int().nonnegative().max(512).default(16),
       resourceLimits: ResourceLimitsSchema.optional(),
       dedicatedResourceLimits: ResourceLimitsSchema.optional(),
+      externalMemoryMaxMb: z.number().positive().optional(),
+      hogPolicy: z.enum(["report", "move", "dedicate"]).default("move"),
       env: z.record(z.string(), z.string()).optional(),
       execArgv: list(z.string()).optional(),
       builtins: z.enum(["fixed", "open"]).default("fixed"),
@@ -124,6 +126,18 @@ export interface SessionServiceOptions {
         resourceLimits?: ResourceLimits | undefined;
         /** Of a dedicated lane; what is not named here is as in `resourceLimits`. A session may have limits of its own (CreateSessionRequest). */
         dedicatedResourceLimits?: ResourceLimits | undefined;
+        /**
+         * MiB that a lane's objects may hold outside its heap: buffers, mostly, for which no `resourceLimits` hold. Near it idle sessions leave
+         * the lane; beyond it the lane is killed. One that blocks its loop cannot say what it holds: it is killed when the whole process
+         * has grown by that much meanwhile. Default: no limit.
+         */
+        externalMemoryMaxMb?: number | undefined;
+        /**
+         * What becomes of sessions that leave their lane's others no time while another lane has some. "move" (default): the session that uses
+         * half of it or more goes to the other lane at its next boundary, or the others do; "dedicate": it gets a lane of its own, while there
+         * are any; "report": nothing.
+         */
+        hogPolicy?: "report" | "move" | "dedicate" | undefined;
         /** Environment variables that agents may see. Default none. */
         env?: Record<string, string> | undefined;
         execArgv?: string[] | undefined;
