@@ -148,7 +148,7 @@ const result: Boundary = {
   },
 };
 
-function checkWire(wire: WireError): void {
+export function checkWire(wire: WireError): void {
   expectThat(Object.hasOwn(ERRORS, wire.code) && typeof wire.message === "string", "an error's code or message");
   const problem = notPlain(wire, NODES_MAX);
   expectThat(problem === undefined, `an error that is no plain data: ${problem}`);
@@ -165,25 +165,28 @@ class Thrown extends Error {}
 const unreadable = (): never => {
   throw new Error("from a getter");
 };
+/** What an agent may throw, by design or not. */
+export function thrownOf(random: Random): unknown {
+  const error = random.oneIn(2) ? new Thrown("thrown") : {};
+  void (error as Error).stack; // made now, not while it is being damaged
+  for (const member of ["name", "message", "kind", "details", "code", "agentError", "stack", "cause"]) {
+    if (random.oneIn(2)) continue;
+    const usual = {
+      code: random.pick(Object.keys(ERRORS)),
+      details: make.jsonOf(random),
+      agentError: { kind: "k", message: "m", details: 1 },
+    };
+    const value = random.oneIn(2) ? hostile(random) : (usual[member as keyof typeof usual] ?? make.textOf(random));
+    Object.defineProperty(error, member, random.oneIn(6) ? { get: unreadable, configurable: true } : { value, configurable: true });
+  }
+  return random.oneIn(4) ? hostile(random) : error;
+}
+
 const thrown: Boundary = {
   name: "what an agent throws",
   allowedBytes: ALLOWED_BYTES,
   weight: 2,
-  make: (random) => {
-    const error = random.oneIn(2) ? new Thrown("thrown") : {};
-    void (error as Error).stack; // made now, not while it is being damaged
-    for (const member of ["name", "message", "kind", "details", "code", "agentError", "stack", "cause"]) {
-      if (random.oneIn(2)) continue;
-      const usual = {
-        code: random.pick(Object.keys(ERRORS)),
-        details: make.jsonOf(random),
-        agentError: { kind: "k", message: "m", details: 1 },
-      };
-      const value = random.oneIn(2) ? hostile(random) : (usual[member as keyof typeof usual] ?? make.textOf(random));
-      Object.defineProperty(error, member, random.oneIn(6) ? { get: unreadable, configurable: true } : { value, configurable: true });
-    }
-    return random.oneIn(4) ? hostile(random) : error;
-  },
+  make: thrownOf,
   check: (value) => {
     checkWire(turnFailure(value));
     checkWire(buildFailure(value));
