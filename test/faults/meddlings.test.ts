@@ -1,14 +1,12 @@
 import { faultTable } from "./fault-table.ts";
 
-const STAINS = { stains: true } as const;
-
 faultTable("What a thread lets anybody reach", [
-  { name: "posts garbage on `parentPort`", does: { turn: "parentPortGarbage" }, ...STAINS },
-  { name: "closes `parentPort`", does: { turn: "parentPortClosed" }, ...STAINS },
-  { name: "posts garbage on every port that Node shows", does: { turn: "portGarbage" }, ...STAINS },
-  { name: "closes every port that Node shows", does: { turn: "portsClosed" }, ...STAINS },
-  { name: "posts garbage on the port of its lane", does: { turn: "lanePortGarbage" }, ...STAINS },
-  { name: "closes the port of its lane", does: { turn: "lanePortClosed" }, later: "a lane is lost", ...STAINS },
+  { name: "posts garbage on `parentPort`", does: { turn: "parentPortGarbage" } },
+  { name: "closes `parentPort`", does: { turn: "parentPortClosed" } },
+  { name: "posts garbage on every port that Node shows", does: { turn: "portGarbage" } },
+  { name: "closes every port that Node shows", does: { turn: "portsClosed" } },
+  { name: "posts garbage on the port of its lane", does: { turn: "lanePortGarbage" }, stains: true },
+  { name: "closes the port of its lane", does: { turn: "lanePortClosed" }, later: "a lane is lost" },
   { name: 'calls `process.emit("uncaughtException")`', does: { turn: "emitUncaught" }, later: "a stray error" },
   {
     name: "removes all listeners of `process`, then throws in a timer",
@@ -22,6 +20,6 @@ faultTable("What a thread lets anybody reach", [
     later: "a lane is lost",
   },
   { name: "calls `process.chdir`", does: { turn: "chdir" } },
-  { name: "reads and writes `process.env`", does: { turn: "environment" }, ...STAINS },
-  { name: "starts a thread of its own and leaves it", does: { turn: "ownThread" }, ...STAINS },
+  { name: "reads and writes `process.env`", does: { turn: "environment" } },
+  { name: "starts a thread of its own and leaves it", does: { turn: "ownThread" } },
 ]);

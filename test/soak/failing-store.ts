@@ -4,7 +4,7 @@ import { StoreError } from "../../src/store.ts";
 import type { SessionStore } from "../../src/store.ts";
 import { randomOf } from "./random.ts";
 
-const WRITES = new Set<string | symbol>(["create", "open", "append", "rewrite", "archive", "putContext"]);
+const WRITES = new Set<string | symbol>(["create", "openPacked", "writePacked", "archive", "putContext"]);
 
 export interface FailingStoreOptions {
   readonly path: string;

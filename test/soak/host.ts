@@ -54,6 +54,8 @@ export class SoakHost {
   readonly #onFailure: (failure: unknown) => void;
   readonly #sessions: SoakSession[] = [];
   #turns = 0;
+  /** Brought a lane down last. */
+  #culprit: SoakSession | undefined;
   #isOver = false;
 
   constructor({ name, service, random, onFailure }: SoakHostParts) {
@@ -385,12 +387,20 @@ export class SoakHost {
       this.#kill();
       return;
     }
-    const session = this.#take();
+    const session = this.#takeCulprit();
     if (session === undefined) return;
     if (death === "block") await this.#block(session);
     else await this.#turn(session, { does: death });
     if (session.hasLeft) await this.#replace(session);
     session.isBusy = false;
+  }
+
+  /** Now and then the one that did it last: twice is quarantine. */
+  #takeCulprit(): SoakSession | undefined {
+    const last = this.#culprit;
+    const isAgain = last !== undefined && !last.isBusy && this.#sessions.includes(last) && this.#random() < 0.4;
+    if (isAgain) last.isBusy = true;
+    return (this.#culprit = isAgain ? last : this.#take());
   }
 
   async #block(session: SoakSession): Promise<void> {

@@ -27,7 +27,7 @@ const USERS = 48;
 /** Milliseconds from one lane's death to the next in the same host, on average. */
 const DEATH_EVERY_MS = 4000;
 /** Share of the store's writes that fail. */
-const STORE_FAILURES = 0.002;
+const STORE_FAILURES = 0.01;
 const SAMPLES = 40;
 /** Milliseconds that what a host used has to be gone after its shutdown. */
 const CLOSE_MAX_MS = 10_000;
