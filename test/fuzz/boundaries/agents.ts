@@ -76,7 +76,7 @@ function examples(): string[] {
 interface HandleCall {
   readonly kind: string;
   readonly method: string;
-  readonly args: unknown;
+  readonly args: unknown[];
   readonly gives: unknown;
   readonly throws: boolean;
 }
@@ -89,7 +89,7 @@ const handle: Boundary<HandleCall> = {
   make: (random: Random) => ({
     kind: random.oneIn(4) ? random.pick(KINDS) : random.pick(KINDS.slice(0, 3)),
     method: random.pick(METHODS),
-    args: random.oneIn(4) ? hostile(random) : [make.textOf(random), make.nameOf(random)],
+    args: random.oneIn(4) ? [hostile(random)] : [make.textOf(random), make.nameOf(random)],
     gives: random.oneIn(8)
       ? new SessionError("SESSION_BUSY", "mine", { details: { f: hostile(random) } })
       : random.oneIn(3)
@@ -108,7 +108,7 @@ const handle: Boundary<HandleCall> = {
       { tenure: { handles }, entered: (call: () => unknown) => call() } as unknown as SessionActor,
       kind as "commsRuntime",
     );
-    const outcomes: HandleOutcome[] = [await api.call(method, args as unknown[]), await api.subscribe("body", "rpc"), await api.next(1)];
+    const outcomes: HandleOutcome[] = [await api.call(method, args), await api.subscribe("body", "rpc"), await api.next(1)];
     await api.leave(1);
     for (const outcome of outcomes) {
       if (outcome.ok) {
