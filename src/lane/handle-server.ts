@@ -3,8 +3,7 @@
  * its code; streams are pulled, one event a call, so that nothing piles up in the port.
  */
 import type { WireError } from "../protocol/errors.ts";
-import { SessionError, toWire } from "../protocol/errors.ts";
-import { isInstance } from "../protocol/foreign.ts";
+import { SessionError } from "../protocol/errors.ts";
 import type { HandleKind, InteractionSubscription } from "../protocol/handles.ts";
 import type { JsonValue } from "../protocol/json.ts";
 import { cloneJson } from "../protocol/json.ts";
@@ -40,7 +39,7 @@ export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {
       const value = await work();
       return { ok: true, value: value === undefined ? undefined : cloneJson(value) };
     } catch (error) {
-      return { ok: false, error: isInstance(error, SessionError) ? toWire(error) : buildFailure(error) };
+      return { ok: false, error: buildFailure(error) };
     }
   };
   const method = (name: string): ((...args: unknown[]) => unknown) => {
