@@ -50,6 +50,70 @@ test("X2: an object of an agent's own may have members of any name", async () =>
   expect(answers).toEqual(["done", "donebound", "done", "done", "done", "1,!", "function"]);
 });
 
+test("X2: what Node offers works as before, though it is first loaded now", async () => {
+  const answers = await inThread(`
+    (async () => {
+      const seen = {};
+      const http = await import("node:http");
+      const server = http.createServer((request, response) => response.end("served")).listen(0, "127.0.0.1");
+      await new Promise((resolve) => server.once("listening", resolve));
+      const url = "http://127.0.0.1:" + server.address().port;
+      seen.fetch = await (await fetch(url, { method: "POST", body: new Blob(["x"]), signal: AbortSignal.timeout(10_000) })).text();
+      server.closeAllConnections();
+      server.close();
+      const { gzipSync, gunzipSync } = await import("node:zlib");
+      seen.zlib = gunzipSync(gzipSync("squeezed")).toString();
+      const { subtle } = globalThis.crypto;
+      seen.crypto = (await subtle.digest("SHA-256", new TextEncoder().encode("x"))).byteLength;
+      const { pipeline } = await import("node:stream/promises");
+      const { Readable, Transform } = await import("node:stream");
+      const chunks = [];
+      await pipeline(Readable.from(["a", "b"]), new Transform({ transform(chunk, _, done) { done(null, String(chunk).toUpperCase()); } }),
+        async (source) => { for await (const chunk of source) chunks.push(String(chunk)); });
+      seen.stream = chunks.join("");
+      seen.web = (await new Response(new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("web")); c.close(); } })).text());
+      const { AsyncLocalStorage } = await import("node:async_hooks");
+      const storage = new AsyncLocalStorage();
+      seen.storage = await storage.run(7, async () => { await null; return storage.getStore(); });
+      const { EventEmitter, once } = await import("node:events");
+      const emitter = new EventEmitter();
+      setTimeout(() => emitter.emit("e", 1), 1);
+      seen.events = (await once(emitter, "e"))[0];
+      const { port1, port2 } = new MessageChannel();
+      port2.postMessage(new Map([[1, new Set([2])]]));
+      seen.ports = (await new Promise((resolve) => (port1.onmessage = ({ data }) => resolve(data)))).get(1).has(2);
+      port1.close();
+      seen.intl = new Intl.NumberFormat("en").format(1234);
+      seen.wasm = WebAssembly.validate(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
+      seen.vm = (await import("node:vm")).runInNewContext("[1, 2].map((x) => x + 1).join()");
+      const { inspect } = await import("node:util");
+      seen.inspect = inspect({ a: [new Date(0), /x/] });
+      const { execFile } = await import("node:child_process");
+      seen.process = await new Promise((resolve) => execFile(process.execPath, ["-p", "6*7"], (_, out) => resolve(out.trim())));
+      seen.clone = structuredClone({ at: new Date(0) }).at.getTime();
+      const any = AbortSignal.any([AbortSignal.abort("why")]);
+      seen.any = any.reason;
+      post(seen);
+    })().catch((error) => post(String(error && error.stack)));`);
+  expect(answers).toEqual({
+    fetch: "served",
+    zlib: "squeezed",
+    crypto: 32,
+    stream: "AB",
+    web: "web",
+    storage: 7,
+    events: 1,
+    ports: true,
+    intl: "1,234",
+    wasm: true,
+    vm: "2,3",
+    inspect: "{ a: [ 1970-01-01T00:00:00.000Z, /x/ ] }",
+    process: "42",
+    clone: 0,
+    any: "why",
+  });
+});
+
 test("what is shared cannot be changed, by assignment, definition or deletion", async () => {
   const answers = await inThread(`
     post([
