@@ -152,13 +152,25 @@ export class PersistentSessionService extends LiveSessionService {
 
   async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
     const { offset = 0, limit } = parseInput(requests.SessionHistoryQuerySchema, query, "query");
-    return this.use(id, (entry) =>
+    return this.#whereItIs(id, (entry) =>
       entry === undefined ? this.#stored.history(id, { offset, limit }) : this.liveHistory(entry, { offset, limit }),
     );
   }
 
   override async exportSession(id: SessionId): Promise<Session> {
-    return this.use(id, (entry) => (entry === undefined ? this.#exportStored(id) : this.exportLive(entry)));
+    return this.#whereItIs(id, (entry) => (entry === undefined ? this.#exportStored(id) : this.exportLive(entry)));
+  }
+
+  /** As `use`; one that had left its lane before it was asked there is asked where it is now. */
+  async #whereItIs<T>(id: SessionId, ask: (entry: SessionEntry | undefined) => Promise<T>): Promise<T> {
+    for (;;) {
+      let asked: SessionEntry | undefined;
+      try {
+        return await this.use(id, (entry) => ask((asked = entry)));
+      } catch (error) {
+        if (asked === undefined || !hasLeft(asked, error)) throw error;
+      }
+    }
   }
 
   async #exportStored(id: SessionId): Promise<Session> {
@@ -231,10 +243,16 @@ export class PersistentSessionService extends LiveSessionService {
 
   override async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
     const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
-    let entry: SessionEntry;
-    do entry = await this.#wake(id);
-    while (entry.state !== "live"); // it has left already
-    await this.applyLive(entry, checked);
+    for (;;) {
+      const entry = await this.#wake(id);
+      if (entry.state !== "live") continue; // it has left already
+      try {
+        await this.applyLive(entry, checked);
+        return;
+      } catch (error) {
+        if (!hasLeft(entry, error)) throw error;
+      }
+    }
   }
 
   override async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
@@ -266,7 +284,7 @@ export class PersistentSessionService extends LiveSessionService {
    * @throws SessionError SESSION_BUSY when a turn runs, a handle of its agent is open, or it is in host mode
    */
   async hibernate(id: SessionId): Promise<void> {
-    await this.use(id, async (entry) => {
+    await this.#whereItIs(id, async (entry) => {
       if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
       else await this.#keeping.hibernation.hibernate(entry);
     });
@@ -326,6 +344,11 @@ export class PersistentSessionService extends LiveSessionService {
     if (this.host.quarantine.release(id) || this.find(id) !== undefined) return;
     await this.#stored.sleeping(this.checks.id(id)); // an unknown session is an error, one that is free is not
   }
+}
+
+/** What the session was asked never reached it: it had left its lane, and is in the store. */
+function hasLeft({ state, isArchived }: SessionEntry, error: unknown): boolean {
+  return error instanceof SessionError && error.code === "SESSION_NOT_FOUND" && state !== "live" && !isArchived;
 }
 
 /** A create that resumes a session without naming labels keeps those the session has. */

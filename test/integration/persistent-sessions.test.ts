@@ -423,6 +423,26 @@ test("what needs a session's agent wakes it, although it is discarded at that mo
   expect((await service.exportSession(id)).messages).toMatchObject([{ role: "system", content: expect.stringContaining("for good") }]);
 });
 
+test("what is asked of a session that is dropped because it could not be saved is answered from the store, or with the store's error", async () => {
+  const { store, order } = counting();
+  const service = await open({ store });
+  const id = await deferred(service);
+  order({ fail: ["append"] });
+  const codes = new Set<string>();
+  for (let round = 0; round < 20; round++) {
+    let isOver = false;
+    const turn = codeOf(service.startTurn(id, { prompt: "not saved" })).finally(() => (isOver = true));
+    const asked: Promise<string>[] = [];
+    while (!isOver && asked.length < 500) {
+      asked.push(codeOf(service.exportSession(id)), codeOf(service.readHistory(id)));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    for (const code of await settled(Promise.all(asked))) codes.add(code);
+    expect(await settled(turn)).toBe("SESSION_STORE_ERROR");
+  }
+  expect([...codes].filter((code) => code !== "ok" && code !== "SESSION_STORE_ERROR")).toEqual([]);
+});
+
 test("R3: an archive while a stored session is being replaced is the archive of what replaces it", async () => {
   const service = await open({ agent: { scripted: SCRIPTED, recording: RECORDING } });
   const { sessionId: id } = await service.createSession({ agent: "scripted", prompt: "kept" });
