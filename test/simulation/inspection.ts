@@ -9,6 +9,8 @@ import type { World } from "./world.ts";
 
 /** Simulated milliseconds within which what is over is over. */
 const IDLE_MS = 90_000;
+/** Steps between two looks at all a host says of itself. */
+const LOOK_STEPS = 8;
 const TRIES_MAX = 20;
 const RETRY_MS = 200;
 
@@ -55,7 +57,7 @@ export class Inspection {
 
   /** R2 */
   async everythingIsIdle(): Promise<boolean> {
-    if (await this.#world.until(() => this.#busy() === undefined, IDLE_MS)) return true;
+    if (await this.#world.until(() => this.#busy() === undefined, IDLE_MS, LOOK_STEPS)) return true;
     this.#world.violate(`R2: not idle: ${this.#busy()}`);
     return false;
   }
@@ -73,8 +75,8 @@ export class Inspection {
       else this.#faults.saw("a session sleeps at the end");
       if (!(await this.#use(session))) return false;
       this.#world.enter(this.#at.main);
-      this.#driver.export(session);
-      this.#driver.persisted(session);
+      if (this.#setup.isPersistent && this.#world.random.chance(0.5)) this.#driver.persisted(session);
+      else this.#driver.export(session);
       const { pending } = this.#driver.calls;
       if (!(await this.#world.until(() => pending.size === 0, IDLE_MS))) {
         this.#world.violate(`R1: ${[...pending].join("; ")}`);
@@ -139,7 +141,7 @@ export class Inspection {
         lanes.every((lane) => lane.sessions === 0)
       );
     };
-    if (await this.#world.until(isEmpty, IDLE_MS)) return true;
+    if (await this.#world.until(isEmpty, IDLE_MS, LOOK_STEPS)) return true;
     const { slots, sessions, subscribers, lanes } = host.inspect();
     const { held } = host.registry.capacity;
     const { pending } = this.#driver.calls;

@@ -36,7 +36,8 @@ export function makePlan(random: Random, isWild: boolean): Plan {
 function makeStep(random: Random, isWild: boolean): Step {
   const at = random.below(100);
   if (at < 22) return { do: "emit", count: random.pick([1, 1, 2, 5]), awaits: random.chance(0.8) };
-  if (at < 24) return { do: "emit", count: random.pick([300, 600]), awaits: true };
+  // More than a consumer's window; rare, as it takes as long as everything else of a run.
+  if (at < 24 && random.chance(0.15)) return { do: "emit", count: random.pick([300, 600]), awaits: true };
   if (at < 56) return { do: "sleep", ms: random.pick([0, 1, 5, 30]) };
   if (at < 66) return { do: "yield" };
   if (at < 84) return { do: "take" };

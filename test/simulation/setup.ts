@@ -52,8 +52,8 @@ export function makeSetup(random: Random): Setup {
   return {
     isPersistent,
     options,
-    sessions: random.between(1, 6),
-    operations: random.pick([6, 12, 20, 35]),
+    sessions: random.pick([1, 2, 2, 3, 4]),
+    operations: random.pick([3, 6, 10, 24]),
     isWild: random.chance(0.6),
     faults: hasFaults ? random.pick([0.05, 0.12]) : 0,
     storeFaults: isPersistent && hasFaults && random.chance(0.5),

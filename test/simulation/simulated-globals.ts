@@ -1,4 +1,5 @@
 /** Timers, immediates, ticks and clocks of a simulated world, in the place of Node's for as long as it lasts. */
+import { SEGMENT_BYTES, SLOT_INTS } from "../../src/core/slot-layout.ts";
 import type { Process, Task } from "./process.ts";
 import type { World } from "./world.ts";
 
@@ -56,6 +57,24 @@ export class Timer {
 
 const REPLACED = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "clearImmediate"] as const;
 
+/**
+ * Segments of slot tables are large, a run uses little of one, and nothing of a run that is over touches its own any more: so they are
+ * used again. Making them anew took a tenth of all time.
+ */
+const RealSharedArrayBuffer = SharedArrayBuffer;
+const segments: SharedArrayBuffer[] = [];
+let segmentsUsed = 0;
+const REUSING = new Proxy(SharedArrayBuffer, {
+  construct(real, [bytes]: [number]) {
+    if (bytes !== SEGMENT_BYTES) return new real(bytes);
+    const segment = (segments[segmentsUsed++] ??= new real(bytes));
+    new Uint8Array(segment, 0, CLEARED_BYTES).fill(0);
+    return segment;
+  },
+});
+/** Of more slots than a run ever has. */
+const CLEARED_BYTES = 256 * SLOT_INTS * Int32Array.BYTES_PER_ELEMENT;
+
 export class Simulated {
   readonly #world: World;
   readonly #real = new Map<string, unknown>();
@@ -68,6 +87,7 @@ export class Simulated {
   }
 
   install(): void {
+    segmentsUsed = 0;
     const world = this.#world;
     const timer =
       (repeats: boolean) =>
@@ -97,6 +117,7 @@ export class Simulated {
       this.#real.set(name, globalThis[name]);
       Object.assign(globalThis, { [name]: simulated[name] });
     }
+    globalThis.SharedArrayBuffer = REUSING;
     const began = world.nowMs;
     Date.now = () => Math.floor(world.look());
     Object.defineProperty(performance, "now", { configurable: true, value: () => world.look() - began });
@@ -106,6 +127,7 @@ export class Simulated {
 
   restore(): void {
     for (const [name, real] of this.#real) Object.assign(globalThis, { [name]: real });
+    globalThis.SharedArrayBuffer = RealSharedArrayBuffer;
     Date.now = this.#dateNow;
     delete (performance as { now?: unknown }).now;
     process.nextTick = this.#nextTick;

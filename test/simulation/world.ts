@@ -41,14 +41,12 @@ export class World {
   violation: string | undefined;
   /** Lines of what happened; undefined: not kept. */
   readonly lines: string[] | undefined;
-  /** Called between two macrotasks. */
-  onStep: (() => void) | undefined;
   readonly #nobody = new Process("nobody", (error) => this.violate(`uncaught outside: ${describe(error)}`));
   #processes: Process[] = [];
   readonly #timers: Timer[] = [];
   #timerCount = 0;
   readonly #globals = new Simulated(this);
-  #waiting: { isSo: () => boolean; untilMs: number; resolve: (isSo: boolean) => void } | undefined;
+  #waiting: { isSo: () => boolean; untilMs: number; everySteps: number; resolve: (isSo: boolean) => void } | undefined;
 
   constructor(random: Random, temper: Temper, isTraced: boolean) {
     this.random = random;
@@ -144,11 +142,12 @@ export class World {
    * Let the world go on until the condition holds.
    *
    * @param maxMs - simulated milliseconds
+   * @param everySteps - how often it is looked at: for what is dear to look at
    * @returns whether it holds; false: time is over, or an invariant is broken
    */
-  until(isSo: () => boolean, maxMs: number): Promise<boolean> {
+  until(isSo: () => boolean, maxMs: number, everySteps = 1): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#waiting = { isSo, untilMs: this.nowMs + maxMs, resolve };
+      this.#waiting = { isSo, untilMs: this.nowMs + maxMs, everySteps, resolve };
       this.#next();
     });
   }
@@ -163,13 +162,13 @@ export class World {
     if (!this.#runTicks(current)) {
       const waiting = this.#waiting;
       if (waiting === undefined) return;
-      if (this.violation !== undefined || waiting.isSo() || this.nowMs > waiting.untilMs || this.steps > STEPS_MAX) {
+      const isOver = this.violation !== undefined || this.nowMs > waiting.untilMs || this.steps > STEPS_MAX;
+      if (isOver || (this.steps % waiting.everySteps === 0 && waiting.isSo())) {
         if (this.steps > STEPS_MAX) this.violate(`more than ${STEPS_MAX} steps`);
         this.#waiting = undefined;
         waiting.resolve(this.violation === undefined && waiting.isSo());
         return;
       }
-      this.onStep?.();
       this.#runOne(waiting.untilMs);
     }
     queueMicrotask(this.#next);
