@@ -6,8 +6,8 @@ export type Terminal = Writable & { readonly isTTY?: boolean };
 
 /** Where signals come from: `process`. */
 export interface SignalSource {
-  on(signal: "SIGINT" | "SIGTERM", listener: () => void): unknown;
-  off(signal: "SIGINT" | "SIGTERM", listener: () => void): unknown;
+  on(signal: "SIGINT" | "SIGTERM", listener: (signal: "SIGINT" | "SIGTERM") => void): unknown;
+  off(signal: "SIGINT" | "SIGTERM", listener: (signal: "SIGINT" | "SIGTERM") => void): unknown;
 }
 
 export interface CommandIo {
@@ -23,8 +23,9 @@ export const EXIT = {
   failed: 1,
   /** The command was called wrongly; nothing was run. */
   usage: 2,
-  /** A signal cut the run short. */
-  interrupted: 130,
+  /** A signal cut the run short: 128 and its number, as a shell says it of a process that the signal ended. */
+  SIGINT: 130,
+  SIGTERM: 143,
 } as const;
 
 /** The caller's mistake: its message goes to stderr as it is, and the exit code is EXIT.usage. */

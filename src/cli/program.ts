@@ -18,6 +18,8 @@ import { addSessionsCommands } from "./sessions-program.ts";
 const LANES_MAX = 512;
 const SESSIONS_MAX = 16_777_216;
 const TIMEOUT_MS_MAX = 2_147_483_647;
+/** As long as the host's shutdown gives them. */
+const DRAIN_MS = 30_000;
 
 const RUN_NOTES = `
 Input: JSON Lines, one turn a line. Turns of a session run in the order of their lines, different sessions at the same time.
@@ -26,8 +28,8 @@ Input: JSON Lines, one turn a line. Turns of a session run in the order of their
 Output: JSON Lines, one result a line, in order of completion. A bad line is reported by its number, and the rest still runs.
 Store: with --store sessions are kept, and the output is added to. Run again after a crash, with the same file, store and output: a
   line whose result is in the output is not run again, nor is a turn that was stored before its result could be written.
-Signals: the first ends reading and lets running turns finish, the second interrupts them, the third ends the process at once.
-Exit code: 0 every turn succeeded, 1 something failed, 2 called wrongly, 130 cut short by a signal.`;
+Signals: the first ends reading and lets running turns finish, for --drain-ms; the second interrupts them, the third ends the process.
+Exit code: 0 every turn succeeded, 1 something failed, 2 called wrongly, 130 cut short by SIGINT, 143 by SIGTERM.`;
 
 /** Runs one command; tests put their own. */
 export type RunCommand = (file: string, options: RunOptions, io: CommandIo) => Promise<number>;
@@ -55,6 +57,7 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
     .option("--lanes <n>", `worker threads, 1 to ${LANES_MAX}, or auto: one a core`, lanes, "auto")
     .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails, with --store it waits", integer(SESSIONS_MAX))
     .option("--timeout-ms <n>", "milliseconds a turn may take that has no timeoutMs of its own", integer(TIMEOUT_MS_MAX))
+    .option("--drain-ms <n>", "milliseconds running turns may take after a signal", integer(TIMEOUT_MS_MAX), DRAIN_MS)
     .option("--events", "print the turns' events too, each turn's ahead of its result", false)
     .option("--output <file>", "write results there instead of to standard output", filePath)
     .option("--store <dir>", "keep the sessions in this folder and go on where an earlier run stopped; needs --output", filePath)

@@ -38,6 +38,8 @@ export interface RunOptions {
   /** Folder of the store; undefined: sessions live as long as the run. */
   readonly store?: string;
   readonly durability: "fsync" | "commit";
+  /** Milliseconds running turns may take after a first signal. */
+  readonly drainMs: number;
   readonly quiet: boolean;
 }
 
@@ -140,14 +142,18 @@ async function runBatch(input: Input, service: SessionService, output: Output, o
   const batch = new Batch({ input, service, writer, report, timeoutMs: options.timeoutMs, hasEvents: options.events, stored });
   const style = progressStyle(options.quiet, stderr.isTTY === true, !isOurs && io.stdout.isTTY === true);
   const progress = new Progress({ stream: stderr, style, counts: report.counts, totalBytes: input.sizeBytes });
-  const signals = new StopSignals(io.signals, {
-    finish: () => {
-      progress.stop();
-      batch.stop();
-      if (!options.quiet) stderr.write(`stopping: waiting for turns that run (${batch.running}); once more interrupts them\n`);
+  const signals = new StopSignals(
+    io.signals,
+    {
+      finish: () => {
+        progress.stop();
+        batch.stop();
+        if (!options.quiet) stderr.write(`stopping: waiting for turns that run (${batch.running}); once more interrupts them\n`);
+      },
+      interrupt: () => batch.interrupt(),
     },
-    interrupt: () => batch.interrupt(),
-  });
+    options.drainMs,
+  );
   try {
     const inputError = await batch.run();
     const { elapsedS } = progress;
@@ -160,13 +166,13 @@ async function runBatch(input: Input, service: SessionService, output: Output, o
       stderr.write(`error: cannot write ${options.output ?? "standard output"}: ${outputError.message}\n`);
     if (inputError !== undefined) stderr.write(`error: ${inputError}\n`);
     if (outputError !== undefined || inputError !== undefined) return EXIT.failed;
-    if (signals.count > 0 && !batch.isComplete) return EXIT.interrupted;
+    if (signals.first !== undefined && !batch.isComplete) return EXIT[signals.first];
     return report.isClean ? EXIT.ok : EXIT.failed;
   } catch (error) {
     if (isOurs) await writer.end();
     throw error;
   } finally {
     progress.stop();
-    signals.remove();
+    signals.settled();
   }
 }

@@ -72,6 +72,7 @@ export class EphemeralSessionService extends LiveSessionService {
 
   async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
     parseInput(requests.SessionHistoryQuerySchema, query, "query");
+    this.host.assertOpen();
     if (this.find(id) === undefined && this.host.registry.archived.has(id)) {
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "session persistence is disabled", { sessionId: id });
     }
@@ -80,6 +81,7 @@ export class EphemeralSessionService extends LiveSessionService {
 
   subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
     const { bufferSize, after } = parseInput(requests.SubscribeOptionsSchema, options, "options");
+    this.host.assertOpen();
     const entry = this.find(id);
     if (entry === undefined) throw new StreamError("NOT_FOUND", `session ${id}`);
     if (after !== undefined) {

@@ -5,7 +5,7 @@
 import type { StageOutcome } from "../core/system-context.ts";
 import { CONTEXT_KEYS_MAX } from "../core/system-context.ts";
 import { SessionError, notRunning } from "../protocol/errors.ts";
-import type { RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
+import type { HandleKind, RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { parseInput, refuse } from "../protocol/parse.ts";
@@ -164,6 +164,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   }
 
   async exportSession(id: SessionId): Promise<Session> {
+    this.host.assertOpen();
     return this.use(id, (entry) => this.exportLive(this.known(entry, id)));
   }
 
@@ -186,6 +187,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     request: requests.AppendSystemContextRequest,
   ): Promise<{ status: "applied" | "staged" | "duplicate" }> {
     const checked = parseInput(requests.AppendSystemContextRequestSchema, request, "request") as requests.AppendSystemContextRequest;
+    this.host.assertOpen();
     const live = this.find(id);
     if (live === undefined) this.host.gate.enterMain();
     else this.host.gate.enter(live.lane);
@@ -218,6 +220,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
     const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
+    this.host.assertOpen();
     await this.use(id, (entry) => this.applyLive(this.known(entry, id), checked));
   }
 
@@ -234,18 +237,23 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   // ── handles ──
 
   async eventInjector(id: SessionId): Promise<RemoteEventInjector | undefined> {
-    const handle = await this.use(id, (entry) => entry && RemoteHandle.open(entry, "eventInjector"));
+    const handle = await this.#handle(id, "eventInjector");
     return handle && remoteInjector(handle);
   }
 
   async interactionEventInjector(id: SessionId): Promise<RemoteSubscribableInjector | undefined> {
-    const handle = await this.use(id, (entry) => entry && RemoteHandle.open(entry, "interactionEventInjector"));
+    const handle = await this.#handle(id, "interactionEventInjector");
     return handle && remoteInjector(handle);
   }
 
   async commsRuntime(id: SessionId): Promise<RemoteCommsRuntime | undefined> {
-    const handle = await this.use(id, (entry) => entry && RemoteHandle.open(entry, "commsRuntime"));
+    const handle = await this.#handle(id, "commsRuntime");
     return handle && remoteComms(handle);
+  }
+
+  async #handle(id: SessionId, kind: HandleKind): Promise<RemoteHandle | undefined> {
+    this.host.assertOpen();
+    return this.use(id, (entry) => entry && RemoteHandle.open(entry, kind));
   }
 
   // ── ends ──
@@ -254,9 +262,14 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     if (!this.host.quarantine.release(id)) this.live(id); // an unknown session is an error, one that is free is not
   }
 
-  async shutdown(options: { deadlineMs?: number | undefined } = {}): Promise<void> {
-    const { deadlineMs = SHUTDOWN_DEADLINE_MS } = parseInput(requests.ShutdownOptionsSchema, options, "options");
-    await this.host.shutdown(deadlineMs);
+  /** A second call is the first, whatever it says: the same promise. */
+  shutdown(options: { deadlineMs?: number | undefined } = {}): Promise<void> {
+    try {
+      const { deadlineMs = SHUTDOWN_DEADLINE_MS } = parseInput(requests.ShutdownOptionsSchema, options, "options");
+      return this.host.shutdown(deadlineMs);
+    } catch (error) {
+      return refusal(error);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -18,6 +18,7 @@ import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import type { StoreSnapshot } from "../protocol/views.ts";
 import type { PlacedRequest, SavedTurn, SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
+import { within } from "../transport/within.ts";
 import { Hibernation } from "./hibernation.ts";
 import type { HostLane } from "./host-lane.ts";
 import { KeptEntry } from "./kept-entry.ts";
@@ -35,6 +36,9 @@ import { Wakes } from "./wakes.ts";
 
 /** Turns of a lost lane that are asked for in one call: each may bring its whole result. */
 const SETTLED_AT_ONCE = 256;
+
+/** Milliseconds that what the host itself still has to write may take when it closes: a store that stalls must not hold it for each of them. */
+const CLOSE_MAX_MS = 10_000;
 
 interface Leaving {
   readonly entry: SessionEntry;
@@ -355,7 +359,7 @@ export class Persistence {
 
   /** Close the store. The lanes have ended. */
   async close(): Promise<void> {
-    await Promise.all(this.#removals);
+    await within(Promise.all([...this.#removals, this.contexts.idle()]), CLOSE_MAX_MS);
     await this.#thread.close();
   }
 

@@ -37,7 +37,7 @@ export class PersistentSessionService extends LiveSessionService {
   private constructor(host: SessionHost, keeping: Persistence) {
     super(host);
     this.#keeping = keeping;
-    this.#stored = new StoredSessions(keeping.client);
+    this.#stored = new StoredSessions(keeping.client, () => host.isOpen);
   }
 
   /**
@@ -152,12 +152,14 @@ export class PersistentSessionService extends LiveSessionService {
 
   async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
     const { offset = 0, limit } = parseInput(requests.SessionHistoryQuerySchema, query, "query");
+    this.host.assertOpen();
     return this.#whereItIs(id, (entry) =>
       entry === undefined ? this.#stored.history(id, { offset, limit }) : this.liveHistory(entry, { offset, limit }),
     );
   }
 
   override async exportSession(id: SessionId): Promise<Session> {
+    this.host.assertOpen();
     return this.#whereItIs(id, (entry) => (entry === undefined ? this.#exportStored(id) : this.exportLive(entry)));
   }
 
@@ -194,6 +196,7 @@ export class PersistentSessionService extends LiveSessionService {
 
   subscribeSessionEvents(id: SessionId, options: requests.SubscribeOptions = {}): SessionEventStream {
     const { bufferSize, after } = parseInput(requests.SubscribeOptionsSchema, options, "options");
+    this.host.assertOpen();
     this.checks.id(id);
     if (after !== undefined && this.#keeping.options.events !== "log") {
       const details = { field: "options.after" };
@@ -268,11 +271,13 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** Write no checkpoint of the sessions that are live now. Resolves when none is being written. */
   async cancelAllCheckpointers(): Promise<void> {
+    this.host.assertOpen();
     await this.#stored.ask(undefined, "cancelCheckpoints");
   }
 
   /** Write checkpoints again. */
   async rearmAllCheckpointers(): Promise<void> {
+    this.host.assertOpen();
     await this.#stored.ask(undefined, "rearmCheckpoints");
   }
 
@@ -284,6 +289,7 @@ export class PersistentSessionService extends LiveSessionService {
    * @throws SessionError SESSION_BUSY when a turn runs, a handle of its agent is open, or it is in host mode
    */
   async hibernate(id: SessionId): Promise<void> {
+    this.host.assertOpen();
     await this.#whereItIs(id, async (entry) => {
       if (entry === undefined) await this.#stored.sleeping(this.checks.id(id));
       else await this.#keeping.hibernation.hibernate(entry);
@@ -328,6 +334,7 @@ export class PersistentSessionService extends LiveSessionService {
    * @throws SessionError SESSION_UNSUPPORTED when it is not archived
    */
   async purge(id: SessionId): Promise<void> {
+    this.host.assertOpen();
     const head = await this.#stored.head(this.checks.id(id));
     if (!head.isArchived)
       throw new SessionError("SESSION_UNSUPPORTED", `unsupported: purge of session ${id}, which is not archived`, { sessionId: id });
@@ -337,6 +344,7 @@ export class PersistentSessionService extends LiveSessionService {
   /** Write a copy of the store to `path`, which must not exist, while sessions go on. @throws SessionError SESSION_STORE_ERROR */
   async backup(path: string): Promise<void> {
     if (typeof path !== "string" || path === "") refuse("path", "must be a path");
+    this.host.assertOpen();
     await this.#stored.ask(undefined, "backup", path);
   }
 

@@ -30,6 +30,11 @@ export class StagedContexts {
     );
   }
 
+  /** Resolves when nothing that waits now is being written. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#writes.values());
+  }
+
   /**
    * Stage an append.
    *

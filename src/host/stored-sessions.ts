@@ -1,5 +1,5 @@
 /** What the store says of sessions, in the words of a session service: SessionErrors, views' data, pages. */
-import { SessionError, StreamError, notFound } from "../protocol/errors.ts";
+import { SessionError, StreamError, hostClosed, notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message, Session } from "../protocol/session-model.ts";
 import type { StoreCalls, StoreMethod } from "../protocol/store-calls.ts";
@@ -19,9 +19,12 @@ export const STORE_CALLS_MAX = 16_384;
 
 export class StoredSessions {
   readonly #client: StoreClient;
+  readonly #isOpen: () => boolean;
 
-  constructor(client: StoreClient) {
+  /** @param isOpen - whether the host is: a store that was closed with it is no failure of the store's */
+  constructor(client: StoreClient, isOpen: () => boolean) {
     this.#client = client;
+    this.#isOpen = isOpen;
   }
 
   /** @param id - of the session it is about. @throws SessionError SESSION_STORE_ERROR, HOST_OVERLOADED */
@@ -36,6 +39,7 @@ export class StoredSessions {
     try {
       return await this.#client.call(method, ...args);
     } catch (error) {
+      if (error instanceof StoreError && error.reason === "closed" && !this.#isOpen()) throw hostClosed();
       throw asSessionError(error, id);
     }
   }

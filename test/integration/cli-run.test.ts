@@ -275,30 +275,30 @@ describe("called wrongly: a message, exit code 2, nothing on stdout", () => {
 });
 
 describe("signals", () => {
-  test.each(["SIGINT", "SIGTERM"] as const)(
-    "one %s: reading ends, running turns finish, queued ones do not start; exit code 130",
-    async (signal) => {
-      const { child, said, ended } = start("run", "-", "--agent", KINDS, "--events", "--lanes", "1");
-      const turns = [
-        { session: "a", prompt: "first" },
-        { session: "b", prompt: `until ${signal}-was-heard` },
-        { session: "b", prompt: "never run" },
-      ];
-      child.stdin.write(jsonLines(turns)); // and stays open
-      await said("stdout", /"session":"b","turn":1/);
-      child.kill(signal);
-      await said("stderr", /stopping: waiting for turns that run \(1\)/);
-      touch(`${signal}-was-heard`);
-      const { code, signal: killed, results, err } = await ended;
-      expect({ code, killed }).toEqual({ code: 130, killed: null });
-      const finished = byLine(results.filter(({ line }) => line !== undefined));
-      expect(finished).toMatchObject([
-        { line: 1, ok: true },
-        { line: 2, ok: true, text: `until ${signal}-was-heard` },
-      ]);
-      expect(err).toContain("cut short: 0 turns interrupted, 1 read and not run");
-    },
-  );
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("one %s: reading ends, running turns finish, queued ones do not start; exit code %i", async (signal, exitCode) => {
+    const { child, said, ended } = start("run", "-", "--agent", KINDS, "--events", "--lanes", "1");
+    const turns = [
+      { session: "a", prompt: "first" },
+      { session: "b", prompt: `until ${signal}-was-heard` },
+      { session: "b", prompt: "never run" },
+    ];
+    child.stdin.write(jsonLines(turns)); // and stays open
+    await said("stdout", /"session":"b","turn":1/);
+    child.kill(signal);
+    await said("stderr", /stopping: waiting for turns that run \(1\)/);
+    touch(`${signal}-was-heard`);
+    const { code, signal: killed, results, err } = await ended;
+    expect({ code, killed }).toEqual({ code: exitCode, killed: null });
+    const finished = byLine(results.filter(({ line }) => line !== undefined));
+    expect(finished).toMatchObject([
+      { line: 1, ok: true },
+      { line: 2, ok: true, text: `until ${signal}-was-heard` },
+    ]);
+    expect(err).toContain("cut short: 0 turns interrupted, 1 read and not run");
+  });
 
   test("two SIGINTs: running turns are interrupted, which is no success whatever they expect", async () => {
     const { child, said, ended } = start("run", "-", "--agent", KINDS, "--events");
@@ -321,6 +321,17 @@ describe("signals", () => {
       { line: 2, ok: false, error: { code: "AGENT_ERROR" } },
     ]);
     expect(err).toContain("cut short: 2 turns interrupted, 0 read and not run");
+  });
+
+  test("SIGTERM: what still runs after --drain-ms is interrupted as by a second signal", async () => {
+    const { child, said, ended } = start("run", "-", "--agent", KINDS, "--events", "--drain-ms", "150");
+    child.stdin.write(jsonLines([{ session: "a", prompt: "wait" }]));
+    await said("stdout", /"session":"a","turn":1/);
+    child.kill("SIGTERM");
+    const { code, signal, results, err } = await ended;
+    expect({ code, signal }).toEqual({ code: 143, signal: null });
+    expect(results.filter(({ line }) => line !== undefined)).toMatchObject([{ line: 1, ok: false, error: { code: "AGENT_ERROR" } }]);
+    expect(err).toContain("cut short: 1 turns interrupted, 0 read and not run");
   });
 
   test("a signal when all is read and no turn is cut short changes nothing", async () => {

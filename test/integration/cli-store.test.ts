@@ -18,6 +18,8 @@ beforeEach(() => {
   folder = mkdtempSync(join(root, "case-"));
 });
 
+/** In place of an exit code: the process was ended by a signal. */
+const SIGNALLED = -2;
 /** How often a run is killed before it may end. */
 const KILLS = 10;
 const SESSIONS = 8;
@@ -187,6 +189,71 @@ describe("run --store, killed and run again", () => {
     );
     expect(linesOf("executed.log")).toEqual(["one", "throw", "more"]);
   });
+
+  test.each([0, 1])(
+    "stopped by signals at any moment and started again, it goes on exactly where it was (seed %i)",
+    async (round) => {
+      const seed = Number(process.env["SIGNAL_SEED"] ?? Date.now() % 1_000_000_000) + round;
+      const random = seeded(seed);
+      const lines: Line[] = Array.from({ length: 96 }, (_, n) => ({
+        session: `s${n % SESSIONS}`,
+        prompt: `sleep ${n % 23 === 7 ? 150 : Math.floor(random() * 25)} ${n}`,
+      }));
+      write("in.jsonl", lines);
+      let stops = 0;
+      for (let code: number | null = -1; code !== 0;) {
+        const before = textOf("out.jsonl");
+        const child = spawn(process.execPath, [MAIN, ...RUN, "--quiet", "--drain-ms", random() < 0.5 ? "20" : "5000"], {
+          cwd: folder,
+          stdio: ["ignore", "ignore", "pipe"],
+        });
+        let err = "";
+        const signals: NodeJS.Signals[] = [];
+        child.stderr.setEncoding("utf8").on("data", (piece: string) => (err += piece));
+        const ended = new Promise<number | null>((resolve) =>
+          child.once("close", (status, signal) => {
+            // The second may come when there is no JavaScript left to hear it: everything is closed by then.
+            if (signal !== null) expect([signals.length, signal]).toEqual([2, signals[1]]);
+            resolve(signal === null ? status : SIGNALLED);
+          }),
+        );
+        if (stops < 4) {
+          let hasEnded = false;
+          void ended.then(() => (hasEnded = true));
+          while (!hasEnded && textOf("out.jsonl").length <= before.length) await sleep(2);
+          for (let n = random() < 0.4 ? 2 : 1; n > 0; n--) {
+            await Promise.race([sleep(random() * 120), ended]);
+            signals.push(random() < 0.5 ? "SIGTERM" : "SIGINT");
+            child.kill(signals.at(-1));
+            await Promise.race([sleep(110), ended]); // any sooner, the next one is taken for an echo
+          }
+        }
+        code = await ended;
+        stops++;
+        expect([0, signals[0] === "SIGTERM" ? 143 : 130, SIGNALLED], `seed ${seed}: ${err}`).toContain(code);
+        const now = textOf("out.jsonl");
+        expect(now.startsWith(before), `seed ${seed}`).toBe(true); // nothing that was written is taken back
+        expect(now.endsWith("\n"), `seed ${seed}`).toBe(true); // and nothing is cut off
+        expect(stops).toBeLessThan(20);
+      }
+      const all = results();
+      expect(
+        all.map(({ line }) => line as number).toSorted((a, b) => a - b),
+        `seed ${seed}`,
+      ).toEqual(lines.map((_, n) => n + 1));
+      expect(
+        all.filter(({ ok }) => !ok),
+        `seed ${seed}`,
+      ).toEqual([]);
+      const transcripts = transcriptsOf("store");
+      for (let n = 0; n < SESSIONS; n++) {
+        const mine = lines.filter(({ session }) => session === `s${n}`).map(({ prompt }, at) => [prompt, `${at + 1}: ${prompt}`]);
+        expect(transcripts[`s${n}`], `seed ${seed}`).toEqual(mine.flat());
+        expect(all.filter(({ session }) => session === `s${n}`).map(({ text }) => text)).toEqual(mine.map(([, text]) => text));
+      }
+    },
+    120_000,
+  );
 
   test("what a signal interrupts has no result, and is run by the next run", async () => {
     write("in.jsonl", [

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 
 import { EphemeralSessionService } from "../../dist/src/index.js";
-import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, gate, hosts, script, settled, sleep } from "../helpers/hosts.ts";
+import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, gate, hosts, script, settled, sleep, until } from "../helpers/hosts.ts";
 
 const openHost = hosts();
 
@@ -43,6 +43,40 @@ test("A40: from the call on nothing is admitted", async () => {
   await settled(shutdown);
   for (const call of [service.startTurn(id, { prompt: "x" }), service.createSession({ prompt: "x" })])
     expect(await codeOf(call)).toBe("HOST_CLOSED");
+});
+
+test("A40: while it closes what needs an agent is refused, and what sees or stops is not", async () => {
+  const service = await openHost();
+  const id = await deferred(service);
+  const running = codeOf(service.startTurn(id, { prompt: script(["sleep", 60_000]) }));
+  const shutdown = service.shutdown({ deadlineMs: 20_000 });
+  const refused = [
+    service.exportSession(id),
+    service.readHistory(id),
+    service.applyRuntimeSystemContext(id, [{ text: "x" }]),
+    service.appendSystemContext(id, { text: "x" }),
+    service.eventInjector(id),
+    service.interactionEventInjector(id),
+    service.commsRuntime(id),
+  ];
+  for (const call of refused) expect(await codeOf(call)).toBe("HOST_CLOSED");
+  expect(await errorOf(() => service.subscribeSessionEvents(id))).toMatchObject({ code: "HOST_CLOSED" });
+  expect(await service.list()).toHaveLength(1);
+  expect(await service.systemContextState(id)).toEqual({ pending: [], seen: {} });
+  await service.cancelAfterBoundary(id);
+  await service.interrupt(id);
+  expect(await running).toBe("AGENT_ERROR");
+  await settled(shutdown);
+  expect(await codeOf(service.exportSession(id))).toBe("HOST_CLOSED");
+});
+
+test("A40: a lane that is blocked by nobody's turn does not keep the host from closing", async () => {
+  const service = await openHost({ interruptGraceMs: 60_000 });
+  const id = await deferred(service);
+  await service.startTurn(id, { prompt: script(["spinAfter", 20, 120_000]) });
+  await until("the lane stands still", () => service.inspect().lanes.some(({ heartbeatAgeMs = 0 }) => heartbeatAgeMs > 300));
+  await settled(service.shutdown());
+  expect(service.inspect()).toMatchObject({ state: "closed", sessions: { live: 0 }, slots: { allocated: 0 } });
 });
 
 test("A40: what still runs at the deadline is interrupted, and says why", async () => {
@@ -88,7 +122,10 @@ test("A40: a second call is the first, whatever its deadline, also when both are
   const service = await openHost();
   const id = await deferred(service);
   const turn = codeOf(service.startTurn(id, { prompt: script(["sleep", 60]) }));
-  await settled(Promise.all([service.shutdown(), service.shutdown({ deadlineMs: 0 })]));
+  const first = service.shutdown();
+  expect(service.shutdown({ deadlineMs: 0 })).toBe(first);
+  expect(await codeOf(service.shutdown({ deadlineMs: -1 }))).toBe("INVALID_PARAMS");
+  await settled(first);
   expect(await turn).toBe("ok");
   await settled(service.shutdown());
 });

@@ -85,7 +85,7 @@ describe("callers that wait", () => {
 
   test("for the store: reads are refused, and answered again when it has answered", async () => {
     const client = { waiting: STORE_CALLS_MAX, call: async () => null };
-    const stored = new StoredSessions(client as never);
+    const stored = new StoredSessions(client as never, () => true);
     expect(await outcomeOf(stored.ask("s", "head", "s"))).toBe("store_calls");
     client.waiting--;
     expect(await outcomeOf(stored.ask("s", "head", "s"))).toBe("ok");

@@ -24,13 +24,13 @@ async function program(args: string[], run: RunCommand = async () => 0): Promise
   return { exitCode, out: String(io.stdout.read() ?? ""), err: String(io.stderr.read() ?? ""), runs };
 }
 
-const DEFAULTS = { agent: "interpreter", lanes: "auto", events: false, durability: "fsync", quiet: false };
+const DEFAULTS = { agent: "interpreter", lanes: "auto", events: false, durability: "fsync", drainMs: 30_000, quiet: false };
 
 describe("program", () => {
   test("options have defaults and reach the command", async () => {
     expect((await program(["run", "-"])).runs).toEqual([{ file: "-", options: DEFAULTS }]);
     const all =
-      "run turns.jsonl --agent ./a.mjs --lanes 3 --max-sessions 7 --timeout-ms 250 --events --output out.jsonl --store st --durability commit --quiet";
+      "run turns.jsonl --agent ./a.mjs --lanes 3 --max-sessions 7 --timeout-ms 250 --events --output out.jsonl --store st --durability commit --drain-ms 1500 --quiet";
     expect((await program(all.split(" "))).runs).toEqual([
       {
         file: "turns.jsonl",
@@ -43,6 +43,7 @@ describe("program", () => {
           output: "out.jsonl",
           store: "st",
           durability: "commit",
+          drainMs: 1500,
           quiet: true,
         },
       },

@@ -1,8 +1,17 @@
 import { EventEmitter } from "node:events";
 
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { StopSignals } from "../../src/cli/stop-signals.ts";
+
+const DRAIN_MS = 5000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 function harness(): {
   source: EventEmitter;
@@ -13,14 +22,15 @@ function harness(): {
   const source = new EventEmitter();
   const steps: string[] = [];
   let nowMs = 0;
-  const signals = new StopSignals(source, { finish: () => steps.push("finish"), interrupt: () => steps.push("interrupt") }, () => nowMs);
+  const told = { finish: () => steps.push("finish"), interrupt: () => steps.push("interrupt") };
+  const signals = new StopSignals(source, told, DRAIN_MS, () => nowMs);
   return {
     source,
     signals,
     steps,
     at(ms, signal) {
       nowMs = ms;
-      source.emit(signal);
+      source.emit(signal, signal);
     },
   };
 }
@@ -38,6 +48,32 @@ test.each([
   expect([steps, listeners(source)]).toEqual([["finish"], 2]);
   at(1500, second);
   expect([steps, listeners(source), signals.count]).toEqual([["finish", "interrupt"], 0, 2]);
+});
+
+test("what was asked to finish is interrupted when its time is over, unless it has finished", () => {
+  const { at, steps, signals } = harness();
+  vi.advanceTimersByTime(2 * DRAIN_MS);
+  at(0, "SIGTERM");
+  vi.advanceTimersByTime(DRAIN_MS - 1);
+  expect(steps).toEqual(["finish"]);
+  vi.advanceTimersByTime(1);
+  expect([steps, signals.first, signals.count]).toEqual([["finish", "interrupt"], "SIGTERM", 1]);
+  at(DRAIN_MS + 1, "SIGINT");
+  expect([steps, signals.first, vi.getTimerCount()]).toEqual([["finish", "interrupt", "interrupt"], "SIGTERM", 0]);
+  const finished = harness();
+  finished.at(0, "SIGINT");
+  finished.signals.remove();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("when all is settled, one late signal is heard and does nothing", () => {
+  const { at, steps, source, signals } = harness();
+  at(0, "SIGTERM");
+  signals.settled();
+  vi.advanceTimersByTime(2 * DRAIN_MS);
+  expect([steps, listeners(source)]).toEqual([["finish"], 2]);
+  at(1000, "SIGTERM");
+  expect([steps, listeners(source)]).toEqual([["finish"], 0]);
 });
 
 test("an echo of the same key press is no second signal", () => {

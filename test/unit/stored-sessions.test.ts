@@ -9,7 +9,7 @@ const state = (system: string | undefined) => ({ updatedAt: 1, usage: NO_USAGE, 
 describe.each([undefined, "be brief"])("pages of a stored transcript, system message: %s", (system) => {
   test("every page is the slice of the whole", async () => {
     const store = new MemoryStore();
-    const stored = new StoredSessions(clientOf(store));
+    const stored = new StoredSessions(clientOf(store), () => true);
     const messages = ["0", "1", "2", "3"].map(user);
     const request = { prompt: "" };
     await store.create({ id: "s", createdAt: 1, labels: {}, agent: "a", request, state: state(system), messages });
@@ -26,7 +26,7 @@ describe.each([undefined, "be brief"])("pages of a stored transcript, system mes
   });
 
   test("a session that is not stored is not found", async () => {
-    const stored = new StoredSessions(clientOf(new MemoryStore()));
+    const stored = new StoredSessions(clientOf(new MemoryStore()), () => true);
     await expect(stored.history("s", { offset: 0, limit: undefined })).rejects.toMatchObject({ code: "SESSION_NOT_FOUND" });
   });
 });
