@@ -10,7 +10,7 @@ import type { SessionEntry } from "./session-entry.ts";
 
 const SAMPLE_MS = 10;
 /** Milliseconds a sample stands for at most: a main that stands still sees nothing. */
-const SAMPLE_MAX_MS = 50;
+const SAMPLE_MAX_MS = 200;
 /** Share of a round from which on a lane is looked at. */
 const BUSY = 0.5;
 /** Share of the time that counts from which on a lane is overloaded. */
@@ -67,7 +67,7 @@ export class CpuSampler {
     for (const lane of this.#busy) {
       const slot = lane.words.runningSlot();
       const entry = slot === undefined ? undefined : this.#sessionAt(lane, slot);
-      if (entry !== undefined) lane.load.used(entry, ms);
+      lane.load.sampled(entry, ms);
     }
   }
 

@@ -16,7 +16,9 @@ interface Round {
   readonly idleMs: number;
   /** What came after an await was seen too. */
   readonly isWhole: boolean;
-  /** Milliseconds, by session. */
+  /** Milliseconds that the samples stand for: fewer than the round has when main is late. */
+  readonly sampledMs: number;
+  /** Of them, by session. */
   readonly used: Map<SessionEntry, number>;
 }
 
@@ -25,6 +27,7 @@ export class LaneLoad {
   readonly #rounds: Round[] = [];
   #times: LoopTimes | undefined;
   #used = new Map<SessionEntry, number>();
+  #sampledMs = 0;
 
   /**
    * A round is over.
@@ -36,14 +39,18 @@ export class LaneLoad {
     const before = this.#times;
     this.#times = times;
     const used = this.#used;
+    const sampledMs = this.#sampledMs;
     this.#used = new Map();
+    this.#sampledMs = 0;
     if (times === undefined || before === undefined) return;
-    this.#rounds.push({ activeMs: times.activeMs - before.activeMs, idleMs: times.idleMs - before.idleMs, isWhole, used });
+    this.#rounds.push({ activeMs: times.activeMs - before.activeMs, idleMs: times.idleMs - before.idleMs, isWhole, sampledMs, used });
     if (this.#rounds.length > ROUNDS) this.#rounds.shift();
   }
 
-  /** A session was seen to run. */
-  used(entry: SessionEntry, ms: number): void {
+  /** A sample that stands for so many milliseconds. @param entry - whose code ran; undefined: none that is known */
+  sampled(entry: SessionEntry | undefined, ms: number): void {
+    this.#sampledMs += ms;
+    if (entry === undefined) return;
     entry.cpuMs += ms;
     this.#used.set(entry, (this.#used.get(entry) ?? 0) + ms);
   }
@@ -68,9 +75,9 @@ export class LaneLoad {
     const sums = new Map<SessionEntry, number>();
     let lapsedMs = 0;
     const whole = this.#rounds.filter(({ isWhole }) => isWhole);
-    for (const { activeMs, idleMs, used } of whole.length > 0 ? whole : this.#rounds) {
+    for (const { activeMs, idleMs, sampledMs, used } of whole.length > 0 ? whole : this.#rounds) {
       lapsedMs += activeMs + idleMs;
-      for (const [entry, ms] of used) sums.set(entry, (sums.get(entry) ?? 0) + ms);
+      for (const [entry, ms] of used) sums.set(entry, (sums.get(entry) ?? 0) + (ms / sampledMs) * (activeMs + idleMs));
     }
     if (lapsedMs <= 0) return [];
     return [...sums].map(([entry, ms]) => ({ entry, share: Math.min(1, ms / lapsedMs) })).sort((a, b) => b.share - a.share);

@@ -146,6 +146,15 @@ export class LanePool {
     return lane;
   }
 
+  /** As `startDedicated`; undefined when there is none to be had. */
+  tryDedicated(): HostLane | undefined {
+    try {
+      return this.startDedicated();
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Shared lanes that were lost and wait for their restart. */
   down(): LaneDown[] {
     const nowMs = Date.now();

@@ -38,6 +38,7 @@ export function isMovable(table: SlotTable, entry: SessionEntry): boolean {
     entry.state === "live" &&
     entry.turn === undefined &&
     entry.lane.kind === "shared" &&
+    !entry.lane.hasEnded &&
     !entry.isSuspect && // placed apart from others
     heldBy(entry) === undefined &&
     lockHolder(table, entry.slot) === 0 &&

@@ -14,6 +14,7 @@ import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts"
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { Intake } from "../transport/intake.ts";
+import { Balancer } from "./balancer.ts";
 import { CpuSampler } from "./cpu-sampler.ts";
 import { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
@@ -65,6 +66,7 @@ export class SessionHost {
   readonly #supervisor: Supervisor;
   readonly #sampler: CpuSampler;
   readonly #memory: MemoryWatch;
+  readonly #balancer: Balancer;
   readonly #ends: LaneEnds;
   #state: HostSnapshot["state"] = "open";
   #shutdown: Promise<void> | undefined;
@@ -127,6 +129,17 @@ export class SessionHost {
       kill: (lane, entry) => this.#supervisor.outgrown(lane, entry),
       rss: () => process.memoryUsage.rss(),
     });
+    this.#balancer = new Balancer({
+      table,
+      registry,
+      events,
+      policy: options.lanes.hogPolicy,
+      move: (entry, to, reason) => this.mover.move(entry, to, reason),
+      startDedicated: () => pool.tryDedicated(),
+      stop: (lane) => void pool.stop(lane),
+      onSettled: (listener) => (turns.afterSettled = listener),
+      now: () => performance.now(),
+    });
     this.#supervisor.onRound = () => this.#onRound();
     this.#ends = new LaneEnds({ table, registry, turns, creator, quarantine, events, queries, keeping, moves });
   }
@@ -156,7 +169,9 @@ export class SessionHost {
   #onRound(): void {
     const lanes = [...this.pool];
     this.#sampler.round(lanes);
-    if (this.isOpen) this.#memory.round(lanes);
+    if (!this.isOpen) return;
+    this.#memory.round(lanes);
+    this.#balancer.round(lanes);
   }
 
   /** An idle session makes room in its lane: it sleeps, or goes where there is room. */

@@ -54,6 +54,8 @@ export class TurnTable {
   readonly #unsent = new Map<SessionEntry, () => void>();
   /** Told of every session whose turn has settled. */
   onSettled: ((entry: SessionEntry) => void) | undefined;
+  /** As well, behind that one. */
+  afterSettled: ((entry: SessionEntry) => void) | undefined;
   running = 0;
   settled = 0;
   failed = 0;
@@ -283,6 +285,7 @@ export class TurnTable {
     this.settled++;
     this.#registry.turnSettled(entry);
     this.onSettled?.(entry);
+    this.afterSettled?.(entry);
   }
 
   /** Resolves when no turn is left, or after `deadlineMs`. @returns whether none is left */

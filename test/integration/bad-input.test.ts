@@ -243,6 +243,8 @@ test.each([
   ["options.lanes.env.PATH", { agent: SCRIPTED, lanes: { env: { PATH: 1 } } }],
   ["options.lanes.resourceLimits.maxOldGenerationSizeMb", { agent: SCRIPTED, lanes: { resourceLimits: { maxOldGenerationSizeMb: -1 } } }],
   ["options.lanes.dedicatedResourceLimits.heapMb", { agent: SCRIPTED, lanes: { dedicatedResourceLimits: { heapMb: 64 } } }],
+  ["options.lanes.hogPolicy", { agent: SCRIPTED, lanes: { hogPolicy: "kill" } }],
+  ["options.lanes.externalMemoryMaxMb", { agent: SCRIPTED, lanes: { externalMemoryMaxMb: 0 } }],
   ["options.latency", { agent: SCRIPTED, latency: "none" }],
   ["options.interruptGraceMs", { agent: SCRIPTED, interruptGraceMs: -1 }],
   ["options.consumerStallMs", { agent: SCRIPTED, consumerStallMs: Infinity }],

@@ -90,7 +90,7 @@ describe("CpuSampler", () => {
     lane.words.setRunning(0);
     vi.setSystemTime(Date.now() + 60_000);
     vi.advanceTimersByTime(10);
-    expect(sessions[0]?.cpuMs).toBe(50);
+    expect(sessions[0]?.cpuMs).toBe(200);
   });
 
   test("shares are those of the last round and of the last two seconds", () => {

@@ -144,7 +144,7 @@ describe("options", () => {
     expect(parse({ agent: "x" })).toEqual({
       agent: "x",
       maxSessions: 100_000,
-      lanes: { builtins: "fixed", count: "auto", dedicatedMax: 16, restartsMax: 10, restartWindowMs: 60_000 },
+      lanes: { builtins: "fixed", count: "auto", dedicatedMax: 16, hogPolicy: "move", restartsMax: 10, restartWindowMs: 60_000 },
       latency: "balanced",
       interruptGraceMs: 5000,
       buildTimeoutMs: 60_000,
