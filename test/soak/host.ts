@@ -8,8 +8,8 @@ import { SoakSession } from "./model.ts";
 import { below, weighted } from "./random.ts";
 import type { Random } from "./random.ts";
 
-/** Turns after which a session is checked, archived and replaced, so that transcripts do not grow for ever. */
-const TURNS_MAX = 30;
+/** Turns after which a session is checked, archived and replaced: neither transcripts nor what is remembered of them grow for ever. */
+const TURNS_MAX = 12;
 /** What users do, and how often. */
 const ACTIONS = {
   answer: 30,
