@@ -2,7 +2,7 @@
  * `npm run fuzz`: at least a million cases over all boundaries, in two threads, within a time box.
  *
  *   --cases N      of all boundaries together. Default 1,000,000
- *   --seconds N    no new case is begun after that. Default 600
+ *   --seconds N    no new case is begun after that; each boundary gets its part of the time. Default 600
  *   --seed N       default: drawn, and printed
  *   --only TEXT    boundaries whose name holds it
  *   --from N --to N  cases of each boundary, in place of its share: what a finding's command says

@@ -25,8 +25,8 @@ import { notPlain } from "../prototypes.ts";
 import type { Random } from "../random.ts";
 
 const SAMPLES = 300;
-/** Some hold a text of five million characters, or a list of twenty thousand that is wrong in every member. */
-const ALLOWED_BYTES = 64 * 1024 * 1024;
+/** Some hold a text of five million characters, which is copied, or a list of twenty thousand that is wrong in every member. */
+const ALLOWED_BYTES = 160 * 1024 * 1024;
 const NODES_MAX = 2_000_000;
 
 /** INVALID_PARAMS that says which field, and why. */
