@@ -15,7 +15,7 @@ import type { LaneEnd } from "./lane-thread.ts";
 import type { Moves } from "./moves.ts";
 import type { Persistence } from "./persistence.ts";
 import type { Quarantine } from "./quarantine.ts";
-import type { SessionCreator } from "./session-creator.ts";
+import type { Builds } from "./builds.ts";
 import type { SessionQueries } from "./session-queries.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TurnTable } from "./turn-table.ts";
@@ -24,7 +24,7 @@ export interface LaneEndsParts {
   readonly table: SlotTable;
   readonly registry: SessionRegistry;
   readonly turns: TurnTable;
-  readonly creator: SessionCreator;
+  readonly builds: Builds;
   readonly quarantine: Quarantine;
   readonly events: HostEvents;
   readonly queries: SessionQueries;
@@ -43,14 +43,14 @@ export class LaneEnds {
 
   /** The lane has ended (N2), asked or not; its state says which. */
   ended(lane: HostLane, end: LaneEnd): void {
-    const { registry, turns, creator, queries, keeping, moves } = this.#parts;
+    const { registry, turns, builds, queries, keeping, moves } = this.#parts;
     const isLost = lane.state === "lost";
     if (isLost) this.#tell(lane, end);
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
     const lost = turns.laneLost(lane);
     if (keeping === undefined || !isLost) for (const turn of lost) turn.failWith(why(turn.entry.id));
     else keeping.settleLost(lane, lost, why);
-    creator.laneLost(lane, why());
+    builds.laneLost(lane, why());
     moves?.laneLost(lane, why);
     for (const entry of registry.inLane(lane)) {
       queries.gone(entry, ({ id }) => why(id));

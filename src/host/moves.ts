@@ -172,7 +172,7 @@ export class Moves implements Mover {
   /** The session stays where it is, unless its move has ended (M2). */
   #stay(move: Move): void {
     if (!this.#isOn(move)) return;
-    if (move.successor !== undefined) this.#parts.creator.abandon(move.successor);
+    if (move.successor !== undefined) this.#parts.creator.builds.abandon(move.successor, new Error("given up"));
     this.#parts.registry.stay(move.entry);
     this.#end(move, move.entry);
   }
@@ -193,7 +193,7 @@ export class Moves implements Mover {
   laneLost(lane: HostLane, why: (id: SessionId) => unknown): void {
     for (const move of this.#moves.values()) {
       if (move.entry.lane !== lane) continue;
-      if (move.successor !== undefined) this.#parts.creator.abandon(move.successor);
+      if (move.successor !== undefined) this.#parts.creator.builds.abandon(move.successor, new Error("given up"));
       this.#forget(move);
       move.reject(why(move.entry.id));
     }

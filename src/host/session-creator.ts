@@ -8,7 +8,6 @@
 import { Permit } from "../core/admission.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
-import type { BuiltReport, KeptReport } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
@@ -17,39 +16,19 @@ import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { PlacedRequest, SleepingSession, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { Bound } from "./bound.ts";
+import { Builds } from "./builds.ts";
+import type { BuildsKeeping } from "./builds.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
 import type { LoadGate } from "./load-gate.ts";
 import type { Quarantine } from "./quarantine.ts";
-import { overloaded } from "./overloaded.ts";
+import { RegistrationWaiters } from "./registration-waiters.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { TurnStart, TurnTable } from "./turn-table.ts";
 
 /** Creates and wake-ups that may wait until another session sleeps. */
 export const ROOM_SEEKERS_MAX = 16_384;
-/** Callers that may wait for the next registration. */
-export const WAITERS_MAX = 1024;
-
-interface Build {
-  readonly entry: SessionEntry;
-  /** Epoch milliseconds. */
-  readonly startedMs: number;
-  /** It was not stored before: refused, it leaves the store too. */
-  readonly isNew: boolean;
-  /** It is this session, in another lane. */
-  readonly replaces?: SessionEntry;
-  readonly request: PlacedRequest;
-  /** The session is built: put it into the index. */
-  readonly accept: () => void;
-  readonly reject: (error: unknown) => void;
-  /** The caller has been answered already. */
-  isAbandoned: boolean;
-  /** See CreateOrder. */
-  readonly onBuilt?: (() => void) | undefined;
-  cleanup: () => void;
-}
-
 /** Where a create comes from and goes to, already checked. */
 export interface CreateOrder {
   readonly request: CreateSessionRequest;
@@ -90,39 +69,23 @@ export interface CreatorParts {
 }
 
 /** What a host with a store adds. */
-export interface CreatorKeeping {
+export interface CreatorKeeping extends BuildsKeeping {
   /** A permit made by putting another session to sleep; undefined: none may. */
   makeRoom(): Promise<Permit | undefined>;
-  /** The lane has built a session that is kept. */
-  onBuilt(entry: SessionEntry, kept: KeptReport, request: PlacedRequest): void;
   /** The session is in the index. */
   onLive(entry: SessionEntry): void;
-  /** A session was laid down in the store and is not wanted, or its lane was lost before it could say whether it had been. */
-  onUnwanted(entry: SessionEntry): void;
 }
 
 export class SessionCreator {
   readonly #host: CreatorParts;
   readonly #ids = new IdSource();
   readonly #roomSeekers = new Bound("room", "creates and wake-ups for room", ROOM_SEEKERS_MAX);
-  readonly #builds = new Map<SessionEntry, Build>();
-  #waiters: { resolve: (id: SessionId) => void; reject: (error: unknown) => void }[] = [];
+  readonly #waiters = new RegistrationWaiters();
+  readonly builds: Builds;
 
   constructor(host: CreatorParts) {
     this.#host = host;
-  }
-
-  /** Sessions being built. */
-  get building(): number {
-    return this.#builds.size;
-  }
-
-  /** Sessions whose builds began before `sinceMs`, in epoch milliseconds. */
-  *buildingSince(sinceMs: number): Generator<SessionEntry> {
-    for (const { entry, startedMs } of this.#builds.values()) {
-      if (startedMs > sinceMs) return; // those behind began later
-      yield entry;
-    }
+    this.builds = new Builds(host);
   }
 
   /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
@@ -146,27 +109,21 @@ export class SessionCreator {
     entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
     return new Promise((resolve, reject) => {
       const isNew = order.resumeId === undefined;
-      const accept = (): void => this.#register(entry, isNew, order.firstTurn, resolve);
-      const build: Build = {
+      const { signal, onBuilt } = order;
+      const onAbort = (): void => this.builds.abandon(entry, signal?.reason);
+      const onOver = (): void => {
+        signal?.removeEventListener("abort", onAbort);
+        onBuilt?.();
+      };
+      this.builds.begin({
         entry,
-        startedMs: Date.now(),
-        isNew,
         request: placedOf(request),
-        accept,
+        isNew,
+        accept: () => this.#register(entry, isNew, order.firstTurn, resolve),
         reject,
-        isAbandoned: false,
-        onBuilt: order.onBuilt,
-        cleanup: () => {},
-      };
-      this.#begin(build);
-      const { signal } = order;
-      if (signal === undefined) return;
-      const onAbort = (): void => {
-        build.isAbandoned = true;
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      build.cleanup = () => signal.removeEventListener("abort", onAbort);
+        onOver: signal === undefined ? onBuilt : onOver,
+      });
+      signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
 
@@ -187,16 +144,7 @@ export class SessionCreator {
         onLive(entry);
         resolve(entry);
       };
-      this.#begin({
-        entry,
-        startedMs: Date.now(),
-        isNew: false,
-        request: placedOf(head.request),
-        accept,
-        reject,
-        isAbandoned: false,
-        cleanup: () => {},
-      });
+      this.builds.begin({ entry, request: placedOf(head.request), accept, reject });
     });
   }
 
@@ -220,27 +168,9 @@ export class SessionCreator {
         onBuilt(entry);
         resolve();
       };
-      const build: Build = {
-        entry,
-        startedMs: Date.now(),
-        isNew: false,
-        request: { hostMode: isHostMode },
-        accept,
-        reject,
-        isAbandoned: false,
-        cleanup: () => {},
-      };
-      this.#begin({ ...build, replaces: from });
+      this.builds.begin({ entry, request: { hostMode: isHostMode }, replaces: from, accept, reject });
     });
     return { entry, built };
-  }
-
-  /** Nobody wants what is being built: it is disposed as soon as it is there. */
-  abandon(entry: SessionEntry): void {
-    const build = this.#builds.get(entry);
-    if (build === undefined) return;
-    build.isAbandoned = true;
-    build.reject(new Error("given up"));
   }
 
   /** A permit for one more live session. Rejects at capacity, when nothing can be put to sleep for it */
@@ -272,36 +202,6 @@ export class SessionCreator {
     }
   }
 
-  /** The lane built the session. */
-  built(entry: SessionEntry, report: BuiltReport): void {
-    const build = this.#take(entry);
-    if (build === undefined) return;
-    const [, , , id, createdAt, handleBits, lastAssistantText, kept] = report;
-    const { registry, keeping } = this.#host;
-    const known = registry.find(id);
-    const isTaken = known !== undefined && known !== build.replaces;
-    entry.id = isTaken ? entry.id : id;
-    const refusal = !this.#host.isOpen()
-      ? hostClosed()
-      : isTaken
-        ? agentFailure("internal_error", `Duplicate session ID generated: ${id}`)
-        : undefined;
-    if (build.isAbandoned || refusal) {
-      registry.leave(entry, "refuse");
-      if (build.isNew && !isTaken) keeping?.onUnwanted(entry);
-      build.onBuilt?.();
-      build.reject(refusal);
-      return;
-    }
-    entry.createdAt = createdAt;
-    entry.handleBits = handleBits;
-    entry.lastAssistantText = lastAssistantText;
-    entry.isHostMode = build.request.hostMode === true;
-    if (kept !== undefined) keeping?.onBuilt(entry, kept, build.request);
-    build.accept();
-    build.onBuilt?.();
-  }
-
   #register(
     entry: SessionEntry,
     isNew: boolean,
@@ -312,14 +212,14 @@ export class SessionCreator {
     if (firstTurn === undefined) {
       registry.register(entry);
       keeping?.onLive(entry);
-      this.#announce(entry.id);
+      this.#waiters.announce(entry.id);
       resolve({ text: "", sessionId: entry.id, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } });
       return;
     }
     const ticket = turns.admit(entry); // K2: nobody knows the slot yet, so it is free
     registry.register(entry);
     keeping?.onLive(entry);
-    const wasAwaited = this.#announce(entry.id);
+    const wasAwaited = this.#waiters.announce(entry.id);
     const onAdmitted = firstTurn.onAdmitted && this.#orDiscard(entry, isNew, firstTurn.onAdmitted);
     resolve(turns.start(entry, ticket, { ...firstTurn, onAdmitted }, wasAwaited));
   }
@@ -340,60 +240,15 @@ export class SessionCreator {
     };
   }
 
-  /** The lane could not build the session. */
-  failed(entry: SessionEntry, error: SessionError): void {
-    const build = this.#take(entry);
-    build?.onBuilt?.();
-    build?.reject(error);
-    this.#host.registry.forgotten(entry);
-  }
-
-  /** The lane ended while it built. The registry frees what the sessions held. */
-  laneLost(lane: HostLane, error: SessionError): void {
-    for (const entry of this.#builds.keys()) {
-      if (entry.lane !== lane) continue;
-      const build = this.#take(entry);
-      if (build?.isNew === true) this.#host.keeping?.onUnwanted(entry);
-      build?.onBuilt?.();
-      build?.reject(error);
-    }
-  }
-
   /** @returns what resolves at the next registration only */
-  nextRegistration(): Promise<SessionId> {
-    if (!this.#host.isOpen()) return Promise.reject(hostClosed());
-    if (this.#waiters.length >= WAITERS_MAX) {
-      return Promise.reject(overloaded("registration_waiters", `${WAITERS_MAX} callers wait for a registration`, WAITERS_MAX));
-    }
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  async nextRegistration(): Promise<SessionId> {
+    if (!this.#host.isOpen()) throw hostClosed();
+    return this.#waiters.next();
   }
 
   /** No session will be registered any more. */
   close(): void {
-    for (const { reject } of this.#waiters.splice(0)) reject(hostClosed());
-  }
-
-  /** @returns whether anybody waited */
-  #announce(id: SessionId): boolean {
-    const waiters = this.#waiters;
-    if (waiters.length === 0) return false;
-    this.#waiters = [];
-    for (const { resolve } of waiters) resolve(id);
-    return true;
-  }
-
-  #begin(build: Build): void {
-    this.#builds.set(build.entry, build);
-    build.entry.lane.building++;
-  }
-
-  #take(entry: SessionEntry): Build | undefined {
-    const build = this.#builds.get(entry);
-    if (build === undefined) return undefined;
-    this.#builds.delete(entry);
-    entry.lane.building--;
-    build.cleanup();
-    return build;
+    this.#waiters.close();
   }
 
   #full(): SessionError {

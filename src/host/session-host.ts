@@ -76,7 +76,7 @@ export class SessionHost {
     this.events = new HostEvents(options);
     this.quarantine = new Quarantine(this.events);
     this.agents = resolveAgents(options.agent);
-    this.gate = new LoadGate(store?.thread.intake ?? new Intake(), () => this.turns.running + this.creator.building);
+    this.gate = new LoadGate(store?.thread.intake ?? new Intake(), () => this.turns.running + this.creator.builds.size);
     this.queries = new SessionQueries(this.gate);
     this.registry = new SessionRegistry(
       this.table,
@@ -101,7 +101,7 @@ export class SessionHost {
     });
     this.#supervisor = new Supervisor(this.table, options, this.pool, this.events, {
       inSlot: (lane, slot) => this.registry.inSlot(lane, slot),
-      buildingSince: (sinceMs) => this.creator.buildingSince(sinceMs),
+      buildingSince: (sinceMs) => this.creator.builds.since(sinceMs),
     });
     this.#sampler = new CpuSampler((lane, slot) => this.registry.inSlot(lane, slot));
     this.persistence = store && new Persistence(this, store.thread, store.options);
@@ -141,7 +141,7 @@ export class SessionHost {
       now: () => performance.now(),
     });
     this.#supervisor.onRound = () => this.#onRound();
-    this.#ends = new LaneEnds({ table, registry, turns, creator, quarantine, events, queries, keeping, moves });
+    this.#ends = new LaneEnds({ table, registry, turns, builds: creator.builds, quarantine, events, queries, keeping, moves });
   }
 
   /**
@@ -253,10 +253,10 @@ export class SessionHost {
   #onSessionReport(entry: SessionEntry, report: SessionReport): void {
     switch (report[0]) {
       case REPORTS.BUILT.op:
-        this.creator.built(entry, report);
+        this.creator.builds.built(entry, report);
         return;
       case REPORTS.BUILD_FAILED.op:
-        this.creator.failed(entry, fromWire(report[3]));
+        this.creator.builds.failed(entry, fromWire(report[3]));
         return;
       case REPORTS.CONTEXT_TAKEN.op:
         entry.ledger?.taken(report[3]);
@@ -344,7 +344,7 @@ export class SessionHost {
     return {
       state: this.#state,
       health: lanesDown.some(({ reason }) => reason === "restart_budget") ? "degraded" : "ok",
-      sessions: { live: liveCount, building: this.creator.building, max: capacity.max, archivedViews: archived.size },
+      sessions: { live: liveCount, building: this.creator.builds.size, max: capacity.max, archivedViews: archived.size },
       turns: { running: this.turns.running, settled: this.turns.settled, failed: this.turns.failed },
       lanes: [...this.pool].map((lane) => lane.inspect(nowMs)),
       lanesDown,

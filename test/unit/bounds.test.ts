@@ -7,7 +7,7 @@ import { EphemeralSessionService } from "../../src/host/ephemeral-service.ts";
 import { CALLS_MAX, HANDLES_MAX } from "../../src/host/remote-handles.ts";
 import { SUBSCRIBERS_MAX, SessionChannel } from "../../src/host/session-channel.ts";
 import { ASLEEP_MAX, SessionChannels } from "../../src/host/session-channels.ts";
-import { WAITERS_MAX } from "../../src/host/session-creator.ts";
+import { WAITERS_MAX } from "../../src/host/registration-waiters.ts";
 import { READS_MAX } from "../../src/host/session-event-stream.ts";
 import { StagedContexts } from "../../src/host/staged-contexts.ts";
 import { STORE_CALLS_MAX, StoredSessions } from "../../src/host/stored-sessions.ts";
