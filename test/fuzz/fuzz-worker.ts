@@ -12,8 +12,8 @@ const onCase = (index: number): void => {
   Atomics.add(words, 1, 1);
 };
 
-/** Of the time that is left a boundary gets its part, and half as much again: what it does not use is for those behind it. */
-const endOf = (at: number): number => Date.now() + ((endsAt - Date.now()) * 1.5) / Math.max(1.5, jobs.length - at);
+/** Of the time that is left a boundary gets its part: what it does not use is for those behind it. */
+const endOf = (at: number): number => Date.now() + (endsAt - Date.now()) / (jobs.length - at);
 
 for (const [at, { name, from, to }] of jobs.entries()) {
   const boundary = BOUNDARIES.find((candidate) => candidate.name === name);
