@@ -20,6 +20,7 @@ export class Faults {
   buildHangs = 0;
   /** Tickets of turns whose write took effect and was answered with an error. */
   readonly doubtful = new Set<number>();
+  isOver = false;
   readonly #seen: Map<string, number>;
 
   constructor(seen: Map<string, number>) {
@@ -37,6 +38,7 @@ export class Faults {
 
   /** From now on nothing goes wrong. */
   stop(): void {
+    this.isOver = true;
     Object.assign(this.store, { errorBefore: 0, errorAfter: 0, stall: 0, slow: 0 });
     this.loadFails = 0;
     this.buildFails = 0;

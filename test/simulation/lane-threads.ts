@@ -105,10 +105,17 @@ export function startThreadIn(shop: LaneWorkshop): StartThread {
     };
     toLane.post(boot, random.pick([0, 0, 5, 60]));
 
+    const ended = shop.tellsEndEarly ? exited : Promise.all([exited, closed]).then(([end]) => end);
+    let isTold = false;
+    void ended.then(() => (isTold = true));
+    data.onArrival = () => {
+      if (isTold) world.violate(`N2: lane ${number} is heard after its end was told`);
+    };
+
     return {
       transport,
       control: { loaded: () => loaded, openHandle: async () => false, stop: async () => {} },
-      ended: shop.tellsEndEarly ? exited : Promise.all([exited, closed]).then(([end]) => end),
+      ended,
       threadId: number,
       loopTimes: () => undefined,
       stop: () => toLane.post(() => void stop(), delay()),

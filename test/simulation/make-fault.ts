@@ -60,8 +60,8 @@ export function makeFault(world: World, setup: Setup, faults: Faults, at: Simula
       default:
         Object.assign(faults.store, {
           errorBefore: random.pick([0, 0.1, 0.3]),
-          errorAfter: random.pick([0, 0, 0.15]),
-          stall: random.pick([0, 0, 0.05]),
+          errorAfter: random.pick([0, 0.1, 0.3]),
+          stall: random.pick([0, 0.02, 0.1]),
           slow: random.pick([0, 0.3, 0.8]),
         });
     }

@@ -16,6 +16,8 @@ export class SimulatedPort {
   peer!: SimulatedPort;
   owner: Process;
   wiretap: Wiretap | undefined;
+  /** Told of every message that is delivered here. */
+  onArrival: (() => void) | undefined;
   readonly #world: World;
   readonly #delay: Delay;
   readonly #incoming: Channel;
@@ -51,6 +53,7 @@ export class SimulatedPort {
   }
 
   #deliver(message: unknown): void {
+    this.onArrival?.();
     for (const listener of this.#onMessage) listener(message);
   }
 

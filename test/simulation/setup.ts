@@ -55,8 +55,8 @@ export function makeSetup(random: Random): Setup {
     sessions: random.pick([1, 2, 2, 3, 4]),
     operations: random.pick([3, 6, 10, 24]),
     isWild: random.chance(0.6),
-    faults: hasFaults ? random.pick([0.05, 0.12]) : 0,
-    storeFaults: isPersistent && hasFaults && random.chance(0.5),
+    faults: hasFaults ? random.pick([0.06, 0.12, 0.2]) : 0,
+    storeFaults: isPersistent && hasFaults && random.chance(0.6),
     delayMs: isHostile ? random.pick([0.5, 5, 40]) : 0,
     temper: {
       stepMs: random.pick([0.001, 0.01, 0.05]),

@@ -45,7 +45,7 @@ function faulty(rows: MemoryStore, world: World, faults: Faults): SessionStore {
     else {
       waiting++;
       done = last.then(async () => {
-        if (beforeMs > 0) await sleep(beforeMs);
+        if (beforeMs > 0 && !faults.isOver) await sleep(beforeMs); // one that has begun takes its time
         waiting--;
         return fails ? refuse(name) : effect();
       });
