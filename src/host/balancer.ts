@@ -24,6 +24,8 @@ import type { SessionRegistry } from "./session-registry.ts";
 const RECOVERED = 0.8;
 const SPARE = 0.5;
 const HOG = 0.5;
+/** What must be known of who used the time before anybody but a hog is moved: the lane's marking tells the rest. */
+const KNOWN = 0.5;
 /** Sessions moved at once. */
 const BATCH = 16;
 /** Rounds (250 ms) from one act on a lane to the next: its measure is then of what came after. */
@@ -98,7 +100,8 @@ export class Balancer {
     watched.pause = 0;
     const target = spareLane(lane, lanes);
     if (first !== undefined && first.share >= HOG) this.#partFrom(first.entry, target, watched);
-    else if (target !== undefined) this.#spread(parts, (share - (target.load.share ?? 0)) / 2, target, watched);
+    else if (target !== undefined && parts.reduce((sum, part) => sum + part.share, 0) >= KNOWN)
+      this.#spread(parts, (share - (target.load.share ?? 0)) / 2, target, watched);
   }
 
   #of(lane: HostLane): Watched {

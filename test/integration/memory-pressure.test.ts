@@ -31,7 +31,7 @@ test("persistent: sessions that hold more than the heap has room for sleep in ti
 });
 
 test("ephemeral: they move to the lane that has room", async () => {
-  const service = await openHost({ lanes: { count: 2, resourceLimits: limits } });
+  const service = await openHost({ lanes: { count: 2, resourceLimits: limits, hogPolicy: "report" } });
   const ids: string[] = [];
   while (ids.length < 40) ids.push(await deferred(service));
   // Sessions are placed in turns: every other one is in lane 0.

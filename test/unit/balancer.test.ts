@@ -184,6 +184,11 @@ describe("Balancer", () => {
     expect(host.moved).toEqual(["a 0>1 lane_overloaded", "b 0>1 lane_overloaded"]);
   });
 
+  test("E3: while it is not known who uses the lane nobody goes", () => {
+    host.rounds(ROUNDS + 4, [1, 0.2], { a: 0.2, b: 0.1 });
+    expect(host.moved).toEqual([]);
+  });
+
   test("E3: those with a turn go when it ends; when the lane has recovered they stay", () => {
     for (const id of ["a", "b", "c"]) host.begin(id);
     host.rounds(ROUNDS + 1, [1, 0.2], { a: 0.3, b: 0.25, c: 0.2 });
