@@ -11,6 +11,7 @@ import { laneRecovery } from "./lane-recovery.ts";
 import { lanes } from "./lanes.ts";
 import { loneTurn } from "./lone-turn.ts";
 import { noopTurns } from "./noop-turns.ts";
+import { overload } from "./overload.ts";
 import { payloads } from "./payloads.ts";
 import { readList } from "./read-list.ts";
 import { storedSessions } from "./stored-sessions.ts";
@@ -28,6 +29,7 @@ export const CASES: readonly Case[] = [
   laneRecovery,
   storedSessions,
   coldStart,
+  overload,
   payloads,
   lanes,
 ];
