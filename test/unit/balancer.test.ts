@@ -45,7 +45,7 @@ class Host {
         entry.state = "leaving";
         const slot = this.sessions.length;
         this.table.claim(slot);
-        this.sessions.push({ ...entry, slot, state: "live", lane: to } as SessionEntry);
+        this.sessions.push(Object.assign({}, entry, { slot, state: "live" as const, lane: to }) as SessionEntry);
         return true;
       },
       startDedicated: () => this.dedicated,
