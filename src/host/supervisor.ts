@@ -4,6 +4,7 @@
  *
  *   V1. A lane is killed for a turn only while that turn holds its lock and the lane's heart has stood still for the grace, since the
  *       interrupt or (for at least five beats) later.
+ *       Or when it lives and has not ended the turn long after it should have given it up: the last rung, which nothing is known to need.
  *   V2. A lane without an interrupt is killed only where the operator asked for it (`laneStallPolicy: "kill"`); it is always reported.
  *   V4. A lane is killed for a build only when it is that session's builder which blocks it, beyond the time a build may take.
  *   V3. Nothing is killed for what was seen once, or by a look that came late: a stall of main's own clock looks like one of every lane.
@@ -19,6 +20,8 @@ import type { Turn } from "./turn.ts";
 /** Milliseconds from the end of the grace to the first look at an interrupted turn, and between two looks: a kill comes 70 ms after the grace. */
 const FIRST_LOOK_MS = 20;
 const NEXT_LOOK_MS = 50;
+/** Milliseconds from the end of the grace within which a lane that lives ends the turn: giving it up, an agent built anew (5 s), a store (30 s). */
+const UNENDED_MS = 60_000;
 /** Milliseconds without a heartbeat below which a lane is never taken for blocked: five beats, or two if there was none since the interrupt. */
 const STALLED_MIN_MS = 500;
 const INTERRUPTED_MIN_MS = 200;
@@ -31,6 +34,7 @@ const LATE_MS = 150;
 type KillReason =
   | "a turn ignored its interrupt and blocks it"
   | "an agent's builder blocks it"
+  | "it did not end an interrupted turn"
   | "its event loop stands still"
   | "it reported what cannot be"
   | "its buffers outgrow lanes.externalMemoryMaxMb";
@@ -86,6 +90,7 @@ export class Supervisor {
       details: { reason: turn.cancelReason },
     });
     const beatAtInterrupt = lane.words.lastBeat();
+    const askedMs = performance.now();
     let timer: NodeJS.Timeout;
     const lookIn = (ms: number, seenStale: boolean): void => {
       const dueMs = Date.now() + ms;
@@ -95,7 +100,9 @@ export class Supervisor {
       if (lockHolder(this.#table, slot) !== turn.word || lane.hasEnded) return;
       const minMs = lane.words.lastBeat() === beatAtInterrupt ? INTERRUPTED_MIN_MS : STALLED_MIN_MS;
       const isStale = lateMs <= LATE_MS && standsStill(lane, Math.max(graceMs, minMs));
+      const isUnended = performance.now() - askedMs > graceMs + UNENDED_MS && this.#table.isRunning(slot);
       if (isStale && seenStale) this.#kill(lane, "a turn ignored its interrupt and blocks it", turn.entry, turn.ticket);
+      else if (isUnended) this.#kill(lane, "it did not end an interrupted turn", turn.entry, turn.ticket);
       else lookIn(NEXT_LOOK_MS, isStale);
     };
     lookIn(graceMs + FIRST_LOOK_MS, false);

@@ -88,7 +88,7 @@ class Run {
     }
     if (this.setup.isPersistent && this.at.store?.process.isAlive === false) {
       if (!(await this.#settled("with the store's thread gone"))) return;
-      this.#drop();
+      await this.#drop();
       if (!(await this.#open())) return;
     }
     if (!(await this.#settled("when nothing goes wrong any more"))) return;
@@ -157,13 +157,14 @@ class Run {
     const what = makeFault(this.world, this.setup, this.faults, this.at);
     if (what !== "drop") return true;
     this.faults.saw("fault: the process is dropped");
-    this.#drop();
+    await this.#drop();
     return this.#open();
   }
 
-  #drop(): void {
+  async #drop(): Promise<void> {
     this.at.drop();
     this.model.processLost(this.setup.isPersistent);
+    await this.world.until(() => true, 0); // what it was at in this instant is not the next one's
   }
 
   /** From now on nothing goes wrong any more. */

@@ -53,7 +53,7 @@ export function makeSetup(random: Random): Setup {
     isPersistent,
     options,
     sessions: random.pick([1, 2, 2, 3, 4]),
-    operations: random.pick([3, 6, 10, 24]),
+    operations: random.pick([2, 4, 8, 16]),
     isWild: random.chance(0.6),
     faults: hasFaults ? random.pick([0.06, 0.12, 0.2]) : 0,
     storeFaults: isPersistent && hasFaults && random.chance(0.6),

@@ -13,7 +13,7 @@ import { patiently } from "../helpers/patience.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
 /** Lanes that die. */
-const DEATHS = Number(process.env["CRASH_LANES"] ?? 50);
+const DEATHS = Number(process.env["CRASH_LANES"] ?? 15);
 /** In one host: it replaces ten lanes a minute. */
 const DEATHS_A_HOST = 9;
 const SESSIONS = 12;

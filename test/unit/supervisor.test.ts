@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { LaneWords } from "../../src/core/lane-words.ts";
+import { STATE_RUNNING } from "../../src/core/slot-layout.ts";
 import { SlotTable } from "../../src/core/slot-table.ts";
 import { ticketWord } from "../../src/core/tickets.ts";
 import { tryLock, unlock } from "../../src/core/turn-lock.ts";
@@ -84,7 +85,10 @@ function liveFor(words: LaneWords, ms: number): void {
 }
 
 beforeEach(() => {
-  vi.useFakeTimers({ now: 1_700_000_000_000, toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+  vi.useFakeTimers({
+    now: 1_700_000_000_000,
+    toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date", "performance"],
+  });
 });
 afterEach(() => {
   for (const supervisor of open.splice(0)) supervisor.close();
@@ -108,6 +112,16 @@ describe("supervisor: an interrupted turn", () => {
     bench.watch();
     liveFor(bench.words, 60_000);
     expect(bench.kills()).toBe(0);
+  });
+
+  test("V1: one whose heart beats and that still has not ended the turn a minute after the grace is killed; not while the turn waits", () => {
+    const bench = newBench();
+    bench.watch();
+    liveFor(bench.words, GRACE_MS + 90_000);
+    expect(bench.kills()).toBe(0); // it has not begun
+    bench.table.setState(0, STATE_RUNNING);
+    liveFor(bench.words, 100);
+    expect(bench.told("lane_killed")).toMatchObject([{ sessionId: "s", details: { reason: "it did not end an interrupted turn" } }]);
   });
 
   test("V1: with a short grace, a lane that has stood still since the interrupt is killed after two beats", () => {
