@@ -84,13 +84,17 @@ async function openWarren({ sessions, messages, inFlight }: Loss): Promise<Subje
     threads.set(id, text);
     return text;
   };
-  const rest = (ids[0] ?? []).values();
-  const wake = async (): Promise<void> => {
-    for (const id of rest) await turn(id, TEXT);
+  const wakeAll = async (): Promise<void> => {
+    const rest = (ids[0] ?? []).values();
+    const wake = async (): Promise<void> => {
+      for (const id of rest) await turn(id, TEXT);
+    };
+    await Promise.all(Array.from({ length: inFlight }, wake));
   };
-  await Promise.all(Array.from({ length: inFlight }, wake));
   return {
     round: async () => {
+      for (const id of service.inspect().quarantined) await service.releaseQuarantine(id); // the killer of earlier rounds
+      await wakeAll(); // of two lanes one has half of them, or more
       // One session ends the lane and is not among those that are measured.
       const [killer = "", ...lost] = largest(threads).slice(0, sessions + 1);
       if (lost.length < 0.99 * sessions) throw new Error(`the lane has ${lost.length + 1} sessions, not ${sessions}`);
