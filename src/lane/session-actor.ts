@@ -210,6 +210,8 @@ export class SessionActor implements TurnSeat, AgentOwner {
       case COMMANDS.APPLY_CONTEXT.op:
         return this.#applyContext(command[4]);
       case COMMANDS.MOVE_OUT.op:
+        // The agent that was given up may have gone on since: what it holds now is not the session.
+        if (this.#broken !== undefined) throw new AgentError("internal_error", this.#broken.message);
         return this.#packed();
       default:
         return command satisfies never;
@@ -248,6 +250,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   /** Save what no turn has saved, before the session leaves. Rejects with what the store or the agent said */
   async saveRest(): Promise<void> {
     await this.keeper?.saveEvents();
+    if (this.#broken !== undefined) return; // the store has its last boundary
     await this.entered(() => {
       const taken = this.takeSnapshot();
       if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
