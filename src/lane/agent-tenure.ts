@@ -1,5 +1,6 @@
 /**
- * The agent of a session: built, and built anew when one is given up. What an agent that was given up still does reaches nobody.
+ * The agent of a session: built, and built anew when one is given up. What an agent that was given up still does reaches nobody: not even
+ * when none could be built in its place. The session is then what it was at its last boundary, until one can.
  */
 import type { AgentBuildContext, SessionAgent, SessionAgentBuilder, SessionCheckpointer } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
@@ -48,6 +49,10 @@ export class AgentTenure {
   #context: ContextReplica;
   /** Which agent of the session this is: grows when one is given up. */
   #number = 0;
+  /** Its agent was given up, and there is no other. */
+  #isVacant = false;
+  /** What the next agent of a vacant session is built from. */
+  #boundary: Session | undefined;
 
   constructor(owner: AgentOwner, { agentName, builder, request, pending }: AgentOrder) {
     this.#owner = owner;
@@ -109,32 +114,62 @@ export class AgentTenure {
     this.#context.feed(append);
   }
 
-  /** After a run was given up: a fresh agent from the boundary the old one went back to. @returns why there is none; never rejects */
+  /** No agent could be built in the place of one that was given up; `renew` may be called again. */
+  get isVacant(): boolean {
+    return this.#isVacant;
+  }
+
+  /** Whether a vacant session is known as it was when it lost its agent. */
+  get hasBoundary(): boolean {
+    return this.#boundary !== undefined;
+  }
+
+  /** The session as its agent has it, or as it was when it lost its agent. @throws what the agent throws */
+  sessionClone(): Session {
+    return this.#boundary ?? this.agent.sessionClone();
+  }
+
+  /**
+   * After a run was given up, or in a vacant session: a fresh agent from the boundary the old one went back to.
+   *
+   * @returns why there is none; never rejects
+   */
   async renew(sessionId: SessionId): Promise<string | undefined> {
-    const abandoned = this.agent;
+    const before = this.agent;
+    const wasVacant = this.#isVacant;
+    this.#isVacant = true;
     this.#context = this.#context.succeed();
     this.#number++;
     let isLate = false;
     const renewing = (async () => {
-      await this.adopt(SessionSchema.parse(abandoned.sessionClone()), sessionId, () => !isLate);
+      this.#boundary ??= SessionSchema.parse(before.sessionClone());
+      await this.adopt(structuredClone(this.#boundary), sessionId, () => !isLate);
       if (!isLate) this.handles = takeHandles(this.agent);
     })();
     const isInTime = await within(renewing, REBUILD_MAX_MS);
-    void this.#dispose(abandoned);
-    if (isInTime) {
-      return renewing.then(
-        () => undefined,
-        (error: unknown) => buildFailure(error).message,
-      );
+    if (!wasVacant) void this.#dispose(before);
+    const problem = isInTime
+      ? await renewing.then(
+          () => undefined,
+          (error: unknown) => buildFailure(error).message,
+        )
+      : `its builder took longer than ${REBUILD_MAX_MS} ms`;
+    if (problem === undefined) {
+      this.#boundary = undefined;
+      this.#isVacant = false;
+      return undefined;
     }
     isLate = true;
-    renewing.catch((error: unknown) => this.#owner.lane.reportStray(error));
-    return `its builder took longer than ${REBUILD_MAX_MS} ms`;
+    this.handles = undefined;
+    if (isInTime) {
+      if (this.agent !== before) void this.#dispose(this.agent); // it was built, and is no agent
+    } else renewing.catch((error: unknown) => this.#owner.lane.reportStray(error));
+    return problem;
   }
 
   /** The session leaves. Resolves when the agent's own dispose has settled; never rejects. */
-  dispose(): Promise<void> {
-    return this.#dispose(this.agent);
+  async dispose(): Promise<void> {
+    if (!this.#isVacant) await this.#dispose(this.agent);
   }
 
   async #dispose(agent: SessionAgent | undefined): Promise<void> {

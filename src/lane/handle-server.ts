@@ -7,7 +7,7 @@ import { SessionError } from "../protocol/errors.ts";
 import type { HandleKind, InteractionSubscription } from "../protocol/handles.ts";
 import type { JsonValue } from "../protocol/json.ts";
 import { cloneJson } from "../protocol/json.ts";
-import { buildFailure } from "./agent-errors.ts";
+import { AgentError, buildFailure } from "./agent-errors.ts";
 import type { SessionActor } from "./session-actor.ts";
 
 export type HandleOutcome = { ok: true; value: JsonValue | undefined } | { ok: false; error: WireError };
@@ -43,6 +43,7 @@ export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {
     }
   };
   const method = (name: string): ((...args: unknown[]) => unknown) => {
+    if (actor.tenure.isVacant) throw new AgentError("internal_error", "the session has no agent: it could not be rebuilt");
     const handle = actor.tenure.handles?.[kind] as unknown as Record<string, unknown> | undefined;
     const found = METHODS[kind].includes(name) || name === "injectWithSubscription" ? handle?.[name] : undefined;
     if (typeof found !== "function") throw new SessionError("SESSION_UNSUPPORTED", `unsupported: the agent's ${kind} has no ${name}`);

@@ -5,6 +5,8 @@
  *   A2. Handles are taken from the agent exactly once, before it serves its first command.
  *   A3. A broken agent (throws, returns rubbish) harms its own command and leaves the session usable.
  *   A4. A session whose state could not be saved leaves the lane: what is queued for it fails, and its lock is main's to free.
+ *   A5. A session whose agent was given up and could not be rebuilt is still there, at its last boundary: whatever needs its agent tries
+ *       again to build one, and fails if there is none.
  */
 import { MAILBOX_MAX, Mailbox } from "../core/mailbox.ts";
 import { writeSummary } from "../core/slot-summary.ts";
@@ -56,12 +58,12 @@ export class SessionActor implements TurnSeat, AgentOwner {
   readonly #onBroken: (actor: SessionActor) => void;
   #seq: number;
   #run: TurnRun | undefined;
-  /** A command other than a turn is being saved. */
-  #isSaving = false;
+  /** A command other than a turn is being saved, or one waits for an agent (A5). */
+  #isOccupied = false;
   #mailbox: Mailbox<ActorCommand> | undefined;
   #held: HeldEvents | undefined;
   #onIdle: (() => void) | undefined;
-  /** Set when there is no agent, or no session, that could serve: why every further command fails. */
+  /** Set when the session is lost to this lane: why every further command fails. */
   #broken: WireError | undefined;
   /** It is asleep, or another's: its agent, which may still do something, saves nothing. */
   #hasLeft = false;
@@ -86,11 +88,19 @@ export class SessionActor implements TurnSeat, AgentOwner {
     this.lane.outbox.append([REPORTS.CONTEXT_TAKEN.op, this.slot, this.generation, count]);
   }
 
-  /** After a run was given up. Never rejects: a session without an agent fails every further command. */
+  /** After a run was given up. Never rejects. */
   async rebuild(): Promise<void> {
+    await this.#renew();
+  }
+
+  /** @returns why there is no agent */
+  async #renew(): Promise<WireError | undefined> {
     const problem = await this.tenure.renew(this.id);
     void this.keeper?.agentRenewed();
-    if (problem !== undefined) this.#broken = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${problem}`));
+    if (problem === undefined) return undefined;
+    const error = toWire(agentFailure("internal_error", `the agent could not be rebuilt: ${problem}`));
+    if (!this.tenure.hasBoundary) this.#broken = error;
+    return error;
   }
 
   /** Of an agent's checkpointer: what goes wrong is told to the log, never to the agent. */
@@ -118,7 +128,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   }
 
   get isIdle(): boolean {
-    return this.#run === undefined && !this.#isSaving;
+    return this.#run === undefined && !this.#isOccupied;
   }
 
   get currentRun(): TurnRun | undefined {
@@ -153,7 +163,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   /** What the session is could not be saved (A4): `error` is what everything queued fails with. */
   abandon(error: WireError): void {
     this.#run = undefined;
-    this.#isSaving = false;
+    this.#isOccupied = false;
     this.#onIdle = undefined;
     this.#broken = error;
     for (const command of this.#mailbox?.drain() ?? []) this.#refuse(command, error);
@@ -168,11 +178,34 @@ export class SessionActor implements TurnSeat, AgentOwner {
   }
 
   #execute(command: ActorCommand): void {
-    if (command[0] === COMMANDS.TURN.op) {
-      this.#run = new TurnRun(this, command);
-      this.keeper?.turnBegins(this.#run.ticket);
-      if (this.#broken === undefined) this.#run.start();
-      else this.#run.refuse(this.#broken);
+    const isVacant = this.tenure.isVacant && this.#broken === undefined;
+    if (isVacant && needsAgent(command)) this.#executeRenewed(command);
+    else if (command[0] === COMMANDS.TURN.op) this.#startTurn(command, this.#broken);
+    else this.#reply(command);
+  }
+
+  /** A5 */
+  #executeRenewed(command: ActorCommand): void {
+    this.#isOccupied = true;
+    void this.#renew().then((problem) => {
+      this.#isOccupied = false;
+      if (problem === undefined) this.#enter(command);
+      else if (command[0] === COMMANDS.TURN.op) this.#startTurn(command, problem);
+      else this.#refuse(command, problem);
+      this.#next();
+    });
+  }
+
+  #startTurn(command: TurnCommand, refusal: WireError | undefined): void {
+    this.#run = new TurnRun(this, command);
+    this.keeper?.turnBegins(this.#run.ticket);
+    if (refusal === undefined) this.#run.start();
+    else this.#run.refuse(refusal);
+  }
+
+  #reply(command: Exclude<ActorCommand, TurnCommand>): void {
+    if (this.#broken !== undefined) {
+      this.#refuse(command, this.#broken);
       return;
     }
     const { outbox } = this.lane;
@@ -181,16 +214,16 @@ export class SessionActor implements TurnSeat, AgentOwner {
       if (answer instanceof Promise) this.#answerLater(command, answer);
       else outbox.appendSized([REPORTS.REPLY.op, command[3], answer]);
     } catch (error) {
-      outbox.append([REPORTS.REPLY_ERROR.op, command[3], this.#broken ?? turnFailure(error)]);
+      outbox.append([REPORTS.REPLY_ERROR.op, command[3], turnFailure(error)]);
     }
   }
 
   #answerLater(command: Exclude<ActorCommand, TurnCommand>, answer: Promise<unknown>): void {
-    this.#isSaving = true;
+    this.#isOccupied = true;
     answer.then(
       (value) => {
         this.lane.outbox.appendSized([REPORTS.REPLY.op, command[3], value]);
-        this.#isSaving = false;
+        this.#isOccupied = false;
         this.#next();
       },
       (error: unknown) => {
@@ -204,14 +237,12 @@ export class SessionActor implements TurnSeat, AgentOwner {
   #answer(command: Exclude<ActorCommand, TurnCommand>): unknown {
     switch (command[0]) {
       case COMMANDS.EXPORT.op:
-        return SessionSchema.parse(this.agent.sessionClone());
+        return SessionSchema.parse(this.tenure.sessionClone());
       case COMMANDS.HISTORY.op:
         return this.#historyPage(command[4], command[5]);
       case COMMANDS.APPLY_CONTEXT.op:
         return this.#applyContext(command[4]);
       case COMMANDS.MOVE_OUT.op:
-        // The agent that was given up may have gone on since: what it holds now is not the session.
-        if (this.#broken !== undefined) throw new AgentError("internal_error", this.#broken.message);
         return this.#packed();
       default:
         return command satisfies never;
@@ -222,7 +253,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   #packed(): Uint8Array {
     const moved: MovedSession = {
       ...this.tenure.order,
-      session: SessionSchema.parse(this.agent.sessionClone()),
+      session: SessionSchema.parse(this.tenure.sessionClone()),
       lastSeq: this.#seq,
       lastTurn: this.lastTurn,
       held: this.#held?.waiting ?? [],
@@ -242,7 +273,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   }
 
   #historyPage(offset: number, limit: number | undefined): { messageCount: number; messages: Message[] } {
-    const { messages } = this.agent.sessionClone();
+    const { messages } = this.tenure.sessionClone();
     const end = limit === undefined ? messages.length : Math.min(offset + limit, messages.length);
     return { messageCount: messages.length, messages: SessionSchema.shape.messages.parse(messages.slice(offset, end)) };
   }
@@ -250,7 +281,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
   /** Save what no turn has saved, before the session leaves. Rejects with what the store or the agent said */
   async saveRest(): Promise<void> {
     await this.keeper?.saveEvents();
-    if (this.#broken !== undefined) return; // the store has its last boundary
+    if (this.tenure.isVacant) return; // the store has its last boundary
     await this.entered(() => {
       const taken = this.takeSnapshot();
       if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
@@ -322,4 +353,9 @@ export class SessionActor implements TurnSeat, AgentOwner {
     this.takeHeld();
     await this.tenure.dispose();
   }
+}
+
+/** Whether the command enters the agent's code, or only asks what the session is. */
+function needsAgent([op]: ActorCommand): boolean {
+  return op === COMMANDS.TURN.op || op === COMMANDS.APPLY_CONTEXT.op;
 }

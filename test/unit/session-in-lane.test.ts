@@ -7,7 +7,9 @@ import { lockHolder, requestInterrupt } from "../../src/core/turn-lock.ts";
 import { AgentError } from "../../src/lane/agent-errors.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgent, SessionAgentBuilder, SimpleAgentDefinition, TurnContext, TurnFunction } from "../../src/protocol/agent.ts";
+import type { LaneReport } from "../../src/protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { decodeValue } from "../../src/transport/codec.ts";
 import { EVENT_WINDOW } from "../../src/transport/credits.ts";
 import { OneLane } from "./support/one-lane.ts";
 
@@ -158,6 +160,112 @@ describe("session-actor", () => {
     expect(readSummary(lane.table, slot).messageCount).toBe(0);
     isGood = true;
     expect(await lane.outcome(lane.start(slot))).toBe("good");
+  });
+
+  /** An agent whose first run ignores its interrupt; `canBuild` says whether one can be built, `log` what was built and disposed of. */
+  function givenUp(canBuild: (count: number) => boolean): { lane: OneLane; log: string[]; giveUp: (slot: number) => Promise<void> } {
+    const log: string[] = [];
+    let builds = 0;
+    let isIgnoring = false;
+    const lane = newLane(
+      {
+        setup: () => {
+          builds++;
+          if (!canBuild(builds)) throw new Error(`build ${builds} fails`);
+          log.push(`built ${builds}`);
+          return builds;
+        },
+        turn: async ({ prompt, messages, takeSystemPrompt }) => {
+          isIgnoring = prompt === "ignore";
+          if (isIgnoring) await new Promise(() => {});
+          const said = messages.filter(({ role }) => role === "user").map((message) => ("content" in message ? message.content : ""));
+          return `${said.join(" ")}|${takeSystemPrompt().includes("staged") ? "staged" : ""}`;
+        },
+        dispose: (build) => void log.push(`disposed ${String(build)}`),
+      },
+      5,
+    );
+    const giveUp = async (slot: number): Promise<void> => {
+      const ignoring = lane.start(slot, "ignore");
+      await lane.until(() => isIgnoring);
+      lane.interrupt(slot);
+      expect(await lane.outcome(ignoring)).toBe("cancelled");
+    };
+    return { lane, log, giveUp };
+  }
+  const reply = async (lane: OneLane, request: number): Promise<unknown> => {
+    const find = (): LaneReport | undefined =>
+      lane.reports.find(([op, number]) => (op === REPORTS.REPLY.op || op === REPORTS.REPLY_ERROR.op) && number === request);
+    await lane.until(() => find() !== undefined);
+    return find()?.[2];
+  };
+
+  test("A5: a session whose agent could not be rebuilt tries again at its next turn, from its last boundary, with what was staged", async () => {
+    const { lane, log, giveUp } = givenUp((count) => count !== 2 && count !== 3);
+    const slot = await lane.create();
+    await lane.outcome(lane.start(slot, "one"));
+    await giveUp(slot);
+    lane.send([COMMANDS.STAGE_CONTEXT.op, slot, 1, { text: "staged", acceptedAt: 1 }]);
+    expect(await lane.outcome(lane.start(slot, "two"))).toBe("internal_error");
+    expect(await lane.outcome(lane.start(slot, "three"))).toBe("one three|staged");
+    expect(await lane.outcome(lane.start(slot, "four"))).toBe("one three four|");
+    expect(log).toEqual(["built 1", "disposed 1", "built 4"]);
+  });
+
+  test("A5: without an agent a session is exported, read and moved as it was at its boundary, and what needs the agent fails typed", async () => {
+    const { lane, log, giveUp } = givenUp((count) => count === 1);
+    const slot = await lane.create();
+    await lane.outcome(lane.start(slot, "one"));
+    await giveUp(slot);
+    lane.send(
+      [COMMANDS.EXPORT.op, slot, 1, 1],
+      [COMMANDS.HISTORY.op, slot, 1, 2, 0, undefined],
+      [COMMANDS.APPLY_CONTEXT.op, slot, 1, 3, [{ text: "applied", acceptedAt: 1 }]],
+      [COMMANDS.MOVE_OUT.op, slot, 1, 4],
+    );
+    expect(await reply(lane, 1)).toMatchObject({ messages: [{ content: "one" }, { content: "one|" }] });
+    expect(await reply(lane, 2)).toMatchObject({ messageCount: 2 });
+    expect(await reply(lane, 3)).toMatchObject({
+      code: "AGENT_ERROR",
+      message: expect.stringMatching(/could not be rebuilt: .*build 3 fails/),
+    });
+    expect(decodeValue((await reply(lane, 4)) as Uint8Array)).toMatchObject({
+      session: { messages: [{ content: "one" }, { content: "one|" }] },
+    });
+    lane.send([COMMANDS.FORGET.op, slot, 1]);
+    await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
+    expect(log).toEqual(["built 1", "disposed 1"]);
+  });
+
+  test("A5: a turn whose interrupt comes while the agent is rebuilt for it does not run", async () => {
+    let build: (() => void) | undefined;
+    let builds = 0;
+    let isIgnoring = false;
+    const lane = newLane(
+      {
+        setup: async () => {
+          if (++builds === 2) throw new Error("not now");
+          if (builds === 3) await new Promise<void>((resolve) => (build = resolve));
+          return undefined;
+        },
+        turn: async ({ prompt }) => {
+          isIgnoring = prompt === "ignore";
+          return isIgnoring ? new Promise<never>(() => {}) : prompt;
+        },
+      },
+      5,
+    );
+    const slot = await lane.create();
+    const ignoring = lane.start(slot, "ignore");
+    await lane.until(() => isIgnoring);
+    lane.interrupt(slot);
+    await lane.outcome(ignoring);
+    const waiting = lane.start(slot, "waits");
+    await lane.until(() => build !== undefined);
+    expect(lane.interrupt(slot)).toBe("asked");
+    build?.();
+    expect(await lane.outcome(waiting)).toBe("cancelled");
+    expect(await lane.outcome(lane.start(slot, "after"))).toBe("after");
   });
 
   test("A3: an export that fails answers its caller with the error, and harms nobody else", async () => {
