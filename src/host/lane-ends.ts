@@ -12,8 +12,8 @@ import type { SessionId } from "../protocol/ids.ts";
 import type { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LaneEnd } from "./lane-thread.ts";
+import type { LostTurns } from "./lost-turns.ts";
 import type { Moves } from "./moves.ts";
-import type { Persistence } from "./persistence.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Builds } from "./builds.ts";
 import type { SessionQueries } from "./session-queries.ts";
@@ -29,7 +29,7 @@ export interface LaneEndsParts {
   readonly events: HostEvents;
   readonly queries: SessionQueries;
   /** Of a host with a store: what became of a lost turn is asked there. */
-  readonly keeping: Pick<Persistence, "settleLost"> | undefined;
+  readonly lostTurns: LostTurns | undefined;
   /** Of a host without. */
   readonly moves: Pick<Moves, "laneLost"> | undefined;
 }
@@ -43,13 +43,13 @@ export class LaneEnds {
 
   /** The lane has ended (N2), asked or not; its state says which. */
   ended(lane: HostLane, end: LaneEnd): void {
-    const { registry, turns, builds, queries, keeping, moves } = this.#parts;
+    const { registry, turns, builds, queries, lostTurns, moves } = this.#parts;
     const isLost = lane.state === "lost";
     if (isLost) this.#tell(lane, end);
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
     const lost = turns.laneLost(lane);
-    if (keeping === undefined || !isLost) for (const turn of lost) turn.failWith(why(turn.entry.id));
-    else keeping.settleLost(lane, lost, why);
+    if (lostTurns === undefined || !isLost) for (const turn of lost) turn.failWith(why(turn.entry.id));
+    else lostTurns.settle(lane, lost, why);
     builds.laneLost(lane, why());
     moves?.laneLost(lane, why);
     for (const entry of registry.inLane(lane)) {

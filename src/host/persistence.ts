@@ -2,40 +2,33 @@
  * What a host with a store has beyond one without: the store's thread, sessions that sleep and wake, turns whose lane is lost, staged
  * context that outlives the process. The service above asks; the dispatcher below tells what happens to live sessions.
  *
- *   P1. A turn whose lane is lost is answered by the store, when all that the lane sent there has been done: with its result if that was
- *       committed, else with an error that says it was not. Until then its session is not woken.
- *   P2. A session that was laid down and is not wanted is removed from the store, behind whatever its lane still sent there.
- *   P3. When the store's thread is gone nothing is live any more: every call says so.
+ *   P1. A session that was laid down and is not wanted is removed from the store, behind whatever its lane still sent there.
+ *   P2. When the store's thread is gone nothing is live any more: every call says so.
  */
 import type { Permit } from "../core/admission.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import type { SessionError } from "../protocol/errors.ts";
-import { agentFailure, busy, notFound } from "../protocol/errors.ts";
+import { busy, notFound } from "../protocol/errors.ts";
 import type { KeptReport } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
 import type { StoreSnapshot } from "../protocol/views.ts";
-import type { PlacedRequest, SavedTurn, SleepingSession } from "../protocol/stored-session.ts";
+import type { PlacedRequest, SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { within } from "../transport/within.ts";
 import { Hibernation } from "./hibernation.ts";
-import type { HostLane } from "./host-lane.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import { KeptMoves } from "./kept-moves.ts";
 import type { LaneStore } from "./lane-pool.ts";
+import { LostTurns } from "./lost-turns.ts";
 import { RecentSessions } from "./recent-sessions.ts";
 import { SessionChannels } from "./session-channels.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionHost } from "./session-host.ts";
 import { StagedContexts } from "./staged-contexts.ts";
 import type { StoreThread } from "./store-thread.ts";
-import type { Turn } from "./turn.ts";
 import { WakingContext } from "./waking-context.ts";
 import { Wakes } from "./wakes.ts";
-
-/** Turns of a lost lane that are asked for in one call: each may bring its whole result. */
-const SETTLED_AT_ONCE = 256;
 
 /** Milliseconds that what the host itself still has to write may take when it closes: a store that stalls must not hold it for each of them. */
 const CLOSE_MAX_MS = 10_000;
@@ -54,6 +47,7 @@ export class Persistence {
   readonly channels = new SessionChannels();
   readonly contexts: StagedContexts;
   readonly recent = new RecentSessions();
+  readonly lostTurns: LostTurns;
   readonly #host: SessionHost;
   readonly #thread: StoreThread;
   /** By id: sessions on their way out of their lanes. */
@@ -64,8 +58,6 @@ export class Persistence {
   readonly #waking = new Map<SessionId, WakingContext>();
   /** Stored sessions that a create is about to replace, each until its lane has built the new one, or not. */
   readonly #replaced = new Map<SessionId, Promise<void>>();
-  /** Sessions whose turns were lost with their lane, each until its turn is answered. */
-  readonly #settling = new Map<SessionId, Promise<void>>();
   /** To be dropped. */
   readonly #gates: [id: SessionId, epoch: number][] = [];
   #isClosing = false;
@@ -77,6 +69,7 @@ export class Persistence {
     this.#host = host;
     this.#thread = thread;
     this.contexts = new StagedContexts(thread.client);
+    this.lostTurns = new LostTurns(thread.client, (id, failure) => this.#tell("outcome_unknown", id, failure));
     this.hibernation = new Hibernation({
       table: host.table,
       registry: host.registry,
@@ -123,7 +116,7 @@ export class Persistence {
   /** For a wake-up: what is staged from now on until it ends finds it here. */
   async #stored(id: SessionId): Promise<SleepingSession> {
     if (this.#replaced.has(id)) throw busy(id);
-    await this.#settling.get(id);
+    await this.lostTurns.settled(id);
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
     const known = this.recent.take(id);
     const stored = known === undefined ? this.#readStored(id) : Promise.resolve(known);
@@ -208,7 +201,7 @@ export class Persistence {
     this.used(entry);
   }
 
-  /** P2. What its lane sent before it was lost, or left, is written by then. */
+  /** P1. What its lane sent before it was lost, or left, is written by then. */
   onUnwanted(entry: SessionEntry): void {
     const remove = async (): Promise<void> => {
       await this.gone(entry.id);
@@ -278,9 +271,10 @@ export class Persistence {
       this.recent.remember(id, { head: { epoch, labels, contextTaken: 0, isArchived: false, request }, context: undefined });
   }
 
-  /** Resolves when no session of that id is on its way out of a lane. */
+  /** Resolves when no session of that id is on its way out of a lane, and no turn of it is still to be answered by the store. */
   async gone(id: SessionId): Promise<void> {
     await this.#leaving.get(id)?.gone;
+    await this.lostTurns.settled(id);
   }
 
   /** The session of that id that is on its way out of its lane. */
@@ -300,41 +294,7 @@ export class Persistence {
 
   // ── what breaks ──
 
-  /** P1. @param why - what a turn's caller gets if the store does not have its result */
-  settleLost(lane: HostLane, turns: readonly Turn[], why: (id: SessionId) => SessionError): void {
-    for (let from = 0; from < turns.length; from += SETTLED_AT_ONCE) {
-      const some = turns.slice(from, from + SETTLED_AT_ONCE);
-      const settled = this.#settleSome(lane, some, why);
-      for (const { entry } of some) this.#settling.set(entry.id, settled);
-      void settled.then(() => {
-        for (const { entry } of some) if (this.#settling.get(entry.id) === settled) this.#settling.delete(entry.id);
-      });
-    }
-  }
-
-  async #settleSome(lane: HostLane, turns: readonly Turn[], why: (id: SessionId) => SessionError): Promise<void> {
-    const ids = turns.map(({ entry }) => entry.id);
-    const saved = await this.#lastTurns(lane, ids).catch((failure: unknown) => {
-      for (const id of ids) this.#tell("outcome_unknown", id, failure);
-      return undefined;
-    });
-    for (const [index, turn] of turns.entries()) {
-      const last = saved?.[index] ?? (saved === undefined ? "unreadable" : undefined);
-      const error = why(turn.entry.id);
-      if (last === "unreadable") turn.failWith(withOutcomeUnknown(error));
-      else if (last?.ticket === turn.ticket) turn.completeFrom(last.result);
-      else turn.failWith(error);
-    }
-  }
-
-  /** @throws StoreError */
-  async #lastTurns({ storeConnection = 0 }: HostLane, ids: readonly SessionId[]): Promise<(SavedTurn | null | "unreadable")[]> {
-    if (await this.client.call("laneDrained", storeConnection)) return this.client.call("lastTurns", ids);
-    // Whatever the port still holds comes too late when the epoch has been raised.
-    return Promise.all(ids.map(async (id) => (await this.client.call("fence", id))?.lastTurn ?? null));
-  }
-
-  /** P3 */
+  /** P2 */
   #threadEnded(): void {
     this.#isLost = true;
     if (this.#isClosing) return;
@@ -372,10 +332,4 @@ export class Persistence {
       hibernated: this.hibernation.count,
     };
   }
-}
-
-function withOutcomeUnknown(error: SessionError): SessionError {
-  const { sessionId, agentError, message } = error;
-  const details = { ...error.details, outcome: "unknown" };
-  return agentFailure("lane_lost", agentError?.message ?? message, { ...(sessionId !== undefined && { sessionId }), details });
 }

@@ -141,7 +141,8 @@ export class SessionHost {
       now: () => performance.now(),
     });
     this.#supervisor.onRound = () => this.#onRound();
-    this.#ends = new LaneEnds({ table, registry, turns, builds: creator.builds, quarantine, events, queries, keeping, moves });
+    const lostTurns = keeping?.lostTurns;
+    this.#ends = new LaneEnds({ table, registry, turns, builds: creator.builds, quarantine, events, queries, lostTurns, moves });
   }
 
   /**

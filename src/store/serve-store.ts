@@ -5,6 +5,7 @@
  *   U1. Calls of one port reach the store in their order.
  *   U2. Whatever the store does, each call is answered once; what it throws that is no StoreError is reported as its failure ("io").
  *   U3. A frame that cannot be read is dropped; everybody else, and the next frame, is served.
+ *   U4. A lane that has ended is drained when its port has closed and every call from it is done, whatever the store takes for it.
  */
 import type { PackedWrite, StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
 import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
@@ -19,8 +20,18 @@ import { within } from "../transport/within.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
 import type { EventStore, SessionStore } from "./session-store.ts";
 
-/** Milliseconds the ports of lanes that have ended may take to close. */
+/** Milliseconds the ports of lanes that have ended may take to close, and what came from them to be done. */
 const DRAIN_MAX_MS = 5000;
+
+/** Whoever calls the store: main, or a lane. */
+interface Caller {
+  readonly outbox: Outbox<StoreReport>;
+  /** Not answered yet. */
+  calls: number;
+  isClosed: boolean;
+  /** It has closed, and all its calls are done (U4). */
+  readonly onDrained: () => void;
+}
 
 type Handlers = { [M in StoreMethod]: (...args: Parameters<StoreCalls[M]>) => unknown };
 
@@ -30,7 +41,7 @@ export class StoreServer {
   readonly #store: SessionStore;
   readonly #gates = new CheckpointGates();
   readonly #ports = new Set<FrameTransport>();
-  /** By lane: settles when its port has closed. */
+  /** By lane: settles when it is drained (U4). */
   readonly #lanes = new Map<number, Promise<void>>();
   readonly #handlers: Handlers;
   readonly #onClosed: () => void;
@@ -52,21 +63,27 @@ export class StoreServer {
         wireOf(new StoreError("io", `the answer cannot be sent: ${String(error)}`)),
       ],
     );
+    let onDrained!: () => void;
+    const drained = new Promise<void>((resolve) => (onDrained = resolve));
+    if (lane !== undefined) {
+      this.#lanes.set(lane, drained);
+      void drained.then(() => this.#lanes.get(lane) === drained && this.#lanes.delete(lane));
+    }
+    const caller: Caller = { outbox, calls: 0, isClosed: false, onDrained };
     this.#ports.add(transport);
-    let onClosed!: () => void;
-    const closed = new Promise<void>((resolve) => (onClosed = resolve));
-    if (lane !== undefined) this.#lanes.set(lane, closed);
     transport.onFrame((frame) => {
-      for (const [, request, method, args] of commandsOf(frame)) void this.#answer(outbox, request, method, args);
+      for (const [, request, method, args] of commandsOf(frame)) void this.#answer(caller, request, method, args);
     });
     transport.onClose(() => {
       this.#ports.delete(transport);
-      if (lane !== undefined && this.#lanes.get(lane) === closed) this.#lanes.delete(lane);
-      onClosed();
+      caller.isClosed = true;
+      if (caller.calls === 0) onDrained();
     });
   }
 
-  async #answer(outbox: Outbox<StoreReport>, request: number, method: StoreMethod, args: readonly unknown[]): Promise<void> {
+  async #answer(caller: Caller, request: number, method: StoreMethod, args: readonly unknown[]): Promise<void> {
+    const { outbox } = caller;
+    caller.calls++;
     try {
       if (!Object.hasOwn(this.#handlers, method)) throw new StoreError("io", `no such call: ${textOf(method)}`);
       const handler = this.#handlers[method] as (...args: readonly unknown[]) => unknown;
@@ -74,6 +91,7 @@ export class StoreServer {
     } catch (error) {
       outbox.appendSized([STORE_REPORTS.REPLY_ERROR.op, request, wireOf(error)]);
     }
+    if (--caller.calls === 0 && caller.isClosed) caller.onDrained();
     if (method === "close") {
       outbox.flush();
       for (const port of this.#ports) port.close();

@@ -193,7 +193,7 @@ test("D3: a session that slept not long ago wakes without a question to the stor
   expect((await service.read(id)).state).toMatchObject({ labels: { a: "b" }, messageCount: 4 });
 });
 
-test("P3: when the store's thread ends, every call says so, nothing hangs, and the host shuts down", async () => {
+test("P2: when the store's thread ends, every call says so, nothing hangs, and the host shuts down", async () => {
   const { store, order } = counting();
   const service = await open({ store });
   const [a, b, c] = [await deferred(service), await deferred(service), await deferred(service)];

@@ -4,7 +4,7 @@
  */
 import { Permit } from "../../src/core/admission.ts";
 import { SlotAllocator } from "../../src/core/slot-allocator.ts";
-import { Persistence } from "../../src/host/persistence.ts";
+import { LostTurns } from "../../src/host/lost-turns.ts";
 import { TurnTable } from "../../src/host/turn-table.ts";
 import { SessionActor } from "../../src/lane/session-actor.ts";
 import type { SessionWrite } from "../../src/protocol/stored-session.ts";
@@ -87,8 +87,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a turn whose lane is lost is said not to be saved, whatever the store has",
     apply: replacing(
-      Persistence.prototype,
-      "settleLost",
+      LostTurns.prototype,
+      "settle",
       () =>
         function (_lane, turns, why) {
           for (const turn of turns) turn.failWith(why(turn.entry.id));

@@ -114,7 +114,7 @@ async function round(seed: number, deaths: number, tally: Tally): Promise<void> 
   await service.shutdown({ deadlineMs: 0 });
 }
 
-test(`G6, P1: turns of ${DEATHS} lanes that die are committed and answered, or neither (seed ${CRASH_SEED})`, async () => {
+test(`G6, LT1: turns of ${DEATHS} lanes that die are committed and answered, or neither (seed ${CRASH_SEED})`, async () => {
   const tally: Tally = { committed: 0, lost: 0, exits: 0, devoured: 0 };
   for (let dead = 0, number = 0; dead < DEATHS; dead += DEATHS_A_HOST, number++) {
     const seed = CRASH_SEED + number;
