@@ -83,6 +83,11 @@ export class Balancer {
     for (const entry of this.#wanted.keys()) if (entry.state !== "live") this.#want(entry, undefined);
   }
 
+  /** Move nobody any more. */
+  close(): void {
+    for (const entry of this.#wanted.keys()) this.#want(entry, undefined);
+  }
+
   #look(lane: HostLane, lanes: readonly HostLane[]): void {
     const watched = this.#of(lane);
     const share = lane.load.isFull ? (lane.load.share ?? 0) : 0;

@@ -322,6 +322,7 @@ export class SessionHost {
   async #close(deadlineMs: number): Promise<void> {
     this.#state = "closing";
     this.creator.close();
+    this.#balancer.close();
     this.moves?.close();
     this.persistence?.stop();
     if (!(await this.turns.drained(deadlineMs))) {

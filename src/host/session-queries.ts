@@ -33,7 +33,7 @@ export class SessionQueries {
 
   /** New work for the session's agent, behind what is queued for it. Waits for a running turn. @throws SessionError HOST_OVERLOADED */
   async ask<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
-    if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
+    assertPlace(entry);
     if (this.#requests.size >= REQUESTS_MAX) throw overloaded("requests", `${REQUESTS_MAX} queries are waiting`, REQUESTS_MAX);
     this.#gate.enter(entry.lane);
     entry.queries++;
@@ -54,7 +54,7 @@ export class SessionQueries {
 
   /** What the lane answers without its mailbox, and what no load keeps it from. @throws SessionError HOST_OVERLOADED queries */
   async serve<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
-    if (entry.queries >= QUERIES_MAX) throw overloaded("queries", `session ${entry.id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
+    assertPlace(entry);
     entry.queries++;
     try {
       const { id, reply } = this.#requests.open<T>(entry);
@@ -96,6 +96,11 @@ export class SessionQueries {
   settled(): Promise<void> {
     return this.#requests.settled();
   }
+}
+
+/** M2. @throws SessionError HOST_OVERLOADED */
+function assertPlace({ id, queries }: SessionEntry): void {
+  if (queries >= QUERIES_MAX) throw overloaded("queries", `session ${id} has ${QUERIES_MAX} queries waiting`, QUERIES_MAX);
 }
 
 /** Whether it is answered by a reply; a turn and a goodbye are not. */

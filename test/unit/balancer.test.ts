@@ -147,6 +147,15 @@ describe("Balancer", () => {
     expect(host.settled).toBeUndefined();
   });
 
+  test("E2: when the host closes, a hog whose turn ends stays", () => {
+    host.begin("a");
+    host.rounds(ROUNDS + 2, [1, 0], { a: 1 });
+    host.balancer.close();
+    expect(host.settled).toBeUndefined();
+    host.end("a");
+    expect(host.moved).toEqual([]);
+  });
+
   test("E2: while its turn does not end, its idle neighbours go", () => {
     host.begin("a");
     host.rounds(ROUNDS + 6, [1, 0], { a: 1 });
