@@ -1,14 +1,12 @@
 /**
- * The dispatcher: owns every part of a host on the main thread and routes what lanes report to them. Transport and threads are below
+ * The dispatcher: owns every part of a host on the main thread, and puts them together. Transport and threads are below
  * it, the public services above; it takes requests that are already checked.
  *
  *   G1. Nothing here waits for a lane but what says so: create, queries, shutdown.
- *   G4. A report that cannot be taken brings down its lane, never the process: what the lane owed is settled like that of any lost lane.
  */
 import { SlotTable } from "../core/slot-table.ts";
-import { SessionError, hostClosed, fromWire, notFound } from "../protocol/errors.ts";
-import type { GaveUpReport, LaneReport, ResultReport, SessionReport } from "../protocol/frames.ts";
-import { COMMANDS, REPORTS } from "../protocol/frames.ts";
+import { hostClosed, notFound } from "../protocol/errors.ts";
+import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
@@ -21,6 +19,7 @@ import type { HostLane } from "./host-lane.ts";
 import type { StartThread } from "./lane-pool.ts";
 import { LaneEnds } from "./lane-ends.ts";
 import { LanePool } from "./lane-pool.ts";
+import { LaneReports } from "./lane-reports.ts";
 import { startLaneThread } from "./lane-thread.ts";
 import { LoadGate } from "./load-gate.ts";
 import { MemoryWatch } from "./memory-watch.ts";
@@ -67,6 +66,7 @@ export class SessionHost {
   readonly #sampler: CpuSampler;
   readonly #memory: MemoryWatch;
   readonly #balancer: Balancer;
+  readonly #reports: LaneReports;
   readonly #ends: LaneEnds;
   #state: HostSnapshot["state"] = "open";
   #shutdown: Promise<void> | undefined;
@@ -91,8 +91,8 @@ export class SessionHost {
       agents: this.agents,
       table: this.table,
       events: {
-        onReports: (lane, reports) => this.#onReports(lane, reports),
-        onGarbage: (lane, error) => this.#onStray(lane, String(error)),
+        onReports: (lane, reports) => this.#reports.take(lane, reports),
+        onGarbage: (lane, error) => this.#reports.stray(lane, String(error)),
         onEnded: (lane, end) => this.#ends.ended(lane, end),
       },
       hostEvents: this.events,
@@ -108,6 +108,16 @@ export class SessionHost {
     const { registry, turns, pool, quarantine, gate, queries, persistence: keeping } = this;
     this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, isOpen: () => this.isOpen });
     const { events, creator } = this;
+    const { builds } = creator;
+    this.#reports = new LaneReports({
+      registry,
+      turns,
+      queries,
+      builds,
+      quarantine,
+      events,
+      distrust: (lane) => this.#supervisor.distrust(lane),
+    });
     if (keeping === undefined) {
       this.moves = new Moves({
         table: this.table,
@@ -142,7 +152,7 @@ export class SessionHost {
     });
     this.#supervisor.onRound = () => this.#onRound();
     const lostTurns = keeping?.lostTurns;
-    this.#ends = new LaneEnds({ table, registry, turns, builds: creator.builds, quarantine, events, queries, lostTurns, moves });
+    this.#ends = new LaneEnds({ table, registry, turns, builds, quarantine, events, queries, lostTurns, moves });
   }
 
   /**
@@ -215,87 +225,6 @@ export class SessionHost {
   /** The lane of a live session learns of an append. */
   feedContext(entry: SessionEntry, append: PendingSystemContextAppend): void {
     entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, append], append.text.length);
-  }
-
-  // ── what lanes report ──
-
-  /** G4 */
-  #onReports(lane: HostLane, reports: LaneReport[]): void {
-    try {
-      for (const report of reports) this.#onReport(lane, report);
-    } catch (error) {
-      this.#onStray(lane, `a report that cannot be taken: ${String(error)}`);
-      this.#supervisor.distrust(lane);
-    }
-  }
-
-  #onReport(lane: HostLane, report: LaneReport): void {
-    if (report[0] === REPORTS.DELTAS.op) this.turns.deltas(report);
-    else if (report[0] === REPORTS.EVENT.op) this.turns.event(report);
-    else if (report[0] === REPORTS.RESULT.op) {
-      lane.settledTurns++;
-      if (this.quarantine.hasSuspects) this.#acquit(report);
-      this.turns.result(report);
-    } else if (report[0] === REPORTS.FAILED.op) {
-      lane.settledTurns++;
-      lane.failedTurns++;
-      this.turns.failure(report);
-    } else if (report[0] === REPORTS.GAVE_UP.op) this.#onGaveUp(lane, report);
-    else if (report[0] === REPORTS.REPLY.op) this.queries.replied(report);
-    else if (report[0] === REPORTS.REPLY_ERROR.op) this.queries.failed(report);
-    else if (report[0] === REPORTS.STRAY_ERROR.op) this.#onStray(lane, report[1], report[2]);
-    else {
-      const entry = this.registry.at(report[1], report[2]);
-      // Filters what a slot's former owner left in the port (GENERATION).
-      if (entry?.lane === lane) this.#onSessionReport(entry, report);
-    }
-  }
-
-  #onSessionReport(entry: SessionEntry, report: SessionReport): void {
-    switch (report[0]) {
-      case REPORTS.BUILT.op:
-        this.creator.builds.built(entry, report);
-        return;
-      case REPORTS.BUILD_FAILED.op:
-        this.creator.builds.failed(entry, fromWire(report[3]));
-        return;
-      case REPORTS.CONTEXT_TAKEN.op:
-        entry.ledger?.taken(report[3]);
-        return;
-      case REPORTS.FORGOTTEN.op:
-        if (entry.state === "live") this.#dropped(entry);
-        this.registry.forgotten(entry);
-        return;
-      default:
-        report satisfies never;
-    }
-  }
-
-  /** The lane has dropped the session unasked: what it did could not be saved. */
-  #dropped(entry: SessionEntry): void {
-    this.registry.dropped(entry);
-    const details = { reason: "dropped" };
-    this.turns.sessionLost(
-      entry,
-      new SessionError("SESSION_STORE_ERROR", "store error: the session had to be dropped", { sessionId: entry.id, details }),
-    );
-  }
-
-  #acquit([, slot, generation]: ResultReport): void {
-    const entry = this.registry.at(slot, generation);
-    if (entry === undefined) return;
-    this.quarantine.acquit(entry.id);
-    entry.isSuspect = false;
-  }
-
-  #onGaveUp(lane: HostLane, report: GaveUpReport): void {
-    const turn = this.turns.reported(report);
-    if (turn !== undefined) this.events.emit("run_abandoned", { lane: lane.number, sessionId: turn.entry.id, ticket: turn.ticket });
-  }
-
-  #onStray(lane: HostLane, description: string, count = 1): void {
-    lane.strayErrors += count;
-    this.events.emit("stray_error", { lane: lane.number, details: { error: description } });
   }
 
   /** A session has left its lane: whoever hangs on it is told. */

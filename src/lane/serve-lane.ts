@@ -1,16 +1,11 @@
 /**
- * A lane at work: takes frames of commands from main, hands each to its session, and looks at the doorbell in between.
+ * A lane at work: hands each command of main to its session, and looks at the doorbell in between (W1–W3: frame-loop.ts).
  *
  * Owns the sessions of this lane and its heartbeat. It knows nothing of threads: the thread entry and the tests give it a transport.
  *
- *   W1. No more than WORK_SLICE_MS of commands run before the event loop gets its turn.
- *   W2. A rung doorbell is noticed before the next command, whatever is queued.
- *   W3. Every frame is counted as taken once: when its last command was executed, or when it cannot be read.
  *   W4. A lane in which an agent has changed the methods of arrays ends, before the next frame or at the next heartbeat.
- *   W5. Errors nobody awaits are described to main STRAYS_MAX times a heartbeat; of the others it learns how many they were.
  */
 import type { LaneWords } from "../core/lane-words.ts";
-import { Mailbox } from "../core/mailbox.ts";
 import type { SlotTable } from "../core/slot-table.ts";
 import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
@@ -19,7 +14,6 @@ import { isInstance } from "../protocol/foreign.ts";
 import type { ForgetCommand, HibernateCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import { StoreError } from "../protocol/store-error.ts";
-import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { buildFailure, describeError, saveFailure } from "./agent-errors.ts";
@@ -28,22 +22,19 @@ import type { BuildOutcome } from "./build-session.ts";
 import { createSession, moveSession, openSession } from "./build-session.ts";
 import type { BuiltinsGuard } from "./fixed-builtins.ts";
 import { Deadlines } from "./deadlines.ts";
+import { FrameLoop } from "./frame-loop.ts";
 import { laneMemory } from "./lane-memory.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
-import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { ActorCommand, SessionActor } from "./session-actor.ts";
 import type { Keeping } from "./session-keeper.ts";
+import { Strays } from "./strays.ts";
 
-/** Milliseconds of commands between two looks at the event loop. */
-const WORK_SLICE_MS = 1;
 /** Milliseconds between heartbeats; each is also a look at the doorbell. */
 const HEARTBEAT_MS = 100;
 /** Heartbeats from one look at the memory to the next. */
 const MEMORY_BEATS = 5;
 /** Milliseconds the agents' dispose may take when the lane ends. */
 const DISPOSE_MAX_MS = 1000;
-/** Descriptions of stray errors between two heartbeats. */
-const STRAYS_MAX = 64;
 
 export interface LaneSeat {
   readonly transport: FrameTransport;
@@ -65,28 +56,21 @@ export class Lane {
   readonly #context: LaneContext;
   /** By slot; most slots are another lane's. */
   #sessions: (SessionActor | undefined)[] = [];
-  readonly #read = frameReader<LaneCommand>(COMMANDS);
   readonly #heartbeat: NodeJS.Timeout;
   readonly #disposals = new Set<Promise<void>>();
-  /** Frames behind the one at work. Main bounds them: it sees how many are not taken. */
-  readonly #frames = new Mailbox<Uint8Array>(Infinity);
-  /** Of the frame at work; its first `#at` commands were executed. */
-  #commands: LaneCommand[] = [];
-  #at = 0;
-  #isWorking = false;
+  readonly #strays: Strays;
   #ringsSeen = 0;
   #beats = 0;
-  strayErrors = 0;
-  /** Of them: since the last heartbeat. */
-  #strays = 0;
 
   constructor(seat: LaneSeat) {
     this.#seat = seat;
+    const outbox = new Outbox<LaneReport>((frame, records) => seat.transport.send(frame, records), insteadOf);
+    this.#strays = new Strays(outbox);
     this.#context = {
       table: seat.table,
       words: seat.words,
       attribution: new Attribution(seat.words),
-      outbox: new Outbox<LaneReport>((frame, records) => seat.transport.send(frame, records), insteadOf),
+      outbox,
       agents: seat.agents,
       keeping: seat.keeping,
       running: new Set<Interruptible>(),
@@ -96,22 +80,28 @@ export class Lane {
       reportStray: (thrown) => this.reportStray(thrown),
     };
     seat.transport.onShare((segment) => seat.table.addSegment(segment));
-    seat.transport.onFrame((frame) => this.#take(frame));
+    const loop = new FrameLoop({
+      words: seat.words,
+      outbox,
+      onSlice: () => {
+        if (seat.guard?.isSound() === false) this.#checkBuiltins();
+      },
+      lookAtDoorbell: () => this.#lookAtDoorbell(),
+      dispatch: (command) => this.#dispatch(command),
+      onUnreadable: (error) => this.reportStray(error),
+    });
+    seat.transport.onFrame((frame) => loop.take(frame));
     this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
     this.#beat();
   }
 
-  /** An error that nobody awaits: said to main, harming no session. */
+  /** An error that nobody awaits. */
   reportStray(thrown: unknown): void {
-    this.strayErrors++;
-    if (this.#strays++ < STRAYS_MAX) this.#context.outbox.append([REPORTS.STRAY_ERROR.op, describeError(thrown).slice(0, 16_384)]);
+    this.#strays.report(thrown);
   }
 
-  /** W5 */
-  #tellOfStrays(): void {
-    const untold = this.#strays - STRAYS_MAX;
-    this.#strays = 0;
-    if (untold > 0) this.#context.outbox.append([REPORTS.STRAY_ERROR.op, `${untold} more`, untold]);
+  get strayErrors(): number {
+    return this.#strays.count;
   }
 
   /** Promises are marked with the session that makes them. */
@@ -134,7 +124,7 @@ export class Lane {
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([Promise.all(this.#disposals), new Promise((resolve) => (timer = setTimeout(resolve, DISPOSE_MAX_MS)))]);
     clearTimeout(timer);
-    this.#tellOfStrays();
+    this.#strays.beat();
     this.#context.outbox.close();
     this.#seat.transport.close();
   }
@@ -146,7 +136,7 @@ export class Lane {
     this.#context.builds.look();
     this.#context.attribution.look();
     if (this.#beats++ % MEMORY_BEATS === 0) this.#seat.words.setMemory(laneMemory());
-    this.#tellOfStrays();
+    this.#strays.beat();
   }
 
   /** W4 */
@@ -164,54 +154,6 @@ export class Lane {
     this.#ringsSeen = rings;
     for (const run of this.#context.running) run.noticeInterrupt();
   }
-
-  #take(frame: Uint8Array): void {
-    if (this.#isWorking) {
-      this.#frames.push(frame);
-      return;
-    }
-    this.#begin(frame);
-    this.#work();
-  }
-
-  #begin(frame: Uint8Array): void {
-    this.#at = 0;
-    try {
-      this.#commands = this.#read(frame);
-    } catch (error) {
-      this.#commands = [];
-      this.reportStray(error);
-    }
-  }
-
-  readonly #work = (): void => {
-    if (this.#seat.guard?.isSound() === false) this.#checkBuiltins();
-    this.#isWorking = true;
-    const { outbox } = this.#context;
-    const startedAt = performance.now();
-    for (let isOver = false; !isOver;) {
-      if (this.#at < this.#commands.length) {
-        this.#lookAtDoorbell();
-        this.#dispatch(this.#commands[this.#at++] as LaneCommand);
-        const nowMs = performance.now();
-        outbox.flushIfOlder(nowMs, OUTPUT_AGE_MAX_MS);
-        isOver = nowMs - startedAt > WORK_SLICE_MS;
-      }
-      if (this.#at < this.#commands.length) continue;
-      this.#seat.words.take(); // W3
-      const next = this.#frames.shift();
-      if (next === undefined) {
-        this.#commands = [];
-        this.#at = 0;
-        this.#isWorking = false;
-        break;
-      }
-      this.#begin(next);
-    }
-    // Main may have rung and sent no WAKE, because one was in the frame that is taken now.
-    this.#lookAtDoorbell();
-    if (this.#isWorking) setImmediate(this.#work);
-  };
 
   #dispatch(command: LaneCommand): void {
     try {

@@ -16,17 +16,16 @@ import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import { parseEvent } from "../protocol/events.ts";
-import type { ApplyContextCommand, EventTail, ExportCommand, HistoryCommand, MoveOutCommand, TurnCommand } from "../protocol/frames.ts";
+import type { EventTail, TurnCommand } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
-import type { MovedSession } from "../protocol/moved-session.ts";
-import type { Message, PendingSystemContextAppend } from "../protocol/session-model.ts";
 import { Session as SessionSchema, SessionSnapshot } from "../protocol/session-model.ts";
 import { ordinarySnapshot } from "../protocol/shortcuts.ts";
-import { encodeValue } from "../transport/codec.ts";
 import { AgentError, describeError, saveFailure, turnFailure } from "./agent-errors.ts";
 import type { AgentOrder, AgentOwner } from "./agent-tenure.ts";
 import { AgentTenure } from "./agent-tenure.ts";
+import type { AnswerSeat, QueryCommand } from "./answer.ts";
+import { answerOf, entersAgent } from "./answer.ts";
 import { HeldEvents } from "./held-events.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
@@ -34,7 +33,7 @@ import type { SnapshotOutcome } from "./turn-end.ts";
 import type { KeyedTurn, TurnSeat } from "./turn-seat.ts";
 import { TurnRun } from "./turn-run.ts";
 
-export type ActorCommand = TurnCommand | ExportCommand | HistoryCommand | ApplyContextCommand | MoveOutCommand;
+export type ActorCommand = TurnCommand | QueryCommand;
 
 /** What a session begins with. */
 export interface SessionSeat extends AgentOrder {
@@ -45,7 +44,7 @@ export interface SessionSeat extends AgentOrder {
   readonly lastSeq: number;
 }
 
-export class SessionActor implements TurnSeat, AgentOwner {
+export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   readonly lane: LaneContext;
   readonly slot: number;
   readonly generation: number;
@@ -179,7 +178,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
 
   #execute(command: ActorCommand): void {
     const isVacant = this.tenure.isVacant && this.#broken === undefined;
-    if (isVacant && needsAgent(command)) this.#executeRenewed(command);
+    if (isVacant && (command[0] === COMMANDS.TURN.op || entersAgent(command))) this.#executeRenewed(command);
     else if (command[0] === COMMANDS.TURN.op) this.#startTurn(command, this.#broken);
     else this.#reply(command);
   }
@@ -203,14 +202,14 @@ export class SessionActor implements TurnSeat, AgentOwner {
     else this.#run.refuse(refusal);
   }
 
-  #reply(command: Exclude<ActorCommand, TurnCommand>): void {
+  #reply(command: QueryCommand): void {
     if (this.#broken !== undefined) {
       this.#refuse(command, this.#broken);
       return;
     }
     const { outbox } = this.lane;
     try {
-      const answer = this.#answer(command);
+      const answer = answerOf(this, command);
       if (answer instanceof Promise) this.#answerLater(command, answer);
       else outbox.appendSized([REPORTS.REPLY.op, command[3], answer]);
     } catch (error) {
@@ -218,7 +217,7 @@ export class SessionActor implements TurnSeat, AgentOwner {
     }
   }
 
-  #answerLater(command: Exclude<ActorCommand, TurnCommand>, answer: Promise<unknown>): void {
+  #answerLater(command: QueryCommand, answer: Promise<unknown>): void {
     this.#isOccupied = true;
     answer.then(
       (value) => {
@@ -232,50 +231,6 @@ export class SessionActor implements TurnSeat, AgentOwner {
         this.abandon(failure);
       },
     );
-  }
-
-  #answer(command: Exclude<ActorCommand, TurnCommand>): unknown {
-    switch (command[0]) {
-      case COMMANDS.EXPORT.op:
-        return SessionSchema.parse(this.tenure.sessionClone());
-      case COMMANDS.HISTORY.op:
-        return this.#historyPage(command[4], command[5]);
-      case COMMANDS.APPLY_CONTEXT.op:
-        return this.#applyContext(command[4]);
-      case COMMANDS.MOVE_OUT.op:
-        return this.#packed();
-      default:
-        return command satisfies never;
-    }
-  }
-
-  /** @throws when the agent cannot say what the session is */
-  #packed(): Uint8Array {
-    const moved: MovedSession = {
-      ...this.tenure.order,
-      session: SessionSchema.parse(this.tenure.sessionClone()),
-      lastSeq: this.#seq,
-      lastTurn: this.lastTurn,
-      held: this.#held?.waiting ?? [],
-    };
-    return encodeValue(moved);
-  }
-
-  #applyContext(appends: PendingSystemContextAppend[]): null | Promise<null> {
-    this.agent.applyRuntimeSystemContext(appends);
-    const taken = this.takeSnapshot();
-    if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
-    const publish = (): null => {
-      this.publish(taken.snapshot);
-      return null;
-    };
-    return this.keeper === undefined ? publish() : this.keeper.saveRest(taken.snapshot, true).then(publish);
-  }
-
-  #historyPage(offset: number, limit: number | undefined): { messageCount: number; messages: Message[] } {
-    const { messages } = this.tenure.sessionClone();
-    const end = limit === undefined ? messages.length : Math.min(offset + limit, messages.length);
-    return { messageCount: messages.length, messages: SessionSchema.shape.messages.parse(messages.slice(offset, end)) };
   }
 
   /** Save what no turn has saved, before the session leaves. Rejects with what the store or the agent said */
@@ -327,6 +282,10 @@ export class SessionActor implements TurnSeat, AgentOwner {
     return held?.take();
   }
 
+  get held(): readonly AgentEvent[] {
+    return this.#held?.waiting ?? [];
+  }
+
   /** Events that are not in the log yet, from number `from` on. */
   eventTail(from: number): EventTail {
     return { lastSeq: this.#seq, events: this.keeper?.events?.from(from) ?? [] };
@@ -353,9 +312,4 @@ export class SessionActor implements TurnSeat, AgentOwner {
     this.takeHeld();
     await this.tenure.dispose();
   }
-}
-
-/** Whether the command enters the agent's code, or only asks what the session is. */
-function needsAgent([op]: ActorCommand): boolean {
-  return op === COMMANDS.TURN.op || op === COMMANDS.APPLY_CONTEXT.op;
 }
