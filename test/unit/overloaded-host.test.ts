@@ -1,29 +1,15 @@
 /** A host whose lane does not keep up, over lanes in this thread: who is refused, who is not, and that commands keep their order. */
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
 import { MAILBOX_MAX } from "../../src/core/mailbox.ts";
-import { EphemeralSessionService } from "../../src/host/ephemeral-service.ts";
 import { BYTES_MAX } from "../../src/host/lane-backlog.ts";
 import { QUERIES_MAX } from "../../src/host/session-queries.ts";
-import { defineAgent } from "../../src/lane/define-agent.ts";
-import type { TurnFunction } from "../../src/protocol/agent.ts";
-import type { SessionServiceOptions } from "../../src/protocol/options.ts";
-import { agent, threads } from "./support/in-thread-lanes.ts";
+import { deferred, inThreadHosts } from "./support/in-thread-hosts.ts";
+import { threads } from "./support/in-thread-lanes.ts";
 
 vi.mock("../../src/host/lane-thread.ts", async () => ({ startLaneThread: (await import("./support/in-thread-lanes.ts")).startFakeThread }));
 
-const open: EphemeralSessionService[] = [];
-async function newHost(turn: TurnFunction, options?: Partial<SessionServiceOptions>): Promise<EphemeralSessionService> {
-  agent.builder = defineAgent(turn);
-  threads.length = 0;
-  const service = await EphemeralSessionService.open({ agent: "in-thread", lanes: { count: 1 }, ...options });
-  open.push(service);
-  return service;
-}
-afterEach(() => Promise.all(open.splice(0).map((service) => service.shutdown({ deadlineMs: 0 }))));
-
-const deferred = async (service: EphemeralSessionService): Promise<string> =>
-  (await service.createSession({ prompt: "", initialTurn: "defer" })).sessionId;
+const newHost = inThreadHosts();
 const MIB = 1024 * 1024;
 /** In prompts of a megabyte, so many that one lane is behind, and more. */
 const SESSIONS = BYTES_MAX / MIB + 8;

@@ -1,30 +1,15 @@
 /** The host over lanes in this thread: creator, turn table, registry. What needs real threads is tested elsewhere. */
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 
-import { EphemeralSessionService } from "../../src/host/ephemeral-service.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
-import type { SessionAgentBuilder, SimpleAgentDefinition, TurnFunction } from "../../src/protocol/agent.ts";
-import type { SessionServiceOptions } from "../../src/protocol/options.ts";
+import type { TurnFunction } from "../../src/protocol/agent.ts";
 import { EVENT_WINDOW } from "../../src/transport/credits.ts";
-import { agent, threads } from "./support/in-thread-lanes.ts";
+import { deferred, inThreadHosts } from "./support/in-thread-hosts.ts";
+import { threads } from "./support/in-thread-lanes.ts";
 
 vi.mock("../../src/host/lane-thread.ts", async () => ({ startLaneThread: (await import("./support/in-thread-lanes.ts")).startFakeThread }));
 
-const open: EphemeralSessionService[] = [];
-async function newHost(
-  from: SessionAgentBuilder | SimpleAgentDefinition | TurnFunction,
-  options?: Partial<SessionServiceOptions>,
-): Promise<EphemeralSessionService> {
-  agent.builder = "buildAgent" in from ? from : defineAgent(from);
-  threads.length = 0;
-  const service = await EphemeralSessionService.open({ agent: "in-thread", lanes: { count: 1 }, ...options });
-  open.push(service);
-  return service;
-}
-afterEach(() => Promise.all(open.splice(0).map((service) => service.shutdown({ deadlineMs: 0 }))));
-
-const deferred = async (service: EphemeralSessionService): Promise<string> =>
-  (await service.createSession({ prompt: "", initialTurn: "defer" })).sessionId;
+const newHost = inThreadHosts();
 /** Turns that run until they are let go, or interrupted. */
 function newGate(): { turn: TurnFunction; release: (text?: string) => void; running: () => number } {
   const waiting: ((text: string) => void)[] = [];
