@@ -102,6 +102,7 @@ export class EphemeralSessionService extends LiveSessionService {
 
   async archive(id: SessionId): Promise<void> {
     await this.use(id, (entry) => this.host.leave(this.known(entry, id), "archive"));
+    this.host.quarantine.forget(id);
   }
 
   async discardLiveSession(id: SessionId): Promise<void> {

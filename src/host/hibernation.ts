@@ -41,6 +41,7 @@ export class Hibernation {
   readonly #parts: HibernationParts;
   readonly #used = new LruList<KeptEntry>();
   readonly #round: NodeJS.Timeout | undefined;
+  #isClosed = false;
   /** Sessions put to sleep. */
   count = 0;
 
@@ -50,7 +51,9 @@ export class Hibernation {
     if (afterMs !== undefined) this.#round = setInterval(() => this.#sleepIdle(afterMs), Math.min(ROUND_MAX_MS, Math.ceil(afterMs / 2)));
   }
 
+  /** Put nobody to sleep any more. */
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#round);
   }
 
@@ -109,14 +112,14 @@ export class Hibernation {
    * A permit for one more live session, made by putting one to sleep if need be, or by waiting for one that is falling asleep.
    *
    * @param left - settles when the session has left its lane
-   * @returns undefined when none may sleep
+   * @returns undefined when none may sleep, or when no session is put to sleep any more
    */
   async makeRoom(left: (entry: SessionEntry) => Promise<void>): Promise<Permit | undefined> {
     const { capacity } = this.#parts.registry;
     const awaited = new Set<SessionEntry>();
     for (;;) {
       const permit = capacity.tryTake();
-      if (permit !== undefined) return permit;
+      if (permit !== undefined || this.#isClosed) return permit;
       const victim = this.#victim();
       if (victim !== undefined) this.hibernate(victim).catch((error: unknown) => this.#parts.onFailed(victim, error));
       const leaving = victim ?? this.#fallingAsleep(awaited);

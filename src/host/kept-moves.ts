@@ -21,6 +21,8 @@ export interface KeptMoveParts {
   readonly wakes: Pick<Wakes, "wake">;
   /** The session does not leave: it is live where it was. */
   onStays(entry: SessionEntry): void;
+  /** The session has left, and what no turn of it had saved could not be. */
+  onUnsaved(entry: SessionEntry, error: unknown): void;
   onMoved(entry: SessionEntry, from: HostLane, reason: string): void;
 }
 
@@ -62,7 +64,11 @@ export class KeptMoves implements Mover {
       entry.permit = Permit.none();
       this.#places.set(id, place);
       this.#lanes.set(place, to);
-      if (!(await leaving)) {
+      const hasLeft = await leaving.catch((error: unknown) => {
+        this.#parts.onUnsaved(entry, error);
+        return true; // it sleeps, as it was at its last boundary
+      });
+      if (!hasLeft) {
         this.#stays(entry, place);
         return false;
       }

@@ -48,7 +48,7 @@ export class LaneEnds {
     if (isLost) this.#tell(lane, end);
     const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
     const lost = turns.laneLost(lane);
-    if (lostTurns === undefined || !isLost) for (const turn of lost) turn.failWith(why(turn.entry.id));
+    if (lostTurns === undefined || !isLost) for (const turn of lost) turns.fail(turn, why(turn.entry.id));
     else lostTurns.settle(lane, lost, why);
     builds.laneLost(lane, why());
     moves?.laneLost(lane, why);

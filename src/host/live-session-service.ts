@@ -258,8 +258,15 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   // ── ends ──
 
+  /** @returns whether it was in quarantine */
+  protected release(id: SessionId): boolean {
+    const entry = this.find(id);
+    if (entry !== undefined) entry.isSuspect = false;
+    return this.host.quarantine.release(id);
+  }
+
   async releaseQuarantine(id: SessionId): Promise<void> {
-    if (!this.host.quarantine.release(id)) this.live(id); // an unknown session is an error, one that is free is not
+    if (!this.release(id)) this.live(id); // an unknown session is an error, one that is free is not
   }
 
   /** A second call is the first, whatever it says: the same promise. */
@@ -288,10 +295,14 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
    */
   protected async use<T>(id: SessionId, how: (entry: SessionEntry | undefined) => T | Promise<T>): Promise<T> {
     for (let waiting; (waiting = this.onItsWay(id)) !== undefined;) {
-      const ended = waiting;
-      await this.#onTheirWay.hold(() => ended);
+      await this.waitFor(waiting);
     }
     return how(this.find(id));
+  }
+
+  /** Wait for what becomes of a session. @throws SessionError HOST_OVERLOADED when too many callers do */
+  protected async waitFor(ended: Promise<unknown>): Promise<void> {
+    await this.#onTheirWay.hold(() => ended);
   }
 
   /** What to wait for before the session can take a command; undefined: nothing. Never rejects. */

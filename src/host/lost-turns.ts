@@ -15,21 +15,30 @@ import type { Turn } from "./turn.ts";
 /** Turns that are asked for in one call: each may bring its whole result. */
 const ASKED_AT_ONCE = 256;
 
+export interface LostTurnsParts {
+  readonly client: StoreClient;
+  fail(turn: Turn, error: SessionError): void;
+  /** The store cannot say how a session's turn ended. */
+  onUnknown(id: SessionId, failure: unknown): void;
+}
+
 export class LostTurns {
-  readonly #client: StoreClient;
-  readonly #onUnknown: (id: SessionId, failure: unknown) => void;
+  readonly #parts: LostTurnsParts;
   /** By session: until its turn is answered. */
   readonly #asked = new Map<SessionId, Promise<void>>();
 
-  /** @param onUnknown - the store cannot say how a session's turn ended */
-  constructor(client: StoreClient, onUnknown: (id: SessionId, failure: unknown) => void) {
-    this.#client = client;
-    this.#onUnknown = onUnknown;
+  constructor(parts: LostTurnsParts) {
+    this.#parts = parts;
   }
 
   /** Resolves when the session has no such turn; undefined: it has none. Never rejects. */
   settled(id: SessionId): Promise<void> | undefined {
     return this.#asked.get(id);
+  }
+
+  /** Resolves when all that are asked for now are answered. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#asked.values());
   }
 
   /** LT1. @param why - what a turn's caller gets if the store does not have its result */
@@ -47,23 +56,24 @@ export class LostTurns {
   async #settleSome(lane: HostLane, turns: readonly Turn[], why: (id: SessionId) => SessionError): Promise<void> {
     const ids = turns.map(({ entry }) => entry.id);
     const saved = await this.#lastTurns(lane, ids).catch((failure: unknown) => {
-      for (const id of ids) this.#onUnknown(id, failure);
+      for (const id of ids) this.#parts.onUnknown(id, failure);
       return undefined;
     });
     for (const [index, turn] of turns.entries()) {
       const last = saved?.[index] ?? (saved === undefined ? "unreadable" : undefined);
       const error = why(turn.entry.id);
-      if (last === "unreadable") turn.failWith(withOutcomeUnknown(error));
+      if (last === "unreadable") this.#parts.fail(turn, withOutcomeUnknown(error));
       else if (last?.ticket === turn.ticket) turn.completeFrom(last.result);
-      else turn.failWith(error);
+      else this.#parts.fail(turn, error);
     }
   }
 
   /** @throws StoreError */
   async #lastTurns({ storeConnection = 0 }: HostLane, ids: readonly SessionId[]): Promise<(SavedTurn | null | "unreadable")[]> {
-    if (await this.#client.call("laneDrained", storeConnection)) return this.#client.call("lastTurns", ids);
+    const { client } = this.#parts;
+    if (await client.call("laneDrained", storeConnection)) return client.call("lastTurns", ids);
     // Whatever the port still holds comes too late when the epoch has been raised.
-    return Promise.all(ids.map(async (id) => (await this.#client.call("fence", id))?.lastTurn ?? null));
+    return Promise.all(ids.map(async (id) => (await client.call("fence", id))?.lastTurn ?? null));
   }
 }
 

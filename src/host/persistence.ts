@@ -7,7 +7,7 @@
  */
 import type { Permit } from "../core/admission.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import { busy, notFound } from "../protocol/errors.ts";
+import { busy, hostClosed, notFound } from "../protocol/errors.ts";
 import type { KeptReport } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
@@ -58,6 +58,8 @@ export class Persistence {
   readonly #waking = new Map<SessionId, WakingContext>();
   /** Stored sessions that a create is about to replace, each until its lane has built the new one, or not. */
   readonly #replaced = new Map<SessionId, Promise<void>>();
+  /** Stored sessions that are being archived or removed: a wake-up waits for what becomes of them. */
+  readonly #ending = new Map<SessionId, Promise<unknown>>();
   /** To be dropped. */
   readonly #gates: [id: SessionId, epoch: number][] = [];
   #isClosing = false;
@@ -69,13 +71,17 @@ export class Persistence {
     this.#host = host;
     this.#thread = thread;
     this.contexts = new StagedContexts(thread.client);
-    this.lostTurns = new LostTurns(thread.client, (id, failure) => this.#tell("outcome_unknown", id, failure));
+    this.lostTurns = new LostTurns({
+      client: thread.client,
+      fail: (turn, error) => host.turns.fail(turn, error),
+      onUnknown: (id, failure) => this.#tell("outcome_unknown", id, failure),
+    });
     this.hibernation = new Hibernation({
       table: host.table,
       registry: host.registry,
       afterMs: options.hibernateAfterMs,
       query: (entry, command) => host.queries.serve(entry, command),
-      onFailed: ({ id }, error) => host.events.emit("session_unsaved", { sessionId: id, details: { error: String(error) } }),
+      onFailed: (entry, error) => this.#onUnsaved(entry, error),
     });
     this.wakes = new Wakes({
       nextTicket: () => host.turns.nextTicket(),
@@ -96,6 +102,7 @@ export class Persistence {
       hibernation: this.hibernation,
       wakes: this.wakes,
       onStays: (entry) => this.#onStays(entry),
+      onUnsaved: (entry, error) => this.#onUnsaved(entry, error),
       onMoved: (entry, from, reason) => host.onMoved(entry, from, reason),
     });
     host.turns.onSettled = (entry) => this.used(entry);
@@ -117,6 +124,7 @@ export class Persistence {
   async #stored(id: SessionId): Promise<SleepingSession> {
     if (this.#replaced.has(id)) throw busy(id);
     await this.lostTurns.settled(id);
+    await this.#ending.get(id)?.catch(() => {}); // what the store says decides
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
     const known = this.recent.take(id);
     const stored = known === undefined ? this.#readStored(id) : Promise.resolve(known);
@@ -171,6 +179,18 @@ export class Persistence {
     return this.#replaced.get(id);
   }
 
+  /** Have the store archive or remove a session. No wake-up that begins meanwhile goes by what was known of it before. */
+  async ending<T>(id: SessionId, end: () => Promise<T>): Promise<T> {
+    const ended = end();
+    this.#ending.set(id, ended);
+    try {
+      return await ended;
+    } finally {
+      if (this.#ending.get(id) === ended) this.#ending.delete(id);
+      this.recent.forget(id);
+    }
+  }
+
   /**
    * Create a session in the place of a stored one. Of an id one at a time; no wake-up begins meanwhile, and nothing may be staged.
    *
@@ -188,8 +208,11 @@ export class Persistence {
     });
   }
 
-  makeRoom(): Promise<Permit | undefined> {
-    return this.hibernation.makeRoom((entry) => this.gone(entry.id));
+  /** @throws SessionError HOST_CLOSED */
+  async makeRoom(): Promise<Permit | undefined> {
+    const permit = await this.hibernation.makeRoom((entry) => this.gone(entry.id));
+    if (permit === undefined && this.#isClosing) throw hostClosed();
+    return permit;
   }
 
   onBuilt(entry: SessionEntry, { epoch }: KeptReport, request: PlacedRequest): void {
@@ -233,9 +256,13 @@ export class Persistence {
       return true;
     } catch (error) {
       if (entry.state === "live") return false;
-      this.#host.events.emit("session_unsaved", { sessionId: entry.id, details: { error: String(error) } });
+      this.#onUnsaved(entry, error);
       return true;
     }
+  }
+
+  #onUnsaved({ id }: SessionEntry, error: unknown): void {
+    this.#host.events.emit("session_unsaved", { sessionId: id, details: { error: String(error) } });
   }
 
   /** The session does not leave after all. Its waiting turn comes first, then whoever waited for it to be gone. */
@@ -319,7 +346,7 @@ export class Persistence {
 
   /** Close the store. The lanes have ended. */
   async close(): Promise<void> {
-    await within(Promise.all([...this.#removals, this.contexts.idle()]), CLOSE_MAX_MS);
+    await within(Promise.all([...this.#removals, this.contexts.idle(), this.lostTurns.idle()]), CLOSE_MAX_MS);
     await this.#thread.close();
   }
 

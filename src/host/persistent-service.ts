@@ -29,6 +29,7 @@ import { StoreThread } from "./store-thread.ts";
 import { asSessionError, StoredSessions } from "./stored-sessions.ts";
 import type { TurnStart } from "./turn-table.ts";
 import type { WakingContext } from "./waking-context.ts";
+import { mayTake } from "./waking-context.ts";
 
 export class PersistentSessionService extends LiveSessionService {
   readonly #keeping: Persistence;
@@ -231,12 +232,12 @@ export class PersistentSessionService extends LiveSessionService {
       const context = await this.#stored.ask(id, "context", id);
       return context === null ? new SystemContextLedger() : SystemContextLedger.from(context, head.contextTaken);
     };
-    for (let replaced; (replaced = this.#keeping.replaced(id)) !== undefined;) await replaced; // then it is for the new one
+    for (let replaced; (replaced = this.#keeping.replaced(id)) !== undefined;) await this.waitFor(replaced); // then it is for the new one
     try {
       const outcome = await this.#keeping.contexts.stage(id, request, Date.now(), ledgerOf);
       if (outcome.status !== "staged") return outcome;
-      // One that fell asleep meanwhile finds the append in the store when it wakes; one that is about to may stay.
-      if (entry?.state === "live" || entry?.state === "hibernating") this.feed(entry, outcome.append);
+      // One that fell asleep meanwhile finds the append in the store when it wakes.
+      if (entry !== undefined && mayTake(entry)) this.feed(entry, outcome.append);
       waking?.staged(outcome.append);
       return outcome;
     } catch (error) {
@@ -307,17 +308,21 @@ export class PersistentSessionService extends LiveSessionService {
     const { archivePolicy } = this.#keeping.options;
     const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
     const ticket = entry?.turn?.ticket;
-    const isStored = archivePolicy === "delete" && !runs ? await this.#remove(id) : await this.#stored.ask(id, "archive", id, ticket);
+    const isStored =
+      archivePolicy === "delete" && !runs
+        ? await this.#remove(id)
+        : await this.#keeping.ending(id, () => this.#stored.ask(id, "archive", id, ticket));
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);
     this.host.quarantine.forget(id);
-    this.#keeping.recent.forget(id);
     if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
   }
 
   async #remove(id: SessionId): Promise<boolean> {
-    await this.#keeping.gone(id);
-    return this.#stored.ask(id, "remove", id);
+    return this.#keeping.ending(id, async () => {
+      await this.#keeping.gone(id);
+      return this.#stored.ask(id, "remove", id);
+    });
   }
 
   /** Drop the live session and forget what is not saved: its next turn begins from the last durable boundary. */
@@ -349,7 +354,7 @@ export class PersistentSessionService extends LiveSessionService {
   }
 
   override async releaseQuarantine(id: SessionId): Promise<void> {
-    if (this.host.quarantine.release(id) || this.find(id) !== undefined) return;
+    if (this.release(id) || this.find(id) !== undefined) return;
     await this.#stored.sleeping(this.checks.id(id)); // an unknown session is an error, one that is free is not
   }
 }

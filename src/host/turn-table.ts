@@ -242,8 +242,13 @@ export class TurnTable {
   laneLost(lane: HostLane): Turn[] {
     const lost = this.#open().filter(({ entry }) => entry.lane === lane);
     for (const turn of lost) this.#take(turn);
-    this.failed += lost.length;
     return lost;
+  }
+
+  /** Settle a turn whose lane is gone. */
+  fail(turn: Turn, error: SessionError): void {
+    this.failed++;
+    turn.failWith(error);
   }
 
   /** The session has left its lane unasked: turns that reached the lane too late fail. */

@@ -32,7 +32,7 @@ export class WakingContext {
   /** An append is in the ledger and in the store. */
   staged(append: PendingSystemContextAppend): void {
     if (this.#entry === undefined) this.#missed.push(append);
-    else if (this.#entry.state === "live") this.#feed(this.#entry, append); // else it finds it in the store when it wakes
+    else if (mayTake(this.#entry)) this.#feed(this.#entry, append); // else it finds it in the store when it wakes
   }
 
   /** The session is live. */
@@ -41,4 +41,9 @@ export class WakingContext {
     if (stored.context !== undefined || this.#ledger !== undefined) entry.ledger = this.#ledgerOf(stored);
     for (const append of this.#missed.splice(0)) this.#feed(entry, append);
   }
+}
+
+/** One that is about to sleep or move may stay. */
+export function mayTake({ state }: SessionEntry): boolean {
+  return state === "live" || state === "hibernating";
 }

@@ -138,8 +138,7 @@ export class AgentTenure {
     const before = this.agent;
     const wasVacant = this.#isVacant;
     this.#isVacant = true;
-    this.#context = this.#context.succeed();
-    this.#number++;
+    this.#closeOff();
     let isLate = false;
     const renewing = (async () => {
       this.#boundary ??= SessionSchema.parse(before.sessionClone());
@@ -160,11 +159,18 @@ export class AgentTenure {
       return undefined;
     }
     isLate = true;
+    this.#closeOff(); // what was built too late, or wrong, reaches nobody
     this.handles = undefined;
     if (isInTime) {
       if (this.agent !== before) void this.#dispose(this.agent); // it was built, and is no agent
     } else renewing.catch((error: unknown) => this.#owner.lane.reportStray(error));
     return problem;
+  }
+
+  /** The agent of the present number is the session's no longer. */
+  #closeOff(): void {
+    this.#context = this.#context.succeed();
+    this.#number++;
   }
 
   /** The session leaves. Resolves when the agent's own dispose has settled; never rejects. */

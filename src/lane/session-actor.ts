@@ -82,6 +82,10 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
     return this.tenure.agent;
   }
 
+  get hasAgent(): boolean {
+    return !this.tenure.isVacant;
+  }
+
   contextTaken(count: number): void {
     if (this.keeper !== undefined) this.keeper.contextTaken += count;
     this.lane.outbox.append([REPORTS.CONTEXT_TAKEN.op, this.slot, this.generation, count]);
@@ -293,6 +297,7 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
 
   /** Ask the agent for its snapshot. */
   takeSnapshot(): SnapshotOutcome {
+    if (!this.hasAgent) return { ok: false, error: toWire(agentFailure("internal_error", "the session has no agent")) };
     try {
       const given: unknown = this.agent.snapshot();
       return { ok: true, snapshot: ordinarySnapshot(given) ?? SessionSnapshot.parse(given) };

@@ -257,7 +257,7 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("seal");
-    const final = clearOverlay(this.#seat.agent, this.#judge(outcome));
+    const final = this.#seat.hasAgent ? clearOverlay(this.#seat.agent, this.#judge(outcome)) : outcome;
     if (this.#seat.keeper === undefined) {
       if (final.ok) this.#remember(final.result);
       this.#step(final.ok ? "complete" : "fail");
@@ -330,6 +330,7 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #cancel(): Outcome {
+    if (!this.#seat.hasAgent) return { ok: false, error: CANCELLED };
     takeBack(this.#seat.agent, this.#seat.lane);
     return clearOverlay(this.#seat.agent, { ok: false, error: CANCELLED });
   }

@@ -16,6 +16,8 @@ export interface KeyedTurn {
 
 export interface TurnSeat extends EventSource, EndingSeat {
   readonly agent: SessionAgent;
+  /** False: the one it had was given up, and nothing is asked of it any more. */
+  readonly hasAgent: boolean;
   /** Take the events emitted while no turn ran, if there are any. */
   takeHeld(): AgentEvent[] | undefined;
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */

@@ -142,7 +142,7 @@ const REQUEST: Readonly<Record<keyof StoredRequest, (value: unknown) => boolean>
   labels: (labels) => isRecordOf(labels, isText),
   skillReferences: (keys) => isListOf(keys, (key) => isRecord(key) && isText(key["sourceUuid"]) && isText(key["skillName"])),
   isolation: (kind) => kind === "shared" || kind === "dedicated",
-  resourceLimits: (limits) => isRecordOf(limits, (limit) => typeof limit === "number" && limit > 0),
+  resourceLimits: (limits) => isRecordOf(limits, (limit) => limit === undefined || (typeof limit === "number" && limit > 0)),
   build: isRecord,
 };
 

@@ -43,6 +43,9 @@ export class StoreServer {
   readonly #ports = new Set<FrameTransport>();
   /** By lane: settles when it is drained (U4). */
   readonly #lanes = new Map<number, Promise<void>>();
+  /** Lanes are numbered in the order they are served. */
+  #newestLane = 0;
+  #onNextLane: (() => void)[] = [];
   readonly #handlers: Handlers;
   readonly #onClosed: () => void;
 
@@ -67,6 +70,8 @@ export class StoreServer {
     const drained = new Promise<void>((resolve) => (onDrained = resolve));
     if (lane !== undefined) {
       this.#lanes.set(lane, drained);
+      this.#newestLane = lane;
+      for (const onServed of this.#onNextLane.splice(0)) onServed();
       void drained.then(() => this.#lanes.get(lane) === drained && this.#lanes.delete(lane));
     }
     const caller: Caller = { outbox, calls: 0, isClosed: false, onDrained };
@@ -79,6 +84,12 @@ export class StoreServer {
       caller.isClosed = true;
       if (caller.calls === 0) onDrained();
     });
+  }
+
+  /** U4. A lane that is newer than those that are served is on its way here: it was lost before this thread came to serve it. */
+  async #drained(lane: number): Promise<void> {
+    while (lane > this.#newestLane) await new Promise<void>((resolve) => this.#onNextLane.push(resolve));
+    await this.#lanes.get(lane);
   }
 
   async #answer(caller: Caller, request: number, method: StoreMethod, args: readonly unknown[]): Promise<void> {
@@ -170,7 +181,7 @@ export class StoreServer {
             }
           }),
         ),
-      laneDrained: (lane) => within(this.#lanes.get(lane) ?? Promise.resolve(), DRAIN_MAX_MS),
+      laneDrained: (lane) => within(this.#drained(lane), DRAIN_MAX_MS),
       close: async () => {
         await within(Promise.all(this.#lanes.values()), DRAIN_MAX_MS);
         await store.close();

@@ -37,6 +37,7 @@ test("LT1: a turn that was saved is answered with its result, although its sessi
   store.order({});
   expect((await settled(turn)).text).toBe("one");
   await settled(archived);
+  expect(service.inspect().turns).toMatchObject({ settled: 2, failed: 1 }); // the one that ended the lane
   expect(await service.loadPersisted(id)).toBeUndefined();
 });
 

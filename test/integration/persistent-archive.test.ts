@@ -46,6 +46,21 @@ test("D6: with archivePolicy delete nothing is left, live or stored", async () =
 });
 
 describe.each(["retain", "delete"] as const)("with archivePolicy %s", (archivePolicy) => {
+  test("R5: a turn that comes while the store is still at the archive wakes nothing", async () => {
+    const { store, order, calls } = counting();
+    const service = await open({ store, archivePolicy });
+    const id = await deferred(service);
+    await service.hibernate(id);
+    order({ hold: ["archive", "remove"] });
+    const archiving = service.archive(id);
+    const turn = codeOf(service.startTurn(id, { prompt: "x" }));
+    await sleep(50);
+    order({});
+    await settled(archiving);
+    expect(await settled(turn)).toBe("SESSION_NOT_FOUND");
+    expect(calls(id)).not.toContain("open");
+  });
+
   test("R3, R5: a turn that runs at the archive ends with its real result; no other one begins", async () => {
     const service = await open({ archivePolicy, events: "log" });
     const { sessionId: id } = await service.createSession({ prompt: "kept" });

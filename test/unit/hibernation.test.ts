@@ -81,6 +81,19 @@ afterEach(() => {
 });
 
 describe("Hibernation", () => {
+  test("when the host closes nobody is put to sleep for room any more", async () => {
+    const host = new Host(2);
+    let fail!: (error: Error) => void;
+    host.save = () => new Promise((_, reject) => (fail = reject));
+    const room = host.room();
+    expect(host.states).toEqual(["hibernating", "live"]);
+    host.hibernation.close();
+    host.capacity.tryTake = () => undefined; // whoever came first has what it leaves
+    fail(new Error("its lane has ended"));
+    expect(await room).toBeUndefined();
+    expect(host.states).toEqual(["gone", "live"]);
+  });
+
   test("I1: the lock is taken before the call returns, so no turn is admitted from then on", () => {
     const host = new Host(1);
     void host.hibernation.hibernate(host.session(0));

@@ -64,6 +64,21 @@ const cut = (value: Uint8Array): Uint8Array => value.subarray(0, value.length - 
 const future = (value: Uint8Array): Uint8Array => encodeValue([7, ...(decodeValue(value) as unknown[]).slice(1)]);
 const PARTS = { origin: 1, state: 2, turn: 3, context: 4 } as const;
 
+test("an optional member of a request that is there and undefined is one that is left out", async () => {
+  const session = newSession("s1");
+  const request = {
+    prompt: "",
+    model: undefined,
+    labels: undefined,
+    isolation: "dedicated" as const,
+    resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: undefined },
+  };
+  await store.create({ ...session, request });
+  await store.close();
+  store = await open();
+  expect((await store.head("s1"))?.request).toMatchObject({ isolation: "dedicated", resourceLimits: { maxOldGenerationSizeMb: 64 } });
+});
+
 describe("rows that cannot be read", () => {
   beforeEach(async () => {
     for (const id of ["a", "b"]) {

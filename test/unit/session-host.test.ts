@@ -1,6 +1,8 @@
 /** The host over lanes in this thread: creator, turn table, registry. What needs real threads is tested elsewhere. */
 import { describe, expect, test, vi } from "vitest";
 
+import type { SessionEntry } from "../../src/host/session-entry.ts";
+import type { SessionHost } from "../../src/host/session-host.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { TurnFunction } from "../../src/protocol/agent.ts";
 import { EVENT_WINDOW } from "../../src/transport/credits.ts";
@@ -208,5 +210,19 @@ describe("machines: session", () => {
     expect(await outcome).toBe("last words");
     expect((await service.read(id)).state).toMatchObject({ lastAssistantText: "last words", messageCount: 2 });
     await deferred(service);
+  });
+});
+
+describe("releaseQuarantine", () => {
+  test("Q1: a suspect that is live is one no longer", async () => {
+    const service = await newHost(() => "");
+    const id = await deferred(service);
+    const { registry } = Reflect.get(service, "host") as SessionHost;
+    const entry = registry.find(id) as SessionEntry;
+    entry.isSuspect = true;
+    expect(entry.lane.suspects).toBe(1);
+    await service.releaseQuarantine(id);
+    expect(entry.isSuspect).toBe(false);
+    expect(entry.lane.suspects).toBe(0);
   });
 });

@@ -6,7 +6,14 @@ import { readSummary } from "../../src/core/slot-summary.ts";
 import { lockHolder, requestInterrupt } from "../../src/core/turn-lock.ts";
 import { AgentError } from "../../src/lane/agent-errors.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
-import type { SessionAgent, SessionAgentBuilder, SimpleAgentDefinition, TurnContext, TurnFunction } from "../../src/protocol/agent.ts";
+import type {
+  AgentBuildContext,
+  SessionAgent,
+  SessionAgentBuilder,
+  SimpleAgentDefinition,
+  TurnContext,
+  TurnFunction,
+} from "../../src/protocol/agent.ts";
 import type { LaneReport } from "../../src/protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
 import { decodeValue } from "../../src/transport/codec.ts";
@@ -235,6 +242,70 @@ describe("session-actor", () => {
     lane.send([COMMANDS.FORGET.op, slot, 1]);
     await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
     expect(log).toEqual(["built 1", "disposed 1"]);
+  });
+
+  test("A5: what the agent that was given up does later is not the session's, also when there is no other", async () => {
+    let goOn: ((text: string) => void) | undefined;
+    let builds = 0;
+    const cleared: unknown[] = [];
+    const builder = altered(
+      ({ prompt }) => (prompt === "ignore" ? new Promise<string>((resolve) => (goOn = resolve)) : prompt),
+      () => ({
+        setFlowToolOverlay: (overlay) => void cleared.push(overlay),
+      }),
+    );
+    const lane = newLane(
+      {
+        buildAgent: (request, context) => {
+          if (++builds > 1) throw new Error("not now");
+          return builder.buildAgent(request, context);
+        },
+      },
+      5,
+    );
+    const slot = await lane.create();
+    await lane.outcome(lane.start(slot, "one"));
+    const ignoring = lane.start(slot, "ignore");
+    await lane.until(() => goOn !== undefined);
+    lane.interrupt(slot);
+    expect(await lane.outcome(ignoring)).toBe("cancelled");
+    const before = readSummary(lane.table, slot);
+    goOn?.("said too late");
+    await nextTurn();
+    cleared.length = 0;
+    const refused = lane.start(slot, "two");
+    expect(await lane.outcome(refused)).toBe("internal_error");
+    expect(readSummary(lane.table, slot)).toEqual(before);
+    expect(cleared).toEqual([]);
+    const report = lane.reports.find(([op, , , word]) => op === REPORTS.FAILED.op && word === refused);
+    expect(report?.[5]).toBeUndefined();
+  });
+
+  test("A5: an agent that was built too badly to serve emits into nothing and takes nothing", async () => {
+    const contexts: AgentBuildContext[] = [];
+    let isIgnoring = false;
+    const builder = altered(
+      async ({ prompt, takeSystemPrompt }) => {
+        isIgnoring = prompt === "ignore";
+        return isIgnoring ? new Promise<string>(() => {}) : takeSystemPrompt();
+      },
+      () => (contexts.length === 2 ? { eventInjector: () => { throw new Error("no handles"); } } : {}), // prettier-ignore
+    );
+    const lane = newLane({ buildAgent: (request, context) => (contexts.push(context), builder.buildAgent(request, context)) }, 5);
+    const slot = await lane.create();
+    const ignoring = lane.start(slot, "ignore");
+    await lane.until(() => isIgnoring);
+    lane.interrupt(slot);
+    await lane.outcome(ignoring);
+    lane.send([COMMANDS.STAGE_CONTEXT.op, slot, 1, { text: "staged", acceptedAt: 1 }]);
+    await nextTurn();
+    await nextTurn();
+    const bad = contexts[1] as AgentBuildContext;
+    void bad.emit({ type: "text_delta", delta: "nobody asked" });
+    expect(bad.systemContext.takePending()).toEqual([]);
+    const good = lane.start(slot, "good");
+    expect(await lane.outcome(good)).toContain("staged");
+    expect(lane.events(good)).toEqual([]);
   });
 
   test("A5: a turn whose interrupt comes while the agent is rebuilt for it does not run", async () => {

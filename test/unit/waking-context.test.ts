@@ -54,9 +54,18 @@ describe("WakingContext", () => {
     const { context, fed, entry, what } = waking(NOTHING);
     await context.ledger();
     context.live(entry, what);
-    entry.state = "hibernating";
+    entry.state = "gone";
     context.staged(append("late"));
     expect(fed).toEqual([]);
+  });
+
+  test("one that is about to sleep or to move is fed: it may stay", async () => {
+    const { context, fed, entry, what } = waking(NOTHING);
+    await context.ledger();
+    context.live(entry, what);
+    entry.state = "hibernating";
+    context.staged(append("late"));
+    expect(fed).toEqual(["late"]);
   });
 
   test("a session nothing was ever staged for has no ledger when it is live", () => {
