@@ -1,79 +1,85 @@
 /**
- * Items in the order of their ids. Ids come nearly sorted (UUIDv7), so adding is mostly appending; removing leaves a hole that is
- * closed when holes are as many as items, so both cost O(log n) and a page costs what it holds.
+ * Items in the order of their ids, in runs of at most RUN_MAX: what comes or goes moves the items of its own run only, so neither costs
+ * more when there are many, and a page costs what it holds. Ids come nearly sorted (UUIDv7), so adding is mostly appending to the last.
  */
 interface Item {
   readonly id: string;
 }
 
-/** Holes are not worth closing below this many. */
-const HOLES_MIN = 64;
+const RUN_MAX = 512;
 
 export class SortedIds<T extends Item> {
-  #ids: string[] = [];
-  #items: (T | undefined)[] = [];
-  #holes = 0;
+  /** None is empty; every id of one sorts before those of the next. */
+  #runs: T[][] = [];
+  #size = 0;
 
   get size(): number {
-    return this.#ids.length - this.#holes;
+    return this.#size;
   }
 
   /** Add an item whose id is not there. */
   add(item: T): void {
-    const last = this.#ids.length - 1;
-    if (last < 0 || (this.#ids[last] as string) < item.id) {
-      this.#ids.push(item.id);
-      this.#items.push(item);
-      return;
+    this.#size++;
+    if (this.#runs.length === 0) this.#runs.push([]);
+    const index = this.#runOf(item.id);
+    const run = this.#runs[index] as T[];
+    const at = positionIn(run, item.id);
+    if (at === RUN_MAX) this.#runs.splice(index + 1, 0, [item]); // ids that come in order leave full runs behind
+    else {
+      run.splice(at, 0, item);
+      if (run.length > RUN_MAX) this.#runs.splice(index + 1, 0, run.splice(RUN_MAX / 2));
     }
-    const at = this.#lowerBound(item.id);
-    if (this.#ids[at] === item.id) {
-      this.#items[at] = item;
-      this.#holes--;
-      return;
-    }
-    this.#ids.splice(at, 0, item.id);
-    this.#items.splice(at, 0, item);
   }
 
   remove(id: string): void {
-    const at = this.#lowerBound(id);
-    if (this.#ids[at] !== id || this.#items[at] === undefined) return;
-    this.#items[at] = undefined;
-    if (++this.#holes >= HOLES_MIN && this.#holes * 2 > this.#ids.length) this.#close();
+    const index = this.#runOf(id);
+    const run = this.#runs[index];
+    if (run === undefined) return;
+    const at = positionIn(run, id);
+    if (run[at]?.id !== id) return;
+    this.#size--;
+    run.splice(at, 1);
+    if (run.length === 0) this.#runs.splice(index, 1);
   }
 
   clear(): void {
-    this.#ids = [];
-    this.#items = [];
-    this.#holes = 0;
+    this.#runs = [];
+    this.#size = 0;
   }
 
   /** Items in order of id. @param after - only those whose id sorts behind it */
   *iterate(after?: string): Generator<T> {
-    let at = after === undefined ? 0 : this.#lowerBound(after);
-    if (this.#ids[at] === after && after !== undefined) at++;
-    for (; at < this.#items.length; at++) {
-      const item = this.#items[at];
-      if (item !== undefined) yield item;
+    let index = after === undefined ? 0 : this.#runOf(after);
+    let at = after === undefined ? 0 : positionIn(this.#runs[index] ?? [], after);
+    if (after !== undefined && this.#runs[index]?.[at]?.id === after) at++;
+    for (; index < this.#runs.length; index++, at = 0) {
+      const run = this.#runs[index] as T[];
+      for (; at < run.length; at++) yield run[at] as T;
     }
   }
 
-  /** @returns index of the first id that is not before `id` */
-  #lowerBound(id: string): number {
-    let low = 0;
-    let high = this.#ids.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#ids[middle] as string) < id) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  /** @returns index of the run the id is in, or belongs into: the last one that begins at it or before it */
+  #runOf(id: string): number {
+    const firstBehind = firstIndex(this.#runs, ([first]) => first !== undefined && first.id > id);
+    return Math.max(firstBehind - 1, 0);
   }
+}
 
-  #close(): void {
-    this.#items = this.#items.filter((item) => item !== undefined);
-    this.#ids = this.#items.map((item) => (item as T).id);
-    this.#holes = 0;
+/** @returns index of the first item whose id is not before `id` */
+function positionIn(run: readonly Item[], id: string): number {
+  return firstIndex(run, (item) => item.id >= id);
+}
+
+/** @returns index of the first of `all` that is one, as all behind it are; their number when none is. Most often that is it: it is looked at first */
+function firstIndex<T>(all: readonly T[], isOne: (one: T) => boolean): number {
+  const last = all.at(-1);
+  if (last === undefined || !isOne(last)) return all.length;
+  let low = 0;
+  let high = all.length - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isOne(all[middle] as T)) high = middle;
+    else low = middle + 1;
   }
+  return low;
 }

@@ -59,6 +59,34 @@ describe("SortedIds", () => {
     expect(sorted.size).toBe(left.length);
   });
 
+  test("thousands that come in any order, go in any order, and come again: what is there stays in order", () => {
+    const id = (n: number): string => String(n).padStart(5, "0");
+    const anyOrder = fc.shuffledSubarray(
+      Array.from({ length: 3000 }, (_, n) => n),
+      { minLength: 1500 },
+    );
+    fc.assert(
+      fc.property(anyOrder, anyOrder, anyOrder, (added, removed, again) => {
+        const sorted = new SortedIds<Item>();
+        const there = new Set(added);
+        for (const n of added) sorted.add({ id: id(n), mark: n });
+        for (const n of removed) {
+          sorted.remove(id(n));
+          there.delete(n);
+        }
+        for (const n of again) {
+          if (!there.has(n)) sorted.add({ id: id(n), mark: n });
+          there.add(n);
+        }
+        const expected = [...there].sort((a, b) => a - b);
+        expect([...sorted.iterate()].map(({ mark }) => mark)).toEqual(expected);
+        expect([...sorted.iterate(id(1500))].map(({ mark }) => mark)).toEqual(expected.filter((n) => n > 1500));
+        expect(sorted.size).toBe(there.size);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   test("removing an id that is not there, or twice, changes nothing", () => {
     const sorted = new SortedIds<Item>();
     sorted.add({ id: "b", mark: 1 });
