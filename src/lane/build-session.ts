@@ -7,6 +7,7 @@ import { isInstance } from "../protocol/foreign.ts";
 import type { BuiltReport, CreateCommand, KeptReport, MoveInCommand, OpenCommand } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { MovedSession } from "../protocol/moved-session.ts";
+import { ordinarySession } from "../protocol/shortcuts.ts";
 import { accessFailure } from "../protocol/store-error.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
@@ -64,7 +65,8 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     const { head, log: packed } = await keeping.store.call("open", id);
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
     const log = await messagesOf(keeping, head, packed);
-    opened = { head, resume: SessionSchema.parse(sessionOf(head, log)), log, loggedSeq };
+    const session = sessionOf(head, log);
+    opened = { head, resume: ordinarySession(session) ?? SessionSchema.parse(session), log, loggedSeq };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
   }

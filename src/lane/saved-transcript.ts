@@ -12,6 +12,7 @@ import type { JsonValue } from "../protocol/json.ts";
 import { list } from "../protocol/list.ts";
 import type { Message, SessionSnapshot } from "../protocol/session-model.ts";
 import { Message as MessageSchema, Session } from "../protocol/session-model.ts";
+import { ordinaryMessages } from "../protocol/shortcuts.ts";
 import { AgentError } from "./agent-errors.ts";
 
 /** A transcript as the store keeps it: the leading system message apart. */
@@ -113,6 +114,8 @@ export function cloneOf(agent: SessionAgent): Session {
 }
 
 function checked(messages: unknown): Message[] {
+  const ordinary = ordinaryMessages(messages);
+  if (ordinary !== undefined) return ordinary;
   const parsed = Messages.safeParse(messages);
   if (parsed.success) return parsed.data;
   throw new AgentError("internal_error", `the agent's messagesFrom() does not give messages: ${describe(parsed.error)}`);

@@ -1,12 +1,14 @@
 /**
- * Shortcuts past the schemas for the three things that are checked on every turn. Each takes the ordinary case, reads every member once
+ * Shortcuts past the schemas for what is checked on every turn and at every wake-up. Each takes the ordinary case, reads every member once
  * and gives exactly what the schema would make of it; for anything else it gives undefined, and the schema decides.
  *
  * A test compares each with its schema over random values. They exist because a parse costs as much as the rest of an admission
  * (docs/performance.md).
  */
+import { LIST_MAX } from "./list.ts";
 import type { StartTurnRequest } from "./requests.ts";
-import type { SessionSnapshot, Usage } from "./session-model.ts";
+import { STOP_REASONS, Session } from "./session-model.ts";
+import type { Message, SessionSnapshot, StopReason, Usage } from "./session-model.ts";
 import type { RunResult } from "./views.ts";
 
 /** A result as its schema gives it: the session's id is the host's to say. */
@@ -47,12 +49,60 @@ export function ordinarySnapshot(snapshot: unknown): SessionSnapshot | undefined
   return typeof lastAssistantText === "string" ? { createdAt, updatedAt, messageCount, usage, lastAssistantText } : undefined;
 }
 
+/** @returns a session of ordinary messages */
+export function ordinarySession(session: unknown): Session | undefined {
+  if (!isRecord(session)) return undefined;
+  const { version, id, messages: given, createdAt, updatedAt, metadata: data, usage: counts } = session;
+  if (version !== 1 || typeof id !== "string" || id === "" || id.length > 256 || !isTime(createdAt) || !isTime(updatedAt)) return undefined;
+  const messages = ordinaryMessages(given);
+  const usage = ordinaryUsage(counts);
+  if (messages === undefined || usage === undefined) return undefined;
+  const metadata = Session.shape.metadata.safeParse(data);
+  return metadata.success ? { version, id, messages, createdAt, updatedAt, metadata: metadata.data, usage } : undefined;
+}
+
+/** @returns messages that are nothing but texts of the system, of users and of assistants */
+export function ordinaryMessages(messages: unknown): Message[] | undefined {
+  if (!Array.isArray(messages) || messages.length > LIST_MAX) return undefined;
+  const checked: Message[] = [];
+  for (let index = 0; index < messages.length; index++) {
+    const message = ordinaryMessage(messages[index]);
+    if (message === undefined) return undefined;
+    checked.push(message);
+  }
+  return checked;
+}
+
+function ordinaryMessage(message: unknown): Message | undefined {
+  if (!isRecord(message)) return undefined;
+  const { role, content } = message;
+  if (typeof content !== "string") return undefined;
+  if (role === "user" || role === "system") return { role, content };
+  if (role !== "assistant") return undefined;
+  const { toolCalls, stopReason, usage: given } = message;
+  if (!Array.isArray(toolCalls) || toolCalls.length > 0 || !isStopReason(stopReason)) return undefined;
+  const usage = ordinaryUsage(given);
+  return usage && { role, content, toolCalls: [], stopReason, usage };
+}
+
 function ordinaryUsage(usage: unknown): Usage | undefined {
   if (!isRecord(usage)) return undefined;
   const { inputTokens, outputTokens, cacheCreationTokens, cacheReadTokens } = usage;
-  if (cacheCreationTokens !== undefined || cacheReadTokens !== undefined) return undefined;
-  return isCount(inputTokens) && isCount(outputTokens) ? { inputTokens, outputTokens } : undefined;
+  if (!isCount(inputTokens) || !isCount(outputTokens)) return undefined;
+  const counts: Usage = { inputTokens, outputTokens };
+  if (cacheCreationTokens !== undefined) {
+    if (!isCount(cacheCreationTokens)) return undefined;
+    counts.cacheCreationTokens = cacheCreationTokens;
+  }
+  if (cacheReadTokens !== undefined) {
+    if (!isCount(cacheReadTokens)) return undefined;
+    counts.cacheReadTokens = cacheReadTokens;
+  }
+  return counts;
 }
+
+const STOPS: ReadonlySet<unknown> = new Set(STOP_REASONS);
+const isStopReason = (value: unknown): value is StopReason => STOPS.has(value);
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { StartTurnRequestSchema } from "../../src/protocol/requests.ts";
-import { SessionSnapshot } from "../../src/protocol/session-model.ts";
-import { ordinaryResult, ordinarySnapshot, promptOnly } from "../../src/protocol/shortcuts.ts";
+import { list } from "../../src/protocol/list.ts";
+import { Message, Session, SessionSnapshot } from "../../src/protocol/session-model.ts";
+import { ordinaryMessages, ordinaryResult, ordinarySession, ordinarySnapshot, promptOnly } from "../../src/protocol/shortcuts.ts";
 import { RunResultSchema } from "../../src/protocol/views.ts";
 
 /** Values near the edge of what a member may be. */
@@ -40,7 +41,51 @@ const snapshot = fc.record(
   { createdAt: count, updatedAt: count, messageCount: count, totalTokens: rare, usage, lastAssistantText: fc.oneof(fc.string(), rare) },
   { requiredKeys: [] },
 );
+const message = fc.oneof(
+  {
+    weight: 20,
+    arbitrary: fc.record(
+      {
+        role: fc.oneof({ weight: 9, arbitrary: fc.constantFrom("system", "user", "assistant") }, anything),
+        content: fc.oneof({ weight: 20, arbitrary: fc.string() }, anything),
+        toolCalls: fc.oneof({ weight: 9, arbitrary: fc.constant([]) }, anything),
+        stopReason: fc.oneof({ weight: 9, arbitrary: fc.constant("end_turn") }, anything),
+        usage,
+        other: rare,
+      },
+      { requiredKeys: ["role", "content"] },
+    ),
+  },
+  anything,
+);
+const messages = fc.oneof({ weight: 20, arbitrary: fc.array(message, { maxLength: 4 }) }, anything);
+const session = fc.record(
+  {
+    version: fc.oneof({ weight: 20, arbitrary: fc.constant(1) }, anything),
+    id: fc.oneof({ weight: 9, arbitrary: fc.string() }, anything),
+    messages,
+    createdAt: count,
+    updatedAt: count,
+    metadata: fc.oneof({ weight: 9, arbitrary: fc.dictionary(fc.string(), fc.oneof(fc.jsonValue(), anything)) }, anything),
+    usage,
+    other: anything,
+  },
+  { requiredKeys: [] },
+);
 const request = fc.record({ prompt: fc.oneof(fc.string(), anything), hostMode: rare }, { requiredKeys: [] });
+
+const USAGE = { inputTokens: 1, outputTokens: 2 };
+const MESSAGES = [
+  { role: "system", content: "s" },
+  { role: "user", content: "u" },
+  {
+    role: "assistant",
+    content: "a",
+    toolCalls: [],
+    stopReason: "end_turn",
+    usage: { ...USAGE, cacheCreationTokens: 0, cacheReadTokens: 3 },
+  },
+];
 
 describe.each([
   ["promptOnly", promptOnly, StartTurnRequestSchema, request, { prompt: "hello" }],
@@ -57,6 +102,14 @@ describe.each([
     SessionSnapshot,
     snapshot,
     { createdAt: 1, updatedAt: 2.5, messageCount: 3, usage: { inputTokens: 1, outputTokens: 2 }, lastAssistantText: "a" },
+  ],
+  ["ordinaryMessages", ordinaryMessages, list(Message), messages, MESSAGES],
+  [
+    "ordinarySession",
+    ordinarySession,
+    Session,
+    session,
+    { version: 1, id: "a", messages: MESSAGES, createdAt: 1, updatedAt: 2.5, metadata: { a: [1, { b: null }] }, usage: USAGE },
   ],
 ] as const)("%s", (_, shortcut, schema, arbitrary, ordinary) => {
   test("takes the ordinary case, and makes of it what the schema makes of it", () => {
@@ -85,7 +138,7 @@ describe.each([
   test("reads every member once", () => {
     const reads: Record<string, number> = {};
     const counted = Object.defineProperties(
-      {},
+      Array.isArray(ordinary) ? [] : {},
       Object.fromEntries(
         Object.entries(ordinary).map(([name, value]) => [
           name,
