@@ -11,7 +11,6 @@ import { EXIT, UsageError } from "./command-io.ts";
 import { filePath, integer } from "./option-values.ts";
 import { printableLines } from "./printable.ts";
 import type { RunOptions } from "./run-command.ts";
-import { runCommand } from "./run-command.ts";
 import { addSessionsCommands } from "./sessions-program.ts";
 
 /** Bounds of options, as the host has them. */
@@ -33,6 +32,9 @@ Exit code: 0 every turn succeeded, 1 something failed, 2 called wrongly, 130 cut
 
 /** Runs one command; tests put their own. */
 export type RunCommand = (file: string, options: RunOptions, io: CommandIo) => Promise<number>;
+
+/** Each command loads what it needs when it is called: the host and its schemas take longer to load than a look into a store takes. */
+const runCommand: RunCommand = async (...args) => (await import("./run-command.ts")).runCommand(...args);
 
 /**
  * Understand the arguments and run what they ask for.

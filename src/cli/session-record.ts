@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 
-import { json } from "../protocol/json.ts";
+import { json } from "../protocol/json-schema.ts";
 import { CreateSessionRequestSchema } from "../protocol/requests.ts";
 import { Message, PendingSystemContextAppend, Usage } from "../protocol/session-model.ts";
 import type { NewSession, SessionHead, StoredContext } from "../protocol/stored-session.ts";

@@ -8,10 +8,8 @@ import { count, filePath, integer, label } from "./option-values.ts";
 import type { PurgeOptions } from "./sessions-change.ts";
 import { archiveSessions, purgeSessions } from "./sessions-change.ts";
 import type { HistoryOptions, ListOptions } from "./sessions-read.ts";
-import { listSessions, showHistory, showSession } from "./sessions-read.ts";
 import type { SessionsCommand, StoreAccess } from "./sessions-store.ts";
 import { withStore } from "./sessions-store.ts";
-import { exportSessions, importSessions } from "./sessions-transfer.ts";
 
 const NOTES = `
 list, show, history and export read the store, also while a host has it open; archive, purge and import need it for themselves.
@@ -20,6 +18,10 @@ const LISTED = 100;
 const LIMIT_MAX = 1_000_000_000;
 
 type WithStore = { readonly store: string };
+
+// Loaded when they are called: see program.ts.
+const reading = () => import("./sessions-read.ts");
+const transfer = () => import("./sessions-transfer.ts");
 
 /** Add the commands. @param settle - is given the exit code of the one that was run */
 export function addSessionsCommands(program: Command, io: CommandIo, settle: (exitCode: number) => void): void {
@@ -36,15 +38,21 @@ export function addSessionsCommands(program: Command, io: CommandIo, settle: (ex
     .option("--archived", "archived ones instead", false)
     .addOption(new Option("--order <order>", "by id, or the last written first").choices(["id", "updated"]).default("id"))
     .option("--json", "a line of JSON each instead of a table", false)
-    .action((options: ListOptions & WithStore) => run(options, "read", (command) => listSessions(command, options)));
+    .action((options: ListOptions & WithStore) =>
+      run(options, "read", async (command) => (await reading()).listSessions(command, options)),
+    );
   add("show <id>", "show what is known of a session, its messages aside")
     .option("--json", "as JSON", false)
-    .action((id: string, options: { json: boolean } & WithStore) => run(options, "read", (command) => showSession(command, id, options)));
+    .action((id: string, options: { json: boolean } & WithStore) =>
+      run(options, "read", async (command) => (await reading()).showSession(command, id, options)),
+    );
   add("history <id>", "print the messages of a session")
     .option("--offset <n>", "from this one on, counted from 0", count, 0)
     .option("--limit <n>", "as many at most", integer(LIMIT_MAX))
     .option("--json", "a line of JSON each", false)
-    .action((id: string, options: HistoryOptions & WithStore) => run(options, "read", (command) => showHistory(command, id, options)));
+    .action((id: string, options: HistoryOptions & WithStore) =>
+      run(options, "read", async (command) => (await reading()).showHistory(command, id, options)),
+    );
   add("archive <id...>", "take sessions out of service; they stay readable").action((ids: string[], options: WithStore) =>
     run(options, "change", (command) => archiveSessions(command, ids)),
   );
@@ -56,14 +64,14 @@ export function addSessionsCommands(program: Command, io: CommandIo, settle: (ex
   add("export [id...]", "write sessions as JSON Lines, all if none is named; without their event logs")
     .option("--output <file>", "write there instead of to standard output", filePath)
     .action((ids: string[], options: { output?: string } & WithStore) =>
-      run(options, "read", (command) => exportSessions(command, ids.length === 0 ? undefined : ids, options)),
+      run(options, "read", async (command) => (await transfer()).exportSessions(command, ids.length === 0 ? undefined : ids, options)),
     );
   add("import <file>", "read sessions that export wrote; - is standard input")
     .option("--replace", "put them in the place of stored ones of the same ids", false)
     .action(async (file: string, options: { replace: boolean } & WithStore) => {
       const input = await openInput(file, io.stdin);
       try {
-        await run(options, "fill", (command) => importSessions(command, input, options));
+        await run(options, "fill", async (command) => (await transfer()).importSessions(command, input, options));
       } finally {
         input.chunks.destroy();
       }

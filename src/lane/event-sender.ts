@@ -4,7 +4,7 @@
  *   X1. Numbers in the order of sending, without gaps but those of `skip`; a row holds consecutive numbers of one millisecond.
  */
 import type { AgentEvent } from "../protocol/events.ts";
-import { textDelta } from "../protocol/events.ts";
+import { textDelta } from "../protocol/text-delta.ts";
 import type { DeltasReport } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { EventLog } from "./event-log.ts";

@@ -8,7 +8,7 @@ import { applyOverlay } from "../core/tool-overlay.ts";
 import { Transcript } from "../core/transcript.ts";
 import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnContext, TurnOutput } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import { json } from "../protocol/json.ts";
+import { json } from "../protocol/json-schema.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay } from "../protocol/session-model.ts";
 import { Message, Usage, addUsage } from "../protocol/session-model.ts";

@@ -7,9 +7,11 @@
 import * as z from "zod";
 
 import { isInstance } from "./foreign.ts";
-import { NotJsonError, cloneJson, json } from "./json.ts";
+import { json } from "./json-schema.ts";
+import { NotJsonError, cloneJson } from "./json.ts";
 import { list } from "./list.ts";
 import { StopReason, Usage } from "./session-model.ts";
+import { textDelta } from "./text-delta.ts";
 
 const text = z.string();
 const count = z.number().nonnegative();
@@ -106,15 +108,6 @@ function typeOf(event: object): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** @returns the delta of `{ type: "text_delta", delta }` with nothing else in it; each member is read once */
-export function textDelta(event: object): string | undefined {
-  if (Object.getPrototypeOf(event) !== Object.prototype) return undefined;
-  let members = 0;
-  for (const _ in event) if (++members > 2) return undefined;
-  const { type, delta } = event as { type?: unknown; delta?: unknown };
-  return type === "text_delta" && typeof delta === "string" && members === 2 ? delta : undefined;
 }
 
 function describeIssue(error: z.ZodError): string {

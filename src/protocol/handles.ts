@@ -6,7 +6,7 @@ import * as z from "zod";
 
 import type { EventEnvelope } from "./events.ts";
 import type { JsonValue } from "./json.ts";
-import { json } from "./json.ts";
+import { json } from "./json-schema.ts";
 
 export const InjectSourceParam = z.enum(["tcp", "uds", "stdin", "webhook", "rpc"]);
 /** Where an injected body comes from. */

@@ -4,10 +4,6 @@
  * A copy is taken so that what crosses a thread is what was checked, whatever its maker does to the original afterwards.
  * What JSON cannot say (functions, dates, cycles, NaN, `__proto__` keys) is refused with the path of the offender.
  */
-import * as z from "zod";
-
-import { isInstance, textOf } from "./foreign.ts";
-
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 
 /** Levels of nesting at most; deeper values are taken for cyclic. */
@@ -79,19 +75,6 @@ function cloneObject(value: object, path: (string | number)[]): { [key: string]:
     path.pop();
   }
   return copy;
-}
-
-/** A zod schema for any JSON value; its output is a copy. */
-export function json(): z.ZodType<JsonValue> {
-  return z.unknown().transform((value, context): JsonValue => {
-    try {
-      return cloneJson(value);
-    } catch (error) {
-      const { path, message } = isInstance(error, NotJsonError) ? error : { path: [], message: `cannot be read: ${textOf(error)}` };
-      context.addIssue({ code: "custom", message, path: [...path] });
-      return z.NEVER;
-    }
-  }) as unknown as z.ZodType<JsonValue>;
 }
 
 /** Rough size of a JSON value in bytes, and of bytes: what limits on outstanding data count with. Exact for ASCII text, within 3 × otherwise. */

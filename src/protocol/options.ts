@@ -2,7 +2,7 @@
 import * as z from "zod";
 
 import type { HostEvent } from "./host-events.ts";
-import { json } from "./json.ts";
+import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";

@@ -3,7 +3,7 @@ import * as z from "zod";
 
 import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
-import { json } from "./json.ts";
+import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";

@@ -1,7 +1,7 @@
 /** What a session is made of: messages, usage, and the data an agent and the host exchange about them. Schemas first, types from them. */
 import * as z from "zod";
 
-import { json } from "./json.ts";
+import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 
 const count = z.int().nonnegative();

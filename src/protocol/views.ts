@@ -3,7 +3,7 @@ import * as z from "zod";
 
 import type { HostEventCounts } from "./host-events.ts";
 import type { SessionId } from "./ids.ts";
-import { json } from "./json.ts";
+import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 import type { Message } from "./session-model.ts";
 import { Usage } from "./session-model.ts";

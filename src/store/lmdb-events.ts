@@ -4,7 +4,7 @@
  * A row is [1, epoch, event, …], an event [number since the one before, milliseconds since the one before, payload]; before the first
  * event are number 0 and time 0. The payload of `{ type: "text_delta", delta }` is the delta alone: nearly all events are of that kind.
  */
-import { textDelta } from "../protocol/events.ts";
+import { textDelta } from "../protocol/text-delta.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { LoggedEvent, StoredEvent } from "../protocol/stored-session.ts";

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import * as z from "zod";
 import { describe, expect, test } from "vitest";
 
-import { JSON_DEPTH_MAX, NotJsonError, approximateBytes, cloneJson, json } from "../../src/protocol/json.ts";
+import { json } from "../../src/protocol/json-schema.ts";
+import { JSON_DEPTH_MAX, NotJsonError, approximateBytes, cloneJson } from "../../src/protocol/json.ts";
 import { encodeFrame } from "../../src/transport/codec.ts";
 
 /** @returns what `cloneJson` says against a value: the path of the offender and the reason */
