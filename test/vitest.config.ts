@@ -8,10 +8,20 @@ const project = (name: string, extra: object = {}) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`], ...extra },
 });
 
+/**
+ * A folder whose files run one after another in the same two processes: starting a process and loading the product costs most of them more
+ * than their tests do. The files named here get a process each, as those of other projects: they replace modules, change built-ins or take
+ * the process's listeners, or measure memory or processor time of the process.
+ */
+const shared = (name: string, alone: readonly string[]) => {
+  const own = alone.map((file) => `test/${name}/${file}.test.ts`);
+  return [project(name, { isolate: false, exclude: own }), project(name, { name: `${name}-alone`, include: own })];
+};
+
 export default defineConfig({
   root,
   test: {
-    // Lanes are worker threads of the process under test: each file gets a process of its own.
+    // Lanes are worker threads of the process under test.
     pool: "forks",
     maxWorkers: 2,
     // Generous: they catch hangs on a busy machine, they do not measure.
@@ -19,9 +29,9 @@ export default defineConfig({
     hookTimeout: 30_000,
     globalSetup: ["test/helpers/build-once.ts"],
     projects: [
-      project("unit"),
+      ...shared("unit", ["bounds", "fuzz-harness", "intake", "lane-pool", "sandbox-limits", "session-host"]),
       project("contract"),
-      project("integration"),
+      ...shared("integration", ["cpu-share", "hogs", "memory-pressure"]),
       // What docs/faults.md says; CPU is what bounds them.
       project("faults", { testTimeout: 120_000, maxConcurrency: 3 }),
       project("stress", { testTimeout: 300_000 }),
