@@ -65,8 +65,14 @@ const STRANGERS: readonly ((random: Random) => number[])[] = [
   (random) => text(random.pick(HOSTILE_KEYS)),
 ];
 
-/** Of samples, which are met again and again. */
+/** Of samples, which are met again and again; of bytes that are damaged it would only hold them up in memory. */
 const known = new WeakMap<Uint8Array, Token[]>();
+
+function tokensOfSample(bytes: Uint8Array): Token[] {
+  let tokens = known.get(bytes);
+  if (tokens === undefined) known.set(bytes, (tokens = tokensOf(bytes)));
+  return tokens;
+}
 
 function u32(value: number): number[] {
   return [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
@@ -81,7 +87,8 @@ export function mutateOne(random: Random, samples: readonly Uint8Array[]): Uint8
 export function mutateBytes(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Array {
   let damaged = bytes;
   for (let left = random.oneIn(16) ? 0 : 1 + random.below(random.oneIn(4) ? 6 : 2); left > 0; left--) {
-    damaged = random.oneIn(3) ? blind(random, damaged, other) : aimed(random, damaged, other);
+    if (random.oneIn(3)) damaged = blind(random, damaged, other);
+    else damaged = aimed(random, damaged, damaged === bytes ? tokensOfSample(bytes) : tokensOf(damaged), other);
     if (damaged.length > 64 * 1024) return damaged;
   }
   return damaged;
@@ -115,9 +122,7 @@ function blind(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Array
   }
 }
 
-function aimed(random: Random, bytes: Uint8Array, other: Uint8Array): Uint8Array {
-  let tokens = known.get(bytes);
-  if (tokens === undefined) known.set(bytes, (tokens = tokensOf(bytes)));
+function aimed(random: Random, bytes: Uint8Array, tokens: readonly Token[], other: Uint8Array): Uint8Array {
   const token = tokens[random.below(tokens.length)];
   if (token === undefined) return blind(random, bytes, other);
   const { start, end } = token;

@@ -44,7 +44,7 @@ export interface Hooks {
 }
 
 /** Cases between two looks at the prototypes. */
-const BATCH = 32;
+const BATCH = 64;
 const ALLOWED_BYTES = 2 * 1024 * 1024;
 const BYTES_PER_BYTE = 400;
 const SHRINK_TRIES = 3000;
