@@ -1,4 +1,4 @@
-/** The `warren` command as a user meets it: the built program in a process of its own. */
+/** The `warren` command: the built program, in a process of its own where signals, pipes and exit codes are what it is about. */
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,17 +7,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+
+import * as inProcess from "../helpers/warren.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const KINDS = fileURLToPath(new URL("../fixtures/cli/turn-kinds.mjs", import.meta.url));
 const NOT_AN_AGENT = fileURLToPath(new URL("../fixtures/cli/not-an-agent.mjs", import.meta.url));
 
-let folder: string;
+const folder = mkdtempSync(join(tmpdir(), "warren-cli-"));
 const children = new Set<ChildProcessWithoutNullStreams>();
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "warren-cli-"));
-});
+inProcess.workIn(folder);
 afterAll(() => rmSync(folder, { recursive: true }));
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL"); // only what a failed test left behind
@@ -48,8 +48,7 @@ function start(...args: string[]): Running {
   const ended = new Promise<Outcome>((resolve) => {
     child.on("close", (code, signal) => {
       children.delete(child);
-      const results = text.stdout.split("\n").filter(Boolean).flatMap(parsed);
-      resolve({ code, signal, out: text.stdout, err: text.stderr, results });
+      resolve({ code, signal, out: text.stdout, err: text.stderr, results: parsed(text.stdout) });
     });
   });
   const said = async (stream: "stdout" | "stderr", pattern: RegExp): Promise<void> => {
@@ -61,17 +60,16 @@ function start(...args: string[]): Running {
   return { child, said, ended };
 }
 
-const parsed = (line: string): Result[] => (line.startsWith("{") ? [JSON.parse(line) as Result] : []);
+const parsed = (out: string): Result[] => out.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Result] : []));
 const jsonLines = (lines: readonly unknown[]): string =>
   lines.map((line) => `${typeof line === "string" ? line : JSON.stringify(line)}\n`).join("");
 
 /** Run to the end with the lines on standard input. */
-function runWith(lines: readonly unknown[], ...args: string[]): Promise<Outcome> {
-  const { child, ended } = start("run", "-", "--lanes", "2", ...args);
-  child.stdin.end(jsonLines(lines));
-  return ended;
+async function runWith(lines: readonly unknown[], ...args: string[]): Promise<inProcess.Outcome & { results: Result[] }> {
+  const outcome = await inProcess.warren(["run", "-", "--lanes", "2", ...args], jsonLines(lines));
+  return { ...outcome, results: parsed(outcome.out) };
 }
-const run = (...args: string[]): Promise<Outcome> => start(...args).ended;
+const run = (...args: string[]): Promise<inProcess.Outcome> => inProcess.warren(args);
 const touch = (name: string): void => writeFileSync(join(folder, name), "");
 const byLine = (results: Result[]): Result[] => results.toSorted((a, b) => Number(a["line"]) - Number(b["line"]));
 
@@ -79,7 +77,7 @@ describe("turns", () => {
   test("of many sessions, from a file: every one has its result, in order within its session; table on stderr, exit code 0", async () => {
     const lines = Array.from({ length: 60 }, (_, n) => ({ session: `s${n % 6}`, prompt: `turn ${n} ä😀` }));
     writeFileSync(join(folder, "turns.jsonl"), jsonLines(lines));
-    const { code, results, err } = await run("run", "turns.jsonl", "--agent", "echo", "--lanes", "2");
+    const { code, results, err } = await start("run", "turns.jsonl", "--agent", "echo", "--lanes", "2").ended;
     expect(code).toBe(0);
     expect(byLine(results)).toEqual(
       lines.map(({ session, prompt }, n) => ({
@@ -233,7 +231,7 @@ describe("turns", () => {
   });
 
   test("no turns at all are a success", async () => {
-    expect(await runWith([], "--agent", "echo", "--quiet")).toEqual({ code: 0, signal: null, out: "", err: "", results: [] });
+    expect(await runWith([], "--agent", "echo", "--quiet")).toEqual({ code: 0, out: "", err: "", results: [] });
   });
 });
 
@@ -263,6 +261,15 @@ describe("called wrongly: a message, exit code 2, nothing on stdout", () => {
     const { code, out, err } = await run(...args);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toMatch(message);
+  });
+
+  test("the process's exit code is the command's", async () => {
+    expect(await start("run", "missing.jsonl").ended).toMatchObject({
+      code: 2,
+      signal: null,
+      out: "",
+      err: expect.stringMatching(/^error: /),
+    });
   });
 
   test("an output that is the input leaves it as it was", async () => {

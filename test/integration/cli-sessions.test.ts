@@ -1,5 +1,5 @@
-/** `warren sessions …` as a user meets it: the built program over a store that runs have filled. */
-import { spawn, spawnSync } from "node:child_process";
+/** `warren sessions …`: the built program over a store that runs have filled. */
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,84 +9,84 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { changeRows } from "../helpers/store-damage.ts";
+import * as inProcess from "../helpers/warren.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const LOGGED = fileURLToPath(new URL("../fixtures/cli/logged-turns.mjs", import.meta.url));
 
 const folder = mkdtempSync(join(tmpdir(), "warren-cli-sessions-"));
 afterAll(() => rmSync(folder, { recursive: true }));
+inProcess.workIn(folder);
 
 type Row = Record<string, unknown> & { id: string };
-interface Outcome {
-  code: number | null;
-  out: string;
-  err: string;
-  rows: Row[];
+interface Outcome extends inProcess.Outcome {
+  readonly rows: Row[];
 }
 
-function warren(args: readonly string[], input = ""): Outcome {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: "utf8", input });
-  const rows = stdout.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Row] : []));
-  return { code: status, out: stdout, err: stderr, rows };
+async function warren(args: readonly string[], input = ""): Promise<Outcome> {
+  const outcome = await inProcess.warren(args, input);
+  return { ...outcome, rows: outcome.out.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Row] : [])) };
 }
-const sessions = (command: string, ...args: string[]): Outcome => warren(["sessions", command, "--store", "store", ...args]);
+const sessions = (command: string, ...args: string[]): Promise<Outcome> => warren(["sessions", command, "--store", "store", ...args]);
 const lines = (values: readonly object[]): string => values.map((value) => `${JSON.stringify(value)}\n`).join("");
 const withoutNewline = (text: string): string => text.trimEnd();
 
 let ids: Record<string, string>;
-beforeAll(() => {
+beforeAll(async () => {
   const turns = Array.from({ length: 9 }, (_, n) => ({
     session: `s${n % 3}`,
     prompt: `ask ${n}`,
     ...(n < 3 && { labels: { team: n < 2 ? "x" : "y" } }),
   }));
-  const { code } = warren(["run", "-", "--agent", LOGGED, "--store", "store", "--output", "out.jsonl", "--quiet"], lines(turns));
+  const { code } = await warren(["run", "-", "--agent", LOGGED, "--store", "store", "--output", "out.jsonl", "--quiet"], lines(turns));
   expect(code).toBe(0);
   ids = Object.fromEntries(
-    sessions("list", "--json").rows.map(({ id, labels }) => [(labels as Record<string, string>)["warren.run/session"], id]),
+    (await sessions("list", "--json")).rows.map(({ id, labels }) => [(labels as Record<string, string>)["warren.run/session"], id]),
   );
 });
 
 describe("reading", () => {
-  test("list: a table, or lines of JSON; by label, by page, by time", () => {
-    const { code, out } = sessions("list");
+  test("list: a table, or lines of JSON; by label, by page, by time", async () => {
+    const { code, out } = await sessions("list");
     expect(code).toBe(0);
     expect(out).toMatch(/│ id +│ created +│ updated +│ messages │ tokens │ labels +│/);
     expect(out).toMatch(/team=x warren\.run\/session=s0/);
     expect(out).toMatch(/│ \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ │/);
-    const { rows } = sessions("list", "--json");
+    const { rows } = await sessions("list", "--json");
     expect(rows).toHaveLength(3);
     expect(rows[0]).toMatchObject({ messageCount: 6, isArchived: false });
-    expect(
-      sessions("list", "--json", "--label", "team=x")
-        .rows.map(({ id }) => id)
-        .toSorted((a, b) => (a < b ? -1 : 1)),
-    ).toEqual([ids["s0"], ids["s1"]].toSorted((a, b) => (String(a) < String(b) ? -1 : 1)));
-    expect(sessions("list", "--json", "--label", "team=x", "--label", "warren.run/session=s1").rows).toMatchObject([{ id: ids["s1"] }]);
-    const first = sessions("list", "--json", "--limit", "2");
+    expect((await sessions("list", "--json", "--label", "team=x")).rows.map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(
+      [ids["s0"], ids["s1"]].toSorted((a, b) => (String(a) < String(b) ? -1 : 1)),
+    );
+    expect((await sessions("list", "--json", "--label", "team=x", "--label", "warren.run/session=s1")).rows).toMatchObject([
+      { id: ids["s1"] },
+    ]);
+    const first = await sessions("list", "--json", "--limit", "2");
     expect(first.err).toBe(`there are more: --after ${rows[1]?.id}\n`);
-    expect([...first.rows, ...sessions("list", "--json", "--after", rows[1]?.id ?? "").rows]).toEqual(rows);
-    const times = sessions("list", "--json", "--order", "updated").rows.map(({ updatedAt }) => updatedAt as number);
+    expect([...first.rows, ...(await sessions("list", "--json", "--after", rows[1]?.id ?? "")).rows]).toEqual(rows);
+    const times = (await sessions("list", "--json", "--order", "updated")).rows.map(({ updatedAt }) => updatedAt as number);
     expect(times).toEqual(times.toSorted((a, b) => b - a));
   });
 
-  test("show and history", () => {
+  test("show and history", async () => {
     const id = ids["s1"] as string;
-    const shown = sessions("show", id);
+    const shown = await sessions("show", id);
     expect(shown.code).toBe(0);
     expect(shown.out).toMatch(/│ agent +│ logged-turns\.mjs +│/);
     expect(shown.out).toMatch(/│ last text +│ 3: ask 7 +│/);
-    expect(sessions("show", id, "--json").rows).toMatchObject([{ id, agent: "logged-turns.mjs", messageCount: 6, labels: { team: "x" } }]);
-    expect(withoutNewline(sessions("history", id, "--offset", "4").out)).toBe("[4] user\nask 7\n\n[5] assistant\n3: ask 7");
-    expect(sessions("history", id, "--offset", "1", "--limit", "2", "--json").rows).toMatchObject([
+    expect((await sessions("show", id, "--json")).rows).toMatchObject([
+      { id, agent: "logged-turns.mjs", messageCount: 6, labels: { team: "x" } },
+    ]);
+    expect(withoutNewline((await sessions("history", id, "--offset", "4")).out)).toBe("[4] user\nask 7\n\n[5] assistant\n3: ask 7");
+    expect((await sessions("history", id, "--offset", "1", "--limit", "2", "--json")).rows).toMatchObject([
       { index: 1, role: "assistant", content: "1: ask 1" },
       { index: 2, role: "user", content: "ask 4" },
     ]);
   });
 
-  test("a session that is not there: a message, exit code 1", () => {
+  test("a session that is not there: a message, exit code 1", async () => {
     for (const command of ["show", "history", "archive", "purge", "export"]) {
-      expect(sessions(command, "nobody")).toMatchObject({
+      expect(await sessions(command, "nobody")).toMatchObject({
         code: 1,
         out: "",
         err: expect.stringMatching(/^error: there is no session nobody\n/),
@@ -96,9 +96,9 @@ describe("reading", () => {
 });
 
 describe("export and import", () => {
-  test("a store that is exported, imported and exported again says the same, archived sessions and turn keys too", () => {
-    expect(sessions("archive", ids["s2"] as string)).toMatchObject({ code: 0, out: `archived ${ids["s2"]}\n` });
-    const all = sessions("export");
+  test("a store that is exported, imported and exported again says the same, archived sessions and turn keys too", async () => {
+    expect(await sessions("archive", ids["s2"] as string)).toMatchObject({ code: 0, out: `archived ${ids["s2"]}\n` });
+    const all = await sessions("export");
     expect([all.code, all.err]).toEqual([0, "exported 3 sessions\n"]);
     expect(all.rows.map(({ isArchived, agent }) => [isArchived, agent])).toEqual([
       [false, "logged-turns.mjs"],
@@ -106,30 +106,30 @@ describe("export and import", () => {
       [true, "logged-turns.mjs"],
     ]);
     expect(all.rows[0]).toMatchObject({ lastTurn: { key: expect.stringMatching(/^~/) } });
-    const copy = warren(["sessions", "import", "-", "--store", "copy"], all.out);
+    const copy = await warren(["sessions", "import", "-", "--store", "copy"], all.out);
     expect([copy.code, copy.err]).toEqual([0, "imported 3 sessions, replaced 0, refused 0 lines\n"]);
-    expect(warren(["sessions", "export", "--store", "copy", "--output", "copy.jsonl"]).code).toBe(0);
+    expect((await warren(["sessions", "export", "--store", "copy", "--output", "copy.jsonl"])).code).toBe(0);
     expect(readFileSync(join(folder, "copy.jsonl"), "utf8")).toBe(all.out);
-    expect(sessions("export", ids["s1"] as string).rows.map(({ id }) => id)).toEqual([ids["s1"]]);
+    expect((await sessions("export", ids["s1"] as string)).rows.map(({ id }) => id)).toEqual([ids["s1"]]);
 
-    const again = warren(["sessions", "import", "copy.jsonl", "--store", "copy"]);
+    const again = await warren(["sessions", "import", "copy.jsonl", "--store", "copy"]);
     expect([again.code, again.err]).toEqual([1, expect.stringMatching(/^error: line \d: session .* is stored already \(--replace/)]);
-    const replaced = warren(["sessions", "import", "copy.jsonl", "--store", "copy", "--replace"]);
+    const replaced = await warren(["sessions", "import", "copy.jsonl", "--store", "copy", "--replace"]);
     expect([replaced.code, replaced.err]).toEqual([0, "imported 0 sessions, replaced 3, refused 0 lines\n"]);
-    expect(warren(["sessions", "export", "--store", "copy"]).out).toBe(all.out);
+    expect((await warren(["sessions", "export", "--store", "copy"])).out).toBe(all.out);
   });
 
-  test("an imported session goes on where it was", () => {
-    const copied = warren(["sessions", "import", "-", "--store", "moved"], sessions("export", ids["s0"] as string).out);
+  test("an imported session goes on where it was", async () => {
+    const copied = await warren(["sessions", "import", "-", "--store", "moved"], (await sessions("export", ids["s0"] as string)).out);
     expect(copied.code).toBe(0);
     const turn = lines([{ session: "s0", prompt: "more" }]);
-    expect(warren(["run", "-", "--agent", LOGGED, "--store", "moved", "--output", "moved.jsonl", "--quiet"], turn).code).toBe(0);
+    expect((await warren(["run", "-", "--agent", LOGGED, "--store", "moved", "--output", "moved.jsonl", "--quiet"], turn)).code).toBe(0);
     expect(JSON.parse(readFileSync(join(folder, "moved.jsonl"), "utf8"))).toMatchObject({ ok: true, text: "4: more" });
   });
 
-  test("bad lines are refused by number, the rest is imported", () => {
-    const [good] = sessions("export", ids["s0"] as string).rows as [Row];
-    const { code, err } = warren(
+  test("bad lines are refused by number, the rest is imported", async () => {
+    const [good] = (await sessions("export", ids["s0"] as string)).rows as [Row];
+    const { code, err } = await warren(
       ["sessions", "import", "-", "--store", "partly"],
       `${lines([
         { ...good, id: "" },
@@ -156,7 +156,7 @@ describe("a reader that leaves, an output that is full", () => {
   test("the command ends without a word, exit code 1", async () => {
     writeFileSync(join(folder, "large.jsonl"), lines([{ session: "large", prompt: "x".repeat(4 * 1024 * 1024) }]));
     const args = ["run", "large.jsonl", "--agent", "echo", "--store", "large", "--output", "large-out.jsonl", "--quiet"];
-    expect(warren(args).code).toBe(0);
+    expect((await warren(args)).code).toBe(0);
     const child = spawn(process.execPath, [MAIN, "sessions", "export", "--store", "large"], { cwd: folder });
     let err = "";
     child.stderr.setEncoding("utf8").on("data", (piece: string) => (err += piece));
@@ -164,52 +164,52 @@ describe("a reader that leaves, an output that is full", () => {
     expect([await new Promise((resolve) => child.once("close", resolve)), err]).toEqual([1, ""]);
   });
 
-  test.runIf(process.platform === "linux")("the reason is told, exit code 1", () => {
-    const { code, out, err } = sessions("export", "--output", "/dev/full");
+  test.runIf(process.platform === "linux")("the reason is told, exit code 1", async () => {
+    const { code, out, err } = await sessions("export", "--output", "/dev/full");
     expect([code, out, err]).toEqual([1, "", expect.stringMatching(/^error: cannot write \/dev\/full: ENOSPC.*\n$/)]);
   });
 });
 
-test("text of sessions and of the caller reaches the terminal without control characters", () => {
+test("text of sessions and of the caller reaches the terminal without control characters", async () => {
   const turn = lines([{ session: "red \u001b[31m", prompt: "a\u001b[2Jb\nc" }]);
-  expect(warren(["run", "-", "--agent", "echo", "--store", "hostile", "--output", "hostile.jsonl", "--quiet"], turn).code).toBe(0);
-  const hostile = (command: string, ...args: string[]): Outcome => warren(["sessions", command, "--store", "hostile", ...args]);
-  const id = hostile("list", "--json").rows[0]?.id as string;
-  expect(hostile("history", id).out).toBe("[0] user\na [2Jb\nc\n\n[1] assistant\na [2Jb\nc\n\n");
-  const shown = [hostile("list"), hostile("show", id), hostile("show", "\u001b[31m")];
+  expect((await warren(["run", "-", "--agent", "echo", "--store", "hostile", "--output", "hostile.jsonl", "--quiet"], turn)).code).toBe(0);
+  const hostile = (command: string, ...args: string[]): Promise<Outcome> => warren(["sessions", command, "--store", "hostile", ...args]);
+  const id = (await hostile("list", "--json")).rows[0]?.id as string;
+  expect((await hostile("history", id)).out).toBe("[0] user\na [2Jb\nc\n\n[1] assistant\na [2Jb\nc\n\n");
+  const shown = [await hostile("list"), await hostile("show", id), await hostile("show", "\u001b[31m")];
   expect(shown.map(({ out, err }) => (out + err).includes("\u001b"))).toEqual([false, false, false]);
 });
 
 test("a session whose rows cannot be read: named, the others go on; import replaces it, purge --damaged removes it", async () => {
-  const backup = sessions("export").out;
-  expect(warren(["sessions", "import", "-", "--store", "damaged"], backup).code).toBe(0);
-  const damaged = (command: string, ...args: string[]): Outcome => warren(["sessions", command, "--store", "damaged", ...args]);
+  const backup = (await sessions("export")).out;
+  expect((await warren(["sessions", "import", "-", "--store", "damaged"], backup)).code).toBe(0);
+  const damaged = (command: string, ...args: string[]): Promise<Outcome> => warren(["sessions", command, "--store", "damaged", ...args]);
   const [id, other] = [ids["s0"] as string, ids["s1"] as string];
   const damage = (): Promise<number> =>
     changeRows(join(folder, "damaged"), "heads", (key) => (Buffer.from(key).toString() === id ? Buffer.of(0x93, 1) : undefined));
   await damage();
   const row = new RegExp(`^error: row head of session ${id} cannot be decoded`);
   for (const command of ["show", "history", "export", "archive", "purge"]) {
-    expect(damaged(command, id)).toMatchObject({ code: 1, out: "", err: expect.stringMatching(row) });
+    expect(await damaged(command, id)).toMatchObject({ code: 1, out: "", err: expect.stringMatching(row) });
   }
-  const rest = damaged("list", "--json");
+  const rest = await damaged("list", "--json");
   expect([rest.code, rest.err, rest.rows.map((one) => one.id)]).toEqual([1, expect.stringMatching(row), expect.arrayContaining([other])]);
-  expect(damaged("archive", id, other)).toMatchObject({ code: 1, out: `archived ${other}\n`, err: expect.stringMatching(row) });
-  const mended = warren(["sessions", "import", "-", "--store", "damaged", "--replace"], backup);
-  expect([mended.code, damaged("export").out]).toEqual([0, backup]);
+  expect(await damaged("archive", id, other)).toMatchObject({ code: 1, out: `archived ${other}\n`, err: expect.stringMatching(row) });
+  const mended = await warren(["sessions", "import", "-", "--store", "damaged", "--replace"], backup);
+  expect([mended.code, (await damaged("export")).out]).toEqual([0, backup]);
   await damage();
-  expect(damaged("purge", id)).toMatchObject({ code: 1, err: expect.stringContaining("(--damaged purges it all the same)") });
-  expect(damaged("purge", "--damaged", id)).toMatchObject({ code: 0, out: `purged ${id}\n` });
-  expect(damaged("list").code).toBe(0);
+  expect(await damaged("purge", id)).toMatchObject({ code: 1, err: expect.stringContaining("(--damaged purges it all the same)") });
+  expect(await damaged("purge", "--damaged", id)).toMatchObject({ code: 0, out: `purged ${id}\n` });
+  expect((await damaged("list")).code).toBe(0);
 });
 
-test("purge: archived sessions only", () => {
+test("purge: archived sessions only", async () => {
   const id = ids["s2"] as string;
-  expect(sessions("purge", ids["s0"] as string)).toMatchObject({ code: 1, err: expect.stringContaining("is not archived") });
-  sessions("archive", id);
-  expect(sessions("list", "--archived", "--json").rows).toMatchObject([{ id }]);
-  expect(sessions("purge", id)).toMatchObject({ code: 0, out: `purged ${id}\n` });
-  expect(sessions("list", "--archived", "--json").rows).toEqual([]);
+  expect(await sessions("purge", ids["s0"] as string)).toMatchObject({ code: 1, err: expect.stringContaining("is not archived") });
+  await sessions("archive", id);
+  expect((await sessions("list", "--archived", "--json")).rows).toMatchObject([{ id }]);
+  expect(await sessions("purge", id)).toMatchObject({ code: 0, out: `purged ${id}\n` });
+  expect((await sessions("list", "--archived", "--json")).rows).toEqual([]);
 });
 
 describe("a store that cannot be opened, or wrong options: a message, exit code 2", () => {
@@ -241,11 +241,11 @@ describe("a store that cannot be opened, or wrong options: a message, exit code 
     ],
     ["after by time", ["sessions", "list", "--store", "store", "--order", "updated", "--after", "x"], /goes with --order id/],
     ["an input that is not there", ["sessions", "import", "missing.jsonl", "--store", "new"], /^error: cannot read missing\.jsonl/],
-  ] as const)("%s", (_, args, message) => {
+  ] as const)("%s", async (_, args, message) => {
     mkdirSync(join(folder, "empty"), { recursive: true });
     mkdirSync(join(folder, "foreign"), { recursive: true });
     writeFileSync(join(folder, "foreign/theirs"), "");
-    expect(warren(args)).toMatchObject({ code: 2, out: "", err: expect.stringMatching(message) });
+    expect(await warren(args)).toMatchObject({ code: 2, out: "", err: expect.stringMatching(message) });
     expect(existsSync(join(folder, "new"))).toBe(false);
   });
 });
@@ -262,17 +262,21 @@ test("while a host has the store open it can be read; changes are refused and sa
   const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, stdio: "ignore" });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   while (!existsSync(join(folder, "long-out.jsonl")) || readFileSync(join(folder, "long-out.jsonl"), "utf8") === "") await sleep(10);
-  const { code, rows } = sessions("list", "--json", "--label", "warren.run/session=long");
+  const { code, rows } = await sessions("list", "--json", "--label", "warren.run/session=long");
   expect([code, rows]).toMatchObject([0, [{ messageCount: 2 }]]);
   const id = rows[0]?.id as string;
-  expect(sessions("history", id).out).toContain("[1] assistant\n1: first");
+  expect((await sessions("history", id)).out).toContain("[1] assistant\n1: first");
   const inUse = {
     code: 2,
     out: "",
     err: expect.stringMatching(new RegExp(`^error: option '--store <dir>': the store in store is open in process ${child.pid}\n`)),
   };
-  expect([sessions("archive", id), sessions("purge", id), sessions("import", "/dev/null")]).toMatchObject([inUse, inUse, inUse]);
+  expect([await sessions("archive", id), await sessions("purge", id), await sessions("import", "/dev/null")]).toMatchObject([
+    inUse,
+    inUse,
+    inUse,
+  ]);
   child.kill("SIGKILL");
   await ended;
-  expect(sessions("archive", id).code).toBe(0);
+  expect((await sessions("archive", id)).code).toBe(0);
 });

@@ -1,5 +1,5 @@
-/** `warren run --store` as a user meets it: the built program, killed and run again. */
-import { spawn, spawnSync } from "node:child_process";
+/** `warren run --store`: the built program, killed and run again. */
+import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,14 +8,18 @@ import { fileURLToPath } from "node:url";
 
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 
+import * as inProcess from "../helpers/warren.ts";
+
 const MAIN = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const LOGGED = fileURLToPath(new URL("../fixtures/cli/logged-turns.mjs", import.meta.url));
 
 const root = mkdtempSync(join(tmpdir(), "warren-cli-store-"));
 afterAll(() => rmSync(root, { recursive: true }));
 let folder: string;
+inProcess.workIn(root);
 beforeEach(() => {
   folder = mkdtempSync(join(root, "case-"));
+  process.chdir(folder);
 });
 
 /** In place of an exit code: the process was ended by a signal. */
@@ -43,14 +47,11 @@ const linesOf = (name: string): string[] => textOf(name).split("\n").slice(0, -1
 const results = (name = "out.jsonl"): Result[] => linesOf(name).map((line) => JSON.parse(line) as Result);
 const RUN = ["run", "in.jsonl", "--agent", LOGGED, "--store", "store", "--output", "out.jsonl", "--lanes", "2"];
 
-function warren(...args: string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: "utf8" });
-  return { code: status, out: stdout, err: stderr };
-}
+const warren = (...args: string[]): Promise<inProcess.Outcome> => inProcess.warren(args);
 
 /** @returns by name of a session: what its messages say */
-function transcriptsOf(store: string): Record<string, string[]> {
-  const exported = warren("sessions", "export", "--store", store).out.trimEnd().split("\n");
+async function transcriptsOf(store: string): Promise<Record<string, string[]>> {
+  const exported = (await warren("sessions", "export", "--store", store)).out.trimEnd().split("\n");
   const sessions = exported.map((line) => JSON.parse(line) as { labels: Record<string, string>; messages: { content: string }[] });
   return Object.fromEntries(sessions.map(({ labels, messages }) => [labels["warren.run/session"], messages.map(({ content }) => content)]));
 }
@@ -119,7 +120,7 @@ describe("run --store, killed and run again", () => {
         acknowledged = now;
       }
       expect(kills).toBeGreaterThan(KILLS / 2);
-      const transcripts = transcriptsOf("store");
+      const transcripts = await transcriptsOf("store");
       expect(
         results()
           .map(({ line }) => line as number)
@@ -144,16 +145,16 @@ describe("run --store, killed and run again", () => {
     240_000,
   );
 
-  test("a turn that was stored and whose result was lost is answered from the store", () => {
+  test("a turn that was stored and whose result was lost is answered from the store", async () => {
     write(
       "in.jsonl",
       ["a", "b", "a"].map((session, n) => ({ session, prompt: `p${n}` })),
     );
-    expect(warren(...RUN)).toMatchObject({ code: 0, out: "" });
+    expect(await warren(...RUN)).toMatchObject({ code: 0, out: "" });
     const whole = results();
     const kept = whole.filter(({ line }) => line === 1);
     writeFileSync(file("out.jsonl"), `${JSON.stringify(kept[0])}\n${JSON.stringify(whole.at(-1)).slice(0, 30)}`); // cut off
-    const { code, err } = warren(...RUN);
+    const { code, err } = await warren(...RUN);
     expect([code, err]).toEqual([0, expect.stringContaining("done by earlier runs: 1 turns, 0 of them failed")]);
     const told = ({ line, session, id, turn, text }: Result) => ({ line, session, id, turn, text });
     expect(
@@ -164,7 +165,7 @@ describe("run --store, killed and run again", () => {
     expect(linesOf("executed.log").toSorted()).toEqual(["p0", "p1", "p2"]);
   });
 
-  test("lines that are added run, those that are done do not; failures of earlier runs count, bad lines are told once", () => {
+  test("lines that are added run, those that are done do not; failures of earlier runs count, bad lines are told once", async () => {
     const lines = [
       { session: "a", prompt: "one", id: "1" },
       { session: "a", prompt: "throw", id: "2" },
@@ -172,11 +173,11 @@ describe("run --store, killed and run again", () => {
       { session: "a", prompt: "three", id: "1" },
     ];
     write("in.jsonl", lines);
-    expect(warren(...RUN).code).toBe(1);
+    expect((await warren(...RUN)).code).toBe(1);
     write("in.jsonl", [...lines, { session: "a", prompt: "more", labels: {} }, { session: "a", prompt: "no", labels: { k: "v" } }]);
-    const { code, err } = warren(...RUN);
+    const { code, err } = await warren(...RUN);
     expect([code, err]).toEqual([1, expect.stringContaining("done by earlier runs: 2 turns, 1 of them failed")]);
-    expect(warren(...RUN).code).toBe(1);
+    expect((await warren(...RUN)).code).toBe(1);
     expect(results().map(({ line, ok, text, error }) => [line, ok, text ?? (error as { message: string }).message])).toEqual(
       [
         [3, false, "line 3: prompt: must be a string"],
@@ -245,7 +246,7 @@ describe("run --store, killed and run again", () => {
         all.filter(({ ok }) => !ok),
         `seed ${seed}`,
       ).toEqual([]);
-      const transcripts = transcriptsOf("store");
+      const transcripts = await transcriptsOf("store");
       for (let n = 0; n < SESSIONS; n++) {
         const mine = lines.filter(({ session }) => session === `s${n}`).map(({ prompt }, at) => [prompt, `${at + 1}: ${prompt}`]);
         expect(transcripts[`s${n}`], `seed ${seed}`).toEqual(mine.flat());
@@ -276,24 +277,24 @@ describe("run --store, killed and run again", () => {
       { session: "a", prompt: "behind" },
       { session: "b", prompt: "done" },
     ]);
-    expect(warren(...RUN).code).toBe(0);
+    expect((await warren(...RUN)).code).toBe(0);
     expect(results().map(({ text }) => text)).toEqual(["1: done", "1: sleep 0", "2: behind"]);
   });
 });
 
-test("--max-sessions: what does not fit in memory sleeps, and no line fails for want of room", () => {
+test("--max-sessions: what does not fit in memory sleeps, and no line fails for want of room", async () => {
   const lines = Array.from({ length: 60 }, (_, n) => ({ session: `s${(n * 7) % 12}`, prompt: `p${n}` }));
   write("in.jsonl", lines);
-  expect(warren(...RUN, "--max-sessions", "2", "--durability", "commit").code).toBe(0);
+  expect((await warren(...RUN, "--max-sessions", "2", "--durability", "commit")).code).toBe(0);
   expect(results()).toHaveLength(lines.length);
-  const transcripts = Object.values(transcriptsOf("store"));
+  const transcripts = Object.values(await transcriptsOf("store"));
   expect([transcripts.length, transcripts.flat().length]).toEqual([12, 2 * lines.length]);
 });
 
 describe("run --store, called wrongly: a message, exit code 2, nothing changed", () => {
-  test("without --output", () => {
+  test("without --output", async () => {
     write("in.jsonl", []);
-    expect(warren("run", "in.jsonl", "--store", "store")).toMatchObject({
+    expect(await warren("run", "in.jsonl", "--store", "store")).toMatchObject({
       code: 2,
       err: expect.stringMatching(/^error: option '--store <dir>' needs '--output/),
     });
@@ -304,48 +305,48 @@ describe("run --store, called wrongly: a message, exit code 2, nothing changed",
     ["something else's file", "hello\n", /cannot go on with out\.jsonl: its line 1 is no result/],
     ["something else's file without a line end", "hello", /cannot go on with out\.jsonl: its line 1 is no result/],
     ["results without ids", '{"session":"a","turn":1,"line":1,"ok":true,"text":"x"}\n', /its line 1 has no id/],
-  ])("an output that is %s", (_, text, message) => {
+  ])("an output that is %s", async (_, text, message) => {
     write("in.jsonl", [{ session: "a", prompt: "x" }]);
     writeFileSync(file("out.jsonl"), text);
-    expect(warren(...RUN)).toMatchObject({ code: 2, err: expect.stringMatching(message) });
+    expect(await warren(...RUN)).toMatchObject({ code: 2, err: expect.stringMatching(message) });
     expect(textOf("out.jsonl")).toBe(text);
   });
 
-  test("an output that is no regular file, or the input", () => {
+  test("an output that is no regular file, or the input", async () => {
     write("in.jsonl", [{ session: "a", prompt: "x" }]);
     const to = (output: string) => warren("run", "in.jsonl", "--agent", "echo", "--store", "store", "--output", output);
-    expect(to("/dev/null")).toMatchObject({ code: 2, err: expect.stringContaining("it is no regular file") });
-    expect(to("in.jsonl")).toMatchObject({ code: 2, err: expect.stringContaining("it is the input") });
+    expect(await to("/dev/null")).toMatchObject({ code: 2, err: expect.stringContaining("it is no regular file") });
+    expect(await to("in.jsonl")).toMatchObject({ code: 2, err: expect.stringContaining("it is the input") });
   });
 
-  test("a folder that holds something else; another agent than the sessions have", () => {
+  test("a folder that holds something else; another agent than the sessions have", async () => {
     write("in.jsonl", [{ session: "a", prompt: "x" }]);
-    expect(warren("run", "in.jsonl", "--agent", "echo", "--store", ".", "--output", "out.jsonl")).toMatchObject({
+    expect(await warren("run", "in.jsonl", "--agent", "echo", "--store", ".", "--output", "out.jsonl")).toMatchObject({
       code: 2,
       err: expect.stringMatching(/^error: option '--store <dir>': .* is not a store of Warren's/),
     });
-    expect(warren(...RUN).code).toBe(0);
+    expect((await warren(...RUN)).code).toBe(0);
     rmSync(file("out.jsonl"));
-    const other = warren("run", "in.jsonl", "--agent", "echo", "--store", "store", "--output", "out.jsonl");
+    const other = await warren("run", "in.jsonl", "--agent", "echo", "--store", "store", "--output", "out.jsonl");
     expect(other).toMatchObject({
       code: 2,
       err: expect.stringContaining("session a is in the store with agent logged-turns.mjs, not echo"),
     });
   });
 
-  test("another store than the results are of; a session that was archived", () => {
+  test("another store than the results are of; a session that was archived", async () => {
     write("in.jsonl", [{ session: "a", prompt: "x" }]);
-    expect(warren(...RUN).code).toBe(0);
+    expect((await warren(...RUN)).code).toBe(0);
     write("in.jsonl", [{ session: "a", prompt: "y" }]);
     const before = textOf("out.jsonl");
     const gone = {
       code: 2,
       err: expect.stringMatching(/^error: option '--store <dir>': session a has results in the output and is not in the store/),
     };
-    expect(warren(...RUN.map((arg) => (arg === "store" ? "stroe" : arg)))).toMatchObject(gone);
-    const [id] = warren("sessions", "list", "--store", "store", "--json").out.match(/[\da-f-]{36}/) as RegExpMatchArray;
-    expect(warren("sessions", "archive", id, "--store", "store").code).toBe(0);
-    expect(warren(...RUN)).toMatchObject(gone);
+    expect(await warren(...RUN.map((arg) => (arg === "store" ? "stroe" : arg)))).toMatchObject(gone);
+    const [id] = (await warren("sessions", "list", "--store", "store", "--json")).out.match(/[\da-f-]{36}/) as RegExpMatchArray;
+    expect((await warren("sessions", "archive", id, "--store", "store")).code).toBe(0);
+    expect(await warren(...RUN)).toMatchObject(gone);
     expect(textOf("out.jsonl")).toBe(before);
   });
 
@@ -353,7 +354,7 @@ describe("run --store, called wrongly: a message, exit code 2, nothing changed",
     write("in.jsonl", [{ session: "a", prompt: "sleep 60000" }]);
     const child = spawn(process.execPath, [MAIN, ...RUN, "--quiet"], { cwd: folder, stdio: "ignore" });
     while (!existsSync(file("out.jsonl"))) await sleep(10);
-    const { code, err } = warren("run", "in.jsonl", "--agent", "echo", "--store", "store", "--output", "other.jsonl");
+    const { code, err } = await warren("run", "in.jsonl", "--agent", "echo", "--store", "store", "--output", "other.jsonl");
     child.kill("SIGKILL");
     expect([code, err]).toEqual([2, expect.stringContaining(`is open in process ${child.pid}`)]);
     expect(existsSync(file("other.jsonl"))).toBe(false);
