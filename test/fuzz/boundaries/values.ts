@@ -13,8 +13,9 @@ import { NotJsonError, approximateBytes, cloneJson } from "../../../src/protocol
 import { PersistenceOptionsSchema, SessionServiceOptionsSchema } from "../../../src/protocol/options.ts";
 import { parseInput } from "../../../src/protocol/parse.ts";
 import * as requests from "../../../src/protocol/requests.ts";
+import { list } from "../../../src/protocol/list.ts";
 import { Message, Session, SessionSnapshot } from "../../../src/protocol/session-model.ts";
-import { ordinaryResult, ordinarySnapshot, promptOnly } from "../../../src/protocol/shortcuts.ts";
+import { ordinaryMessages, ordinaryResult, ordinarySession, ordinarySnapshot, promptOnly } from "../../../src/protocol/shortcuts.ts";
 import { RunResultSchema } from "../../../src/protocol/views.ts";
 import { decodeValue, encodeValue } from "../../../src/transport/codec.ts";
 import type { Boundary } from "../boundary.ts";
@@ -244,6 +245,12 @@ const optionsOf = (random: Random): object => ({
   maxSessions: 1 + random.below(100),
 });
 
+const ordinaryMessagesOf = (random: Random): Message[] => [
+  { role: "system", content: make.textOf(random) },
+  { role: "user", content: make.textOf(random) },
+  { role: "assistant", content: make.textOf(random), toolCalls: [], stopReason: "end_turn", usage: { inputTokens: 1, outputTokens: 2 } },
+];
+
 export const VALUES: readonly Boundary<never>[] = [
   schema("createSession", requests.CreateSessionRequestSchema, make.createRequestOf),
   schema("startTurn", requests.StartTurnRequestSchema, turnOf),
@@ -282,6 +289,8 @@ export const VALUES: readonly Boundary<never>[] = [
     usage: { inputTokens: 1, outputTokens: 2 },
   })),
   shortcut("snapshot", ordinarySnapshot, SessionSnapshot, snapshotOf),
+  shortcut("messages", ordinaryMessages, list(Message), ordinaryMessagesOf),
+  shortcut("session", ordinarySession, Session, (random) => ({ ...make.sessionOf(random), messages: ordinaryMessagesOf(random) })),
   event,
   result,
   thrown,
