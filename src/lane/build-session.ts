@@ -13,6 +13,7 @@ import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { decodeValue } from "../transport/codec.ts";
+import { unpackSession } from "../transport/packed-session.ts";
 import { unpackMessages } from "../transport/packed-write.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
 import { handleBitsOf } from "./build-agent.ts";
@@ -62,7 +63,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
   let opened: { head: SessionHead; resume: Session; log: Session["messages"]; loggedSeq: number };
   try {
-    const { head, log: packed } = await keeping.store.call("open", id);
+    const { head, log: packed } = unpackSession(id, await keeping.store.call("open", id));
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
     const log = await messagesOf(keeping, head, packed);
     const session = sessionOf(head, log);

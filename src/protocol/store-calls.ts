@@ -60,14 +60,34 @@ export type PackedWrite = readonly [
   events: readonly StoredEvent[] | null,
 ];
 
+/** An opened session as it crosses, an array as well. It is not archived. */
+export type PackedSession = readonly [
+  epoch: number,
+  version: number,
+  createdAt: number,
+  updatedAt: number,
+  usage: PackedUsage,
+  labels: Readonly<Record<string, string>>,
+  lastSeq: number,
+  contextTaken: number,
+  logLength: number,
+  /** See encodeOrigin. */
+  origin: Uint8Array,
+  /** See packRest. */
+  rest: Uint8Array,
+  /** See packTurn. */
+  turn: Uint8Array,
+  /** Messages, one behind the other. */
+  log: Uint8Array,
+];
+
 /**
  * What can be called over a port: the store's own methods (SessionStore and EventStore say what they do), and those of the thread
  * around it. Absent values come back as null.
  */
 export interface StoreCalls {
   create(session: NewSession): number;
-  /** @returns also the log: messages in msgpack, one behind the other */
-  open(id: SessionId): { head: SessionHead; log: Uint8Array };
+  open(id: SessionId): PackedSession;
   fence(id: SessionId): SessionHead | null;
   append(write: PackedWrite): void;
   rewrite(write: PackedWrite): void;

@@ -12,8 +12,9 @@ import { encodeValue } from "../transport/codec.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { eventKey, seqOf } from "./lmdb-keys.ts";
 import { isCount, isRecord, isText, isTime } from "../protocol/shapes.ts";
-import { ROW_SCHEMA, decodeRow, misshapen } from "./lmdb-rows.ts";
-import type { Where } from "./lmdb-rows.ts";
+import { decodeRow, misshapen } from "../transport/stored-row.ts";
+import type { Where } from "../transport/stored-row.ts";
+import { ROW_SCHEMA } from "./lmdb-rows.ts";
 
 export function appendEvents(env: LmdbEnv, number: number, epoch: number, events: readonly StoredEvent[]): void {
   if (events.length === 0) return;

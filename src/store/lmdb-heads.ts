@@ -1,6 +1,8 @@
 /** Heads of sessions: the row that every call begins with, and what stands beside it. */
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
+import { decodeOrigin, decodeState, decodeTurn } from "../transport/packed-session.ts";
+import { corrupt } from "../transport/stored-row.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { PART, idKey, partKey } from "./lmdb-keys.ts";
 import * as rows from "./lmdb-rows.ts";
@@ -24,17 +26,19 @@ export function putHead(env: LmdbEnv, id: SessionId, head: HeadRow): void {
   env.put(head.isArchived ? "archived" : "heads", idKey(id), rows.encodeHead(head));
 }
 
+/** A row that stands beside the head, as it is. @throws StoreError corrupt, when there is none */
+export function partOf(env: LmdbEnv, id: SessionId, number: number, name: keyof typeof PART): Uint8Array {
+  const bytes = env.get("parts", partKey(number, PART[name]));
+  if (bytes === undefined) throw corrupt({ session: id, row: name }, "is missing");
+  return bytes;
+}
+
 /** The head with all its parts. @throws StoreError corrupt, schema */
 export function wholeHead(env: LmdbEnv, id: SessionId, head: HeadRow): SessionHead {
-  const part = <T>(name: keyof typeof PART, decode: (bytes: Uint8Array, id: SessionId) => T): T => {
-    const bytes = env.get("parts", partKey(head.number, PART[name]));
-    if (bytes === undefined) throw rows.corrupt({ session: id, row: name }, "is missing");
-    return decode(bytes, id);
-  };
   const { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived } = head;
-  const { agent, request } = part("origin", rows.decodeOrigin);
-  const { system, metadata } = part("state", rows.decodeState);
-  const { lastAssistantText, lastTurn } = head.turn === undefined ? part("turn", rows.decodeTurn) : rows.decodeTurn(head.turn, id);
+  const { agent, request } = decodeOrigin(partOf(env, id, head.number, "origin"), id);
+  const { system, metadata } = decodeState(partOf(env, id, head.number, "state"), id);
+  const { lastAssistantText, lastTurn } = decodeTurn(head.turn ?? partOf(env, id, head.number, "turn"), id);
   return {
     id,
     epoch,

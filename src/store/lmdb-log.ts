@@ -15,8 +15,10 @@ import { packMessages } from "../transport/packed-write.ts";
 import { indexOf, logKey } from "./lmdb-keys.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { isRecord, isText } from "../protocol/shapes.ts";
-import { ROW_SCHEMA, corrupt, decodeRow, misshapen } from "./lmdb-rows.ts";
-import type { HeadRow, Where } from "./lmdb-rows.ts";
+import { corrupt, decodeRow, misshapen } from "../transport/stored-row.ts";
+import type { Where } from "../transport/stored-row.ts";
+import { ROW_SCHEMA } from "./lmdb-rows.ts";
+import type { HeadRow } from "./lmdb-rows.ts";
 
 /** Four pages of 4,096 bytes, less the header of the first. */
 const ROW_BYTES = 4 * 4096 - 16;
@@ -88,14 +90,15 @@ export function readLog(env: LmdbEnv, session: SessionId, log: Log, offset: numb
 export function readPackedLog(env: LmdbEnv, session: SessionId, log: Log): Uint8Array {
   const { number, logLength } = log;
   const bodies: Uint8Array[] = [];
-  let expected = 0;
-  for (const { key, value } of env.entries("log", { start: logKey(number, 0), end: logKey(number, logLength) })) {
-    if (indexOf(key) !== expected || !isPiece(value)) break;
-    bodies.push(value.subarray(PREFIX));
-    expected += countOf(value);
+  let next = 0;
+  while (next < logLength) {
+    const row = env.get("log", logKey(number, next));
+    if (row === undefined || !isPiece(row) || countOf(row) === 0) break;
+    bodies.push(row.subarray(PREFIX));
+    next += countOf(row);
   }
   // What is wrong is found, and told, by whoever looks closely.
-  return expected === logLength ? Buffer.concat(bodies) : packMessages(readLog(env, session, log, 0, logLength));
+  return next === logLength ? Buffer.concat(bodies) : packMessages(readLog(env, session, log, 0, logLength));
 }
 
 /** Whether it begins as rows of ours do (L1). */

@@ -5,22 +5,24 @@
  *   L4. A write costs what it brings: the head, the turn's row, a row of log; the rest of the state only where it changed.
  */
 import type { SessionId } from "../protocol/ids.ts";
-import type { PackedWrite } from "../protocol/store-calls.ts";
+import type { Message } from "../protocol/session-model.ts";
+import type { PackedSession, PackedWrite } from "../protocol/store-calls.ts";
 import { isCount } from "../protocol/shapes.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import type { NewSession, SessionHead, StoredContext } from "../protocol/stored-session.ts";
 import { encodeValue } from "../transport/codec.ts";
-import { packMessages, packRest, packTurn, unpackUsage } from "../transport/packed-write.ts";
+import { encodeOrigin } from "../transport/packed-session.ts";
+import { packMessages, packRest, packTurn, packUsage, unpackUsage } from "../transport/packed-write.ts";
 import { erase } from "./lmdb-doomed.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { appendEvents, lastEvent } from "./lmdb-events.ts";
-import { findHead, putHead, tableOf, wholeHead } from "./lmdb-heads.ts";
+import { findHead, partOf, putHead, tableOf, wholeHead } from "./lmdb-heads.ts";
 import { NUMBER_MAX, PART, idKey, partKey } from "./lmdb-keys.ts";
 import { index, reindex, unindex } from "./lmdb-listing.ts";
-import { appendLog, eraseLog } from "./lmdb-log.ts";
+import { appendLog, eraseLog, readLog, readPackedLog } from "./lmdb-log.ts";
 import type { Log } from "./lmdb-log.ts";
 import { damagedMeta, decodedMeta } from "./lmdb-meta.ts";
-import { encodeContext, encodeOrigin } from "./lmdb-rows.ts";
+import { encodeContext } from "./lmdb-rows.ts";
 import type { HeadRow } from "./lmdb-rows.ts";
 import { archived, checkCreate, checkEvents, checkId, checkWrite, notFound } from "./session-rules.ts";
 import type { EventWrite } from "./session-store.ts";
@@ -78,15 +80,31 @@ function drawNumber(env: LmdbEnv): number {
   return number;
 }
 
-/** @param read - the log */
-export function open<T>(env: LmdbEnv, id: SessionId, read: (row: HeadRow) => T): { head: SessionHead } & T {
+export function open(env: LmdbEnv, id: SessionId): { head: SessionHead; messages: Message[] } {
+  const row = claimed(env, id);
+  const opened = { head: wholeHead(env, id, row), messages: readLog(env, id, row, 0, row.logLength) };
+  putHead(env, id, row);
+  return opened;
+}
+
+/** As `open`, the parts beside the head as they are stored: they are looked into in the lane. */
+export function openPacked(env: LmdbEnv, id: SessionId): PackedSession {
+  const row = claimed(env, id);
+  const { number, epoch, version, createdAt, updatedAt, labels, lastSeq, contextTaken, logLength } = row;
+  const origin = partOf(env, id, number, "origin");
+  const rest = partOf(env, id, number, "state");
+  const turn = row.turn ?? partOf(env, id, number, "turn");
+  const log = readPackedLog(env, id, row);
+  putHead(env, id, row);
+  return [epoch, version, createdAt, updatedAt, packUsage(row.usage), labels, lastSeq, contextTaken, logLength, origin, rest, turn, log];
+}
+
+/** The head as it is when the session has become its caller's. @throws StoreError not_found, archived */
+function claimed(env: LmdbEnv, id: SessionId): HeadRow {
   const stored = findHead(env, id);
   if (stored === undefined) throw notFound(id);
   if (stored.isArchived) throw archived(id);
-  const row = { ...stored, epoch: stored.epoch + 1 };
-  const opened = { head: wholeHead(env, id, row), ...read(row) };
-  putHead(env, id, row);
-  return opened;
+  return { ...stored, epoch: stored.epoch + 1 };
 }
 
 export function fence(env: LmdbEnv, id: SessionId): SessionHead | undefined {

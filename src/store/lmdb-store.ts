@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
-import type { PackedWrite } from "../protocol/store-calls.ts";
+import type { PackedSession, PackedWrite } from "../protocol/store-calls.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import type { NewSession, SessionHead, SessionWrite, StoredContext, StoredQuery, StoredSummary } from "../protocol/stored-session.ts";
 import { packWrite } from "../transport/packed-write.ts";
@@ -17,7 +17,7 @@ import { lastEvent, readEvents } from "./lmdb-events.ts";
 import { findHead, wholeHead } from "./lmdb-heads.ts";
 import { PART, partKey } from "./lmdb-keys.ts";
 import { list } from "./lmdb-listing.ts";
-import { readLog, readPackedLog } from "./lmdb-log.ts";
+import { readLog } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
 import { makeFolder, unwritable } from "./lmdb-path.ts";
 import { decodeContext } from "./lmdb-rows.ts";
@@ -66,11 +66,11 @@ export class LmdbStore implements SessionStore {
   }
 
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }> {
-    return this.#write(() => sessions.open(this.#env, id, (row) => ({ messages: readLog(this.#env, id, row, 0, row.logLength) })));
+    return this.#write(() => sessions.open(this.#env, id));
   }
 
-  openPacked(id: SessionId): Promise<{ head: SessionHead; log: Uint8Array }> {
-    return this.#write(() => sessions.open(this.#env, id, (row) => ({ log: readPackedLog(this.#env, id, row) })));
+  openPacked(id: SessionId): Promise<PackedSession> {
+    return this.#write(() => sessions.openPacked(this.#env, id));
   }
 
   fence(id: SessionId): Promise<SessionHead | undefined> {

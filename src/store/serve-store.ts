@@ -7,14 +7,24 @@
  *   U3. A frame that cannot be read is dropped; everybody else, and the next frame, is served.
  *   U4. A lane that has ended is drained when its port has closed and every call from it is done, whatever the store takes for it.
  */
-import type { PackedWrite, StoreCalls, StoreCommand, StoreMethod, StoreReport, WireStoreError } from "../protocol/store-calls.ts";
+import type { SessionId } from "../protocol/ids.ts";
+import type {
+  PackedSession,
+  PackedWrite,
+  StoreCalls,
+  StoreCommand,
+  StoreMethod,
+  StoreReport,
+  WireStoreError,
+} from "../protocol/store-calls.ts";
 import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
 import { textOf } from "../protocol/foreign.ts";
 import { isCount, isRecord, isText } from "../protocol/shapes.ts";
 import { StoreError, isStoreReason } from "../protocol/store-error.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
-import { packMessages, unpackWrite } from "../transport/packed-write.ts";
+import { packSession } from "../transport/packed-session.ts";
+import { unpackWrite } from "../transport/packed-write.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
@@ -119,10 +129,10 @@ export class StoreServer {
     };
     const write = (packed: PackedWrite, how: "append" | "rewrite"): Promise<void> =>
       store.writePacked === undefined ? store[how](unpackWrite(packed)) : store.writePacked(packed, how);
-    const open: NonNullable<SessionStore["openPacked"]> = async (id) => {
+    const open = async (id: SessionId): Promise<PackedSession> => {
       if (store.openPacked !== undefined) return store.openPacked(id);
       const { head, messages } = await store.open(id);
-      return { head, log: packMessages(messages) };
+      return packSession(head, messages);
     };
     return {
       create: async (session) => {
@@ -132,7 +142,7 @@ export class StoreServer {
       },
       open: async (id) => {
         const opened = await open(id);
-        gates.open(id, opened.head.epoch);
+        gates.open(id, opened[0]);
         return opened;
       },
       fence: (id) => store.fence(id),

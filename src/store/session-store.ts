@@ -11,7 +11,7 @@
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
-import type { PackedWrite } from "../protocol/store-calls.ts";
+import type { PackedSession, PackedWrite } from "../protocol/store-calls.ts";
 import type {
   LoggedEvent,
   NewSession,
@@ -42,8 +42,8 @@ export interface SessionStore {
 
   /** For a store that keeps msgpack anyway: `append` or `rewrite` of a write as it crossed to the store thread. Called instead of them. */
   writePacked?(write: PackedWrite, how: "append" | "rewrite"): Promise<void>;
-  /** Likewise: `open`, the log as messages one behind the other, not looked into. */
-  openPacked?(id: SessionId): Promise<{ head: SessionHead; log: Uint8Array }>;
+  /** Likewise: `open`, for the lane to look into. */
+  openPacked?(id: SessionId): Promise<PackedSession>;
 
   /** @returns the head, archived or not; undefined when there is none */
   head(id: SessionId): Promise<SessionHead | undefined>;

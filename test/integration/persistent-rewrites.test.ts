@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 
 import type { Message, PersistentSessionService } from "../../dist/src/index.js";
 import type { StoreClient } from "../../dist/src/transport/store-client.js";
+import { unpackSession } from "../../src/transport/packed-session.ts";
 import { packWrite } from "../../dist/src/transport/packed-write.js";
 import { codeOf, deferred, errorOf, kindOf, settled, until } from "../helpers/hosts.ts";
 import { EDITING, contents, echoed, persistentHosts } from "../helpers/persistent-hosts.ts";
@@ -70,7 +71,7 @@ test("R1: a live session whose row somebody else made newer is dropped at its ne
   const { sessionId: id } = await service.createSession({ prompt: "1" });
   // As a second host would, past every lock: it makes the session live, and saves a turn.
   const { client } = (service as unknown as { host: { persistence: { client: StoreClient } } }).host.persistence;
-  const { head } = await client.call("open", id);
+  const { head } = unpackSession(id, await client.call("open", id));
   const messages: Message[] = [
     { role: "user", content: "theirs" },
     { role: "assistant", content: "theirs" },

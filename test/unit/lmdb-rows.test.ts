@@ -7,6 +7,7 @@ import { StoreError } from "../../src/protocol/store-error.ts";
 import * as keys from "../../src/store/lmdb-keys.ts";
 import * as rows from "../../src/store/lmdb-rows.ts";
 import { encodeValue } from "../../src/transport/codec.ts";
+import * as parts from "../../src/transport/packed-session.ts";
 
 const HEAD = [1, 1, 1, 1, 1000.5, 2000, false, 3, [1, 2, null, null], { team: "red" }, 4, 0, 0, 100, null, null];
 const RESULT = [7, null, "said", 1, 0, [1, 2, null, null], null];
@@ -48,7 +49,7 @@ describe.each<[string, unknown[], (bytes: Uint8Array) => unknown, readonly Wrong
   [
     "turn",
     [1, "text", RESULT],
-    (bytes) => rows.decodeTurn(bytes, "s"),
+    (bytes) => parts.decodeTurn(bytes, "s"),
     [
       [[1], [5, []]],
       [[2], [5, {}, []]],
@@ -65,7 +66,7 @@ describe.each<[string, unknown[], (bytes: Uint8Array) => unknown, readonly Wrong
   [
     "state",
     STATE,
-    (bytes) => rows.decodeState(bytes, "s"),
+    (bytes) => parts.decodeState(bytes, "s"),
     [
       [[1], [5, []]],
       [[2], NO_RECORDS],
@@ -74,7 +75,7 @@ describe.each<[string, unknown[], (bytes: Uint8Array) => unknown, readonly Wrong
   [
     "origin",
     ORIGIN,
-    (bytes) => rows.decodeOrigin(bytes, "s"),
+    (bytes) => parts.decodeOrigin(bytes, "s"),
     [
       [[1], [null, 5]],
       [[2], NO_RECORDS],
@@ -137,12 +138,12 @@ describe.each<[string, unknown[], (bytes: Uint8Array) => unknown, readonly Wrong
 
 test("a turn's row says of a result what a result has, and nothing else", () => {
   const row = withMember([1, "text", RESULT], [2, 6], { text: 5, usage: null, structuredOutput: 1, stranger: 2 });
-  expect(rows.decodeTurn(encodeValue(row), "s").lastTurn?.result).toMatchObject({
+  expect(parts.decodeTurn(encodeValue(row), "s").lastTurn?.result).toMatchObject({
     text: "said",
     structuredOutput: 1,
     usage: { inputTokens: 1 },
   });
-  expect(rows.decodeTurn(encodeValue(row), "s").lastTurn?.result).not.toHaveProperty("stranger");
+  expect(parts.decodeTurn(encodeValue(row), "s").lastTurn?.result).not.toHaveProperty("stranger");
 });
 
 describe("keys that are none", () => {

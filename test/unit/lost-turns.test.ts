@@ -17,8 +17,7 @@ function lost(answer: (method: string) => Promise<unknown>): {
   const told: string[] = [];
   const parts = {
     client: { call: answer },
-    fail: ({ entry }: Turn, error: SessionError) =>
-      told.push(`${entry.id} failed ${error.details?.["outcome"] as string | undefined}`),
+    fail: ({ entry }: Turn, error: SessionError) => told.push(`${entry.id} failed ${error.details?.["outcome"] as string | undefined}`),
     onUnknown: (id: string) => told.push(`${id} unknown`),
   };
   const turn = (id: string, ticket: number): Turn =>

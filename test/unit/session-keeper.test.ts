@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 
 import { SessionKeeper } from "../../src/lane/session-keeper.ts";
 import type { StoredRequest } from "../../src/protocol/stored-session.ts";
+import { unpackSession } from "../../src/transport/packed-session.ts";
 import type { StoreClient } from "../../src/transport/store-client.ts";
 import { clientOf, JournalStore, NO_USAGE, user, WrittenAgent } from "./support/kept-agent.ts";
 
@@ -192,7 +193,7 @@ describe("SessionKeeper", () => {
   test("a session that is gone on with is written from where it stands", async () => {
     const { store, client, written, keeper } = await kept();
     await keeper.saveTurn({ ticket: 1, result: RESULT }, written.add("1", "2").snapshot());
-    const { head } = await client.call("open", "s");
+    const { head } = unpackSession("s", await client.call("open", "s"));
     const messages = (await client.call("messages", "s", 0, undefined)) ?? [];
     const woken = new WrittenAgent(true);
     woken.messages = [...messages];

@@ -12,6 +12,7 @@ import type { HeadRow } from "../../../src/store/lmdb-rows.ts";
 import * as sessions from "../../../src/store/lmdb-sessions.ts";
 import type { Table } from "../../../src/store/lmdb-env.ts";
 import { encodeValue } from "../../../src/transport/codec.ts";
+import * as parts from "../../../src/transport/packed-session.ts";
 import { packRest, packTurn, packWrite, unpackMessages } from "../../../src/transport/packed-write.ts";
 import type { Boundary, Verdict } from "../boundary.ts";
 import { attempt, expectThat } from "../boundary.ts";
@@ -308,7 +309,12 @@ const LOG: readonly Boundary<Damage>[] = [
   store(
     "a whole session",
     ["heads", "parts"],
-    (memory) => [() => readWhole(memory), () => sessions.open(memory.env, ID, () => ({})), () => void sessions.fence(memory.env, ID)],
+    (memory) => [
+      () => readWhole(memory),
+      () => void sessions.open(memory.env, ID),
+      () => void parts.unpackSession(ID, sessions.openPacked(memory.env, ID)),
+      () => void sessions.fence(memory.env, ID),
+    ],
     isRefusal,
   ),
   store(
@@ -411,22 +417,22 @@ export const ROWS: readonly Boundary<never>[] = [
   ),
   row(
     "origin",
-    (random) => rows.encodeOrigin({ agent: make.nameOf(random), request: make.createRequestOf(random) as never }),
-    (bytes) => rows.decodeOrigin(bytes, ID),
+    (random) => parts.encodeOrigin({ agent: make.nameOf(random), request: make.createRequestOf(random) as never }),
+    (bytes) => parts.decodeOrigin(bytes, ID),
     checkOrigin,
-    rows.encodeOrigin,
+    parts.encodeOrigin,
   ),
   row(
     "state",
     (random) => packRest(make.stateOf(random)),
-    (bytes) => rows.decodeState(bytes, ID),
+    (bytes) => parts.decodeState(bytes, ID),
     checkRest,
     packRest,
   ),
   row(
     "turn",
     (random) => packTurn(make.stateOf(random)),
-    (bytes) => rows.decodeTurn(bytes, ID),
+    (bytes) => parts.decodeTurn(bytes, ID),
     checkTurn,
     packTurn,
   ),
