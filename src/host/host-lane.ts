@@ -90,9 +90,13 @@ export class HostLane {
     this.isLoaded ||= this.state === "ready";
   }
 
-  /** Placing sessions elsewhere spares them: it is behind, or its loop stands still. @param nowMs - epoch milliseconds */
+  /**
+   * Placing sessions elsewhere spares them: its agents are not loaded, it is behind, or its loop stands still.
+   *
+   * @param nowMs - epoch milliseconds
+   */
   isHindered(nowMs: number): boolean {
-    return this.backlog.isBehind || (this.words.beatAge(nowMs) ?? 0) > BLOCKED_MS;
+    return this.state === "starting" || this.backlog.isBehind || (this.words.beatAge(nowMs) ?? 0) > BLOCKED_MS;
   }
 
   /**

@@ -4,6 +4,8 @@
  *   P1. A shared lane that ended unasked is replaced under its number, after its back-off. One that used up its restart budget stays down
  *       until the budget allows it again; meanwhile nothing is placed there, and the host is degraded.
  *   P2. A dedicated lane lives for one session and ends with it.
+ *   P3. Sessions go to lanes that have loaded their agents, if there are any. A lane that cannot load them, or not in time, is killed:
+ *       what it was given is lost with it, and it is restarted like any other that was lost.
  */
 import { availableParallelism } from "node:os";
 import type { MessagePort } from "node:worker_threads";
@@ -21,10 +23,15 @@ import type { ResourceLimits } from "../protocol/resource-limits.ts";
 import { limitsOf } from "../protocol/resource-limits.ts";
 import type { Intake } from "../transport/intake.ts";
 import { POLL_BALANCED, POLL_LOW, Poller } from "../transport/poller.ts";
+import { within } from "../transport/within.ts";
 import { HostLane } from "./host-lane.ts";
 import type { LaneEnd, LaneSettings, LaneThread } from "./lane-thread.ts";
 import { PollRights } from "./poll-rights.ts";
 
+/** Milliseconds a lane may take to start its thread and load its agents, however little `buildTimeoutMs` allows. */
+const LOAD_MIN_MS = 10_000;
+/** Milliseconds that what is there already may take to be heard: main may have stood still itself. */
+const LATE_MS = 100;
 /** Milliseconds a lane that was told to stop may take before it is killed. */
 const STOP_MAX_MS = 2500;
 
@@ -41,6 +48,12 @@ export interface LaneStore {
   /** Names the port to the store thread. */
   readonly connection: number;
   readonly logsEvents: boolean;
+}
+
+/** Why a lane's agents cannot be used. */
+interface LoadFailure {
+  readonly problem: string;
+  readonly details?: { readonly agent: string; readonly module: string; readonly reason: string };
 }
 
 /** A shared lane that waits for its restart. */
@@ -100,11 +113,16 @@ export class LanePool {
   /**
    * Start the shared lanes and wait until their agents are loaded.
    *
-   * @throws SessionError INVALID_PARAMS naming the agent whose module does not load, its module and the reason
+   * @throws SessionError INVALID_PARAMS naming the agent whose module does not load, its module and the reason; or saying that they did
+   *     not load in time
    */
   async open(): Promise<void> {
     for (let number = 0; number < this.sharedCount; number++) this.#start(number, "shared");
-    await Promise.all([...this.#lanes.values()].map((lane) => this.#loaded(lane)));
+    for (const failure of await Promise.all([...this.#lanes.values()].map((lane) => this.#load(lane)))) {
+      if (failure === undefined) continue;
+      const { problem, details } = failure;
+      throw new SessionError("INVALID_PARAMS", `invalid options.agent: ${problem}`, { details: { field: "options.agent", ...details } });
+    }
   }
 
   /**
@@ -141,8 +159,7 @@ export class LanePool {
     }
     const limits = limitsOf(resourceLimits, dedicatedResourceLimits, own);
     const lane = this.#start(this.#nextDedicated++, "dedicated", { ...this.#parts.options.lanes, resourceLimits: limits });
-    // A module that loaded in the shared lanes and does not here: the lane ends, and its session's build fails with it.
-    this.#loaded(lane).catch(() => lane.thread.kill());
+    void this.#loadOrKill(lane);
     return lane;
   }
 
@@ -217,24 +234,33 @@ export class LanePool {
     return lane;
   }
 
-  async #loaded(lane: HostLane): Promise<void> {
-    const report = await Promise.race([lane.thread.control.loaded(), lane.thread.ended]);
+  /** @returns what keeps the lane from serving; undefined: its agents are loaded */
+  async #load(lane: HostLane): Promise<LoadFailure | undefined> {
+    const loading = Promise.race([lane.thread.control.loaded(), lane.thread.ended]);
+    const maxMs = Math.max(this.#parts.options.buildTimeoutMs, LOAD_MIN_MS);
+    if (!(await within(loading, maxMs)) && !(await within(loading, LATE_MS))) return { problem: `not loaded within ${maxMs} ms` };
+    const report = await loading;
     if ("exitCode" in report) {
-      throw new SessionError(
-        "INVALID_PARAMS",
-        `invalid options.agent: the thread ended while it loaded the agents: ${report.error?.message ?? report.exitCode}`,
-        {
-          details: { field: "options.agent" },
-        },
-      );
+      return { problem: `the thread ended while it loaded the agents: ${report.error?.message ?? report.exitCode}` };
     }
     if (!report.ok) {
       const { agent, module, reason } = report;
-      throw new SessionError("INVALID_PARAMS", `invalid options.agent: ${agent} does not load from ${module}: ${reason}`, {
-        details: { field: "options.agent", agent, module, reason },
-      });
+      return { problem: `${agent} does not load from ${module}: ${reason}`, details: { agent, module, reason } };
     }
     if (lane.state === "starting") lane.step("loaded");
+    return undefined;
+  }
+
+  /** P3. @returns whether its agents are loaded */
+  async #loadOrKill(lane: HostLane): Promise<boolean> {
+    const failure = await this.#load(lane);
+    if (failure === undefined) return true;
+    if (lane.state === "starting") {
+      lane.killedBecause = `its agents cannot be used: ${failure.problem}`;
+      this.#parts.hostEvents.emit("lane_killed", { lane: lane.number, details: { reason: lane.killedBecause } });
+      lane.thread.kill();
+    }
+    return false;
   }
 
   #ended(lane: HostLane, end: LaneEnd): void {
@@ -266,9 +292,8 @@ export class LanePool {
   #restart(number: number): void {
     this.#down.delete(number);
     const lane = this.#start(number, "shared");
-    this.#loaded(lane).then(
-      () => this.#parts.hostEvents.emit("lane_restarted", { lane: number }),
-      () => lane.thread.kill(),
-    );
+    void this.#loadOrKill(lane).then((isLoaded) => {
+      if (isLoaded) this.#parts.hostEvents.emit("lane_restarted", { lane: number });
+    });
   }
 }

@@ -161,7 +161,10 @@ export interface SessionServiceOptions {
   latency?: "balanced" | "low" | undefined;
   /** Milliseconds an agent may ignore an interrupt before its run is given up. Default 5,000. */
   interruptGraceMs?: number | undefined;
-  /** Milliseconds an agent's builder may take; beyond, the create or the wake-up fails, and a builder that blocks its lane is killed with it. Default 60,000. */
+  /**
+   * Milliseconds an agent's builder may take; beyond, the create or the wake-up fails, and a builder that blocks its lane is killed with it.
+   * A lane has as long to load its agents, and at least 10,000: beyond, it is killed, or, when the host opens, that fails. Default 60,000.
+   */
   buildTimeoutMs?: number | undefined;
   /** A lane whose event loop has not moved for this many milliseconds is taken for blocked. Default 10,000. */
   laneStallMs?: number | undefined;

@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { EphemeralSessionService, builtinAgents } from "../../dist/src/index.js";
-import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, hosts, script, settled } from "../helpers/hosts.ts";
+import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, hosts, script, settled, until } from "../helpers/hosts.ts";
 
 const openHost = hosts();
 const fixture = (name: string): URL => new URL(`../fixtures/${name}`, import.meta.url);
@@ -160,6 +160,26 @@ test("C1: setup runs once per session, its state lives on, and dispose gets it",
   expect(texts).toEqual(["a1", "b1", "a2"]);
   await service.archive(a);
   expect(JSON.parse((await service.startTurn(b, { prompt: "disposed" })).text)).toEqual(["a"]);
+});
+
+test("P3: a lane that is started again and hangs while it loads takes no session from others, and is killed in time", async () => {
+  const hangs = join(folder, "hangs");
+  const agent = await moduleOf(
+    "hangs-at-load.mjs",
+    `import { existsSync } from "node:fs";
+     import { defineAgent } from ${JSON.stringify(AGENT_JS)};
+     if (existsSync(${JSON.stringify(hangs)})) await new Promise(() => {});
+     export default defineAgent(({ prompt }) => prompt === "exit" ? process.exit(1) : prompt);`,
+  );
+  const service = await openHost({ agent, lanes: { count: 2 }, buildTimeoutMs: 1000 });
+  await writeFile(hangs, "");
+  expect(await codeOf(service.createSession({ prompt: "exit" }))).toBe("AGENT_ERROR");
+  await until("it is loading", () => service.inspect().lanes.some(({ state }) => state === "starting"));
+  for (let i = 0; i < 4; i++) expect(await codeOf(settled(service.createSession({ prompt: "x" })))).toBe("ok");
+  await until("it is killed", () => service.inspect().lanesLost === 2);
+  await rm(hangs);
+  await until("both are up", () => service.inspect().lanes.filter(({ state }) => state === "ready").length === 2);
+  expect(service.inspect().events).toMatchObject({ lane_killed: 1, lane_lost: 2, lane_restarted: 1 });
 });
 
 test("A9: with latency low everything works the same", async () => {

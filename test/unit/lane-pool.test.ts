@@ -7,6 +7,7 @@ import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
 import type { SessionError } from "../../src/protocol/errors.ts";
 import { REPORTS } from "../../src/protocol/frames.ts";
+import type { HostEvent } from "../../src/protocol/host-events.ts";
 import type { SessionServiceOptions } from "../../src/protocol/options.ts";
 import type { CreateSessionRequest } from "../../src/protocol/requests.ts";
 import { agent, threads } from "./support/in-thread-lanes.ts";
@@ -21,7 +22,11 @@ async function newHost(builder: SessionAgentBuilder, options?: Partial<SessionSe
   open.push(service);
   return service;
 }
-afterEach(() => Promise.all(open.splice(0).map((service) => service.shutdown({ deadlineMs: 0 }))));
+afterEach(async () => {
+  vi.useRealTimers();
+  agent.load = async () => ({ ok: true });
+  await Promise.all(open.splice(0).map((service) => service.shutdown({ deadlineMs: 0 })));
+});
 
 const deferred = async (service: EphemeralSessionService, request: Partial<CreateSessionRequest> = {}): Promise<string> =>
   (await service.createSession({ prompt: "", initialTurn: "defer", ...request })).sessionId;
@@ -185,6 +190,84 @@ describe("lane-pool", () => {
     await threads[1]?.crash();
     await until(() => service.inspect().lanes.length === 1);
     await Promise.all([deferred(service, { isolation: "dedicated" }), deferred(service)]);
+  });
+});
+
+describe("lane-pool: loading the agents", () => {
+  const never = (): Promise<never> => new Promise(() => {});
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const tooLate = "its agents cannot be used: not loaded within 60000 ms";
+
+  test("P3: sessions go to lanes that have loaded their agents; to one that has not when there is no other", async () => {
+    const service = await newHost(echo, { lanes: { count: 2 } });
+    agent.load = never;
+    await threads[0]?.crash();
+    await until(() => threads.length === 3);
+    for (let i = 0; i < 4; i++) await deferred(service);
+    expect(service.inspect().lanes).toMatchObject([
+      { lane: 1, state: "ready", sessions: 4 },
+      { lane: 0, state: "starting", sessions: 0 },
+    ]);
+    await threads[1]?.crash();
+    await until(() => threads.length === 4);
+    await deferred(service);
+    expect(service.inspect().lanes).toMatchObject([
+      { lane: 0, state: "starting", sessions: 1 },
+      { lane: 1, state: "starting", sessions: 0 },
+    ]);
+  });
+
+  test("P3: a lane that does not load its agents in time is killed, lost, and started again after its back-off", async () => {
+    const events: HostEvent[] = [];
+    const service = await newHost(forever, { onHostEvent: (event) => events.push(event) });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    agent.load = never;
+    await threads[0]?.crash();
+    await until(() => threads.length === 2);
+    const create = service.createSession({ prompt: "" }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(59_000);
+    await nextTurn();
+    expect(threads[1]?.told).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(2000);
+    await until(() => threads[1]?.told === "kill");
+    expect(await create).toMatchObject({ agentError: { kind: "lane_lost" }, details: { killedBecause: tooLate } });
+    expect(events.find(({ type }) => type === "lane_killed")).toMatchObject({ lane: 0, details: { reason: tooLate } });
+    expect(service.inspect()).toMatchObject({ lanesLost: 2, lanes: [], lanesDown: [{ lane: 0, reason: "back_off" }] });
+    agent.load = async () => ({ ok: true });
+    await vi.advanceTimersByTimeAsync(100);
+    await until(() => service.inspect().lanes.some(({ state }) => state === "ready"));
+    expect(service.inspect().events).toMatchObject({ lane_restarting: 2, lane_restarted: 1 });
+  });
+
+  test("P3: so is a dedicated one, with its session's build; of one that fails to load the reason is told", async () => {
+    const service = await newHost(forever);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    agent.load = never;
+    const create = service.createSession({ prompt: "", isolation: "dedicated" }).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(61_000);
+    await until(() => threads[1]?.told === "kill");
+    expect(await create).toMatchObject({ agentError: { kind: "lane_lost" }, details: { killedBecause: tooLate } });
+    agent.load = async () => ({ ok: false, agent: "default", module: "m", reason: "not today" });
+    const second = await service.createSession({ prompt: "", isolation: "dedicated" }).catch((error: unknown) => error);
+    expect(second).toMatchObject({ agentError: { kind: "lane_lost" }, details: { killedBecause: expect.stringContaining("not today") } });
+    expect(service.inspect()).toMatchObject({ sessions: { live: 0, building: 0 }, slots: { allocated: 0 } });
+  });
+
+  test("P3: a host whose agents do not load in time does not open", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    agent.load = never;
+    const opening = newHost(echo, { buildTimeoutMs: 0 }).catch((error: unknown) => error); // a thread must start, too
+    await until(() => threads.length === 1);
+    await vi.advanceTimersByTimeAsync(9900);
+    await nextTurn();
+    expect(threads[0]?.told).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await opening).toMatchObject({
+      code: "INVALID_PARAMS",
+      message: expect.stringContaining("not loaded within 10000 ms"),
+      details: { field: "options.agent" },
+    });
+    expect(threads[0]?.told).toBe("stop");
   });
 });
 

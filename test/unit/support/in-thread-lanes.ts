@@ -6,6 +6,7 @@ import { LaneWords } from "../../../src/core/lane-words.ts";
 import { SlotTable } from "../../../src/core/slot-table.ts";
 import type { startLaneThread } from "../../../src/host/lane-thread.ts";
 import { handleApi } from "../../../src/lane/handle-server.ts";
+import type { LoadReport } from "../../../src/lane/load-agents.ts";
 import { Lane } from "../../../src/lane/serve-lane.ts";
 import type { SessionAgentBuilder } from "../../../src/protocol/agent.ts";
 import { encodeFrame } from "../../../src/transport/codec.ts";
@@ -31,11 +32,15 @@ export interface FakeThread {
 
 /** Every thread started in this test, in order. */
 export const threads: FakeThread[] = [];
-/** Builds the agents of lanes that start from now on. */
-export const agent: { builder: SessionAgentBuilder } = { builder: { buildAgent: () => Promise.reject(new Error("no agent")) } };
+/** Builds the agents of lanes that start from now on, and says what becomes of loading them. */
+export const agent: { builder: SessionAgentBuilder; load: () => Promise<LoadReport> } = {
+  builder: { buildAgent: () => Promise.reject(new Error("no agent")) },
+  load: async () => ({ ok: true }),
+};
 
 export const startFakeThread: typeof startLaneThread = (settings) => {
   const [main, inside] = memoryPipe();
+  const loading = agent.load();
   const builder: SessionAgentBuilder = { buildAgent: (request, context) => agent.builder.buildAgent(request, context) };
   const lane = new Lane({
     transport: inside,
@@ -70,7 +75,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
   return {
     transport: main,
     control: {
-      loaded: async () => ({ ok: true }),
+      loaded: () => loading,
       openHandle: async (slot, generation, kind, port) => {
         const actor = lane.session(slot, generation);
         if (actor === undefined) port.close();
