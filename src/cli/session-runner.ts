@@ -4,7 +4,8 @@
  *   R1. A session is created by the first line that names it, and lives until the host is shut down. When it cannot be created that
  *       line fails, and the next one that names it tries again.
  *   R2. What a line leads to is decided when its turn comes, never when it is read: results do not depend on how far reading is ahead.
- *   R3. A host that is behind with its work is asked again, as often as it takes: no line fails for that.
+ *   R3. A host that is behind with its work, or whose lanes wait for their restart, is asked again, as often as it takes: no line fails for
+ *       that.
  *
  * Owns the names of sessions that were created or found: as many as the host lets live, so they are bounded by its maxSessions. With a
  * store they are as many as the run names.
@@ -160,11 +161,14 @@ export class SessionRunner {
   }
 }
 
-/** @returns when to ask again, of a host that is behind with its work; undefined: it is something else that is wrong */
+/** Why a host is asked again (R3). */
+const PASSING: readonly unknown[] = ["lane_behind", "main_behind", "no_lane"];
+
+/** @returns when to ask again; undefined: it is something else that is wrong */
 function retryAfterMs(error: unknown): number | undefined {
   if (!hasErrorCode(error) || error.code !== "HOST_OVERLOADED") return undefined;
   const { reason, retryAfterMs: waitMs } = error.details as { reason?: unknown; retryAfterMs?: unknown };
-  return (reason === "lane_behind" || reason === "main_behind") && typeof waitMs === "number" ? waitMs : undefined;
+  return PASSING.includes(reason) && typeof waitMs === "number" ? waitMs : undefined;
 }
 
 function labelsProblem({ line }: NamedSession): string {

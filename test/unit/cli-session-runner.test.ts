@@ -66,10 +66,10 @@ describe("session runner", () => {
   test("R3: a host that is behind is asked again when it said, and the line does not know", async () => {
     const behind = (reason: string): SessionError =>
       new SessionError("HOST_OVERLOADED", "behind", { details: { reason, retryAfterMs: 1 } });
-    const refusals = [behind("main_behind"), behind("lane_behind"), behind("main_behind")];
+    const refusals = [behind("main_behind"), behind("lane_behind"), behind("no_lane"), behind("no_lane"), behind("main_behind")];
     const service = {
       createSession: async (): Promise<RunResult> => {
-        if (refusals.length > 2) throw refusals.pop();
+        if (refusals.length > 3) throw refusals.pop();
         return { text: "", sessionId: "s", turns: 0, toolCalls: 0, usage: USAGE };
       },
       startTurn: async (): Promise<RunResult> => {
@@ -88,14 +88,14 @@ describe("session runner", () => {
     const service = {
       createSession: async (): Promise<RunResult> => ({ text: "", sessionId: "s", turns: 0, toolCalls: 0, usage: USAGE }),
       startTurn: async (_: string, { prompt }: StartTurnRequest): Promise<RunResult> => {
-        throw overloaded(prompt === "no lane" ? { reason: "no_lane", retryAfterMs: 1 } : { reason: "lane_behind", retryAfterMs: 2 ** 30 });
+        if (prompt === "no room") throw overloaded({ reason: "room", retryAfterMs: 1 });
+        throw overloaded(prompt === "no lane" ? { reason: "no_lane" } : { reason: "lane_behind", retryAfterMs: 2 ** 30 });
       },
     };
     const { run } = harness({ service, signal: abort.signal });
-    expect(await run(1, { session: "a", prompt: "no lane" })).toMatchObject({
-      status: "failed",
-      record: { error: { code: "HOST_OVERLOADED" } },
-    });
+    for (const prompt of ["no room", "no lane"]) {
+      expect(await run(1, { session: "a", prompt })).toMatchObject({ status: "failed", record: { error: { code: "HOST_OVERLOADED" } } });
+    }
     const waiting = run(2, { session: "a", prompt: "x" });
     await new Promise((resolve) => setImmediate(resolve));
     abort.abort(new SessionError("HOST_CLOSED", "the run was interrupted"));
