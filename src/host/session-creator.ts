@@ -95,7 +95,7 @@ export class SessionCreator {
       if (!this.#host.isOpen()) throw hostClosed();
       if (order.resumeId !== undefined) this.#host.quarantine.assertFree(order.resumeId);
       this.#host.gate.enterMain();
-      const permit = this.#host.registry.capacity.tryTake() ?? (await this.room());
+      const permit = this.#host.registry.capacity.tryTake() ?? (await this.#roomUnless(order.signal));
       if (!this.#host.isOpen() || order.signal?.aborted === true) {
         permit.release(); // it had to wait for its permit
         throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
@@ -179,6 +179,30 @@ export class SessionCreator {
     const permit = keeping === undefined ? undefined : await this.#roomSeekers.hold(() => keeping.makeRoom());
     if (permit === undefined) throw this.#full();
     return permit;
+  }
+
+  /** As `room`. Rejects with the signal's reason as soon as it is aborted; a permit that comes later is given back (K1, K3) */
+  async #roomUnless(signal: AbortSignal | undefined): Promise<Permit> {
+    if (signal === undefined) return this.room();
+    signal.throwIfAborted();
+    const room = this.room();
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        reject(signal.reason as Error);
+        room.then(
+          (permit) => permit.release(),
+          () => {}, // there was none
+        );
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      const settle = <T>(how: (value: T) => void) => {
+        return (value: T): void => {
+          signal.removeEventListener("abort", onAbort);
+          how(value);
+        };
+      };
+      room.then(settle(resolve), settle(reject));
+    });
   }
 
   /**
