@@ -18,6 +18,9 @@ import { Lane } from "./serve-lane.ts";
 /** Exit code of a lane whose built-ins an agent changed. */
 const EXIT_CHANGED = 78;
 
+/** Errors nobody awaits that are kept until the agents are loaded; those beyond are lost. */
+const EARLY_MAX = 64;
+
 /** What main hands to the thread. */
 export interface LaneTask {
   readonly data: MessagePort;
@@ -79,7 +82,11 @@ export async function runLane(task: LaneTask): Promise<void> {
   };
   exposeOn(task.control, control);
   // What an agent throws where nobody can catch it must not end the thread under its neighbours.
-  const contain = (error: unknown): void => lane?.reportStray(error);
+  const early: unknown[] = [];
+  const contain = (error: unknown): void => {
+    if (lane !== undefined) lane.reportStray(error);
+    else if (early.length < EARLY_MAX) early.push(error);
+  };
   process.on("uncaughtException", contain);
   process.on("unhandledRejection", contain);
   const store = task.store && new StoreClient(new PortTransport(task.store.port));
@@ -97,6 +104,7 @@ export async function runLane(task: LaneTask): Promise<void> {
       endThread: () => process.exit(EXIT_CHANGED),
       keeping: store && { store, logsEvents: task.store?.logsEvents === true },
     });
+    for (const error of early.splice(0)) lane.reportStray(error);
   }
   await stopped;
   await lane?.close();

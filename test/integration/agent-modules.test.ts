@@ -162,6 +162,27 @@ test("C1: setup runs once per session, its state lives on, and dispose gets it",
   expect(JSON.parse((await service.startTurn(b, { prompt: "disposed" })).text)).toEqual(["a"]);
 });
 
+test("C5: what a module throws where nobody can catch it, while it loads, is told as soon as it is loaded; the first 64 of it", async () => {
+  const agent = await moduleOf(
+    "strays-at-load.mjs",
+    `import { defineAgent } from ${JSON.stringify(AGENT_JS)};
+     for (let n = 0; n < 70; n++) Promise.reject(new Error("stray " + n));
+     setTimeout(() => { throw new Error("never told"); }, 1);
+     await new Promise((resolve) => setTimeout(resolve, 20));
+     export default defineAgent(({ prompt }) => prompt);`,
+  );
+  const told: string[] = [];
+  const logger = { info: () => {}, warn: (fields: object) => void told.push(JSON.stringify(fields)), error: () => {} };
+  const service = await openHost({ agent, logger });
+  await until("they are told", () => service.inspect().lanes[0]?.strayErrors === 64);
+  expect(await codeOf(service.createSession({ prompt: "x" }))).toBe("ok");
+  expect([told.filter((line) => line.includes("stray ")).length, told[0]?.includes("stray 0"), service.inspect().lanesLost]).toEqual([
+    64,
+    true,
+    0,
+  ]);
+});
+
 test("P3: a lane that is started again and hangs while it loads takes no session from others, and is killed in time", async () => {
   const hangs = join(folder, "hangs");
   const agent = await moduleOf(
