@@ -3,7 +3,8 @@
  *
  *   H1. A call settles by the agent's answer or by the session's leaving; then, and for every later call, with SESSION_NOT_FOUND.
  *   H2. A handle's port is closed when its session leaves.
- *   H3. A session has at most HANDLES_MAX open handles, each of them CALLS_MAX calls waiting; the next is refused.
+ *   H3. A session has one open handle of a kind, which is given to all who ask for it. It has at most CALLS_MAX calls waiting; the next
+ *       is refused.
  */
 import type { MessagePort } from "node:worker_threads";
 import { MessageChannel } from "node:worker_threads";
@@ -29,8 +30,6 @@ import { connectTo, handOver } from "../transport/comlink-port.ts";
 import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
 
-/** Open handles of a session: each is a port. */
-export const HANDLES_MAX = 64;
 /** Calls of a handle that may wait for its agent. */
 export const CALLS_MAX = 1024;
 
@@ -44,30 +43,35 @@ export class RemoteHandle {
   readonly #waiting = new Set<(error: SessionError) => void>();
   #isDead = false;
 
-  private constructor(entry: SessionEntry, port: MessagePort) {
+  readonly #opened: Promise<RemoteHandle | undefined>;
+
+  private constructor(entry: SessionEntry, kind: HandleKind) {
+    const { port1, port2 } = new MessageChannel();
     this.#entry = entry;
-    this.#port = port;
-    this.#api = connectTo<HandleApi>(port) as unknown as RemoteApi;
-    port.unref(); // an open handle is no reason to keep a process
+    this.#port = port1;
+    this.#api = connectTo<HandleApi>(port1) as unknown as RemoteApi;
+    port1.unref(); // an open handle is no reason to keep a process
+    this.#opened = this.#open(kind, port2);
   }
 
-  /** @returns the handle, or undefined when the agent does not offer it or the session left meanwhile */
+  /** H3. @returns the handle, or undefined when the agent does not offer it or the session left meanwhile */
   static async open(entry: SessionEntry, kind: HandleKind): Promise<RemoteHandle | undefined> {
     if ((entry.handleBits & HANDLE_BITS[kind]) === 0) return undefined;
-    if ((entry.remotes?.size ?? 0) >= HANDLES_MAX) {
-      throw overloaded("handles", `session ${entry.id} has ${HANDLES_MAX} open handles`, HANDLES_MAX);
-    }
-    const { port1, port2 } = new MessageChannel();
-    const handle = new RemoteHandle(entry, port1);
-    (entry.remotes ??= new Set()).add(handle);
+    entry.remotes ??= new Map();
+    let handle = entry.remotes.get(kind);
+    if (handle === undefined) entry.remotes.set(kind, (handle = new RemoteHandle(entry, kind)));
+    return handle.#opened;
+  }
+
+  async #open(kind: HandleKind, port: MessagePort): Promise<RemoteHandle | undefined> {
+    const { lane, slot, generation } = this.#entry;
     try {
-      const isOpen = await handle.#race(entry.lane.thread.control.openHandle(entry.slot, entry.generation, kind, handOver(port2)));
-      if (isOpen) return handle;
+      if (await this.#race(lane.thread.control.openHandle(slot, generation, kind, handOver(port)))) return this;
     } catch {
       // The session left while the handle was being opened: there is none.
     }
-    entry.remotes?.delete(handle);
-    handle.die();
+    if (this.#entry.remotes?.get(kind) === this) this.#entry.remotes.delete(kind);
+    this.die();
     return undefined;
   }
 

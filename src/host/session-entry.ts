@@ -5,9 +5,11 @@ import { SESSION_TRANSITIONS, advance } from "../core/machines.ts";
 import type { Mailbox } from "../core/mailbox.ts";
 import type { SystemContextLedger } from "../core/system-context.ts";
 import type { LaneCommand } from "../protocol/frames.ts";
+import type { HandleKind } from "../protocol/handles.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { KeptEntry } from "./kept-entry.ts";
+import type { RemoteHandle } from "./remote-handles.ts";
 import type { SessionChannel } from "./session-channel.ts";
 import type { Turn } from "./turn.ts";
 
@@ -47,7 +49,8 @@ export class SessionEntry {
   line: Mailbox<LaneCommand> | undefined;
   ledger: SystemContextLedger | undefined;
   channel: SessionChannel | undefined;
-  remotes: Set<{ die(): void }> | undefined;
+  /** Its open handles. */
+  remotes: Map<HandleKind, RemoteHandle> | undefined;
 
   constructor(place: {
     id: SessionId;

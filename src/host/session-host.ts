@@ -231,7 +231,7 @@ export class SessionHost {
   #sessionGone(entry: SessionEntry): void {
     if (this.persistence === undefined) entry.channel?.close();
     else this.persistence.onGone(entry);
-    for (const remote of entry.remotes ?? []) remote.die();
+    for (const remote of entry.remotes?.values() ?? []) remote.die();
     entry.remotes = undefined;
     this.queries.gone(entry, ({ id }) => notFound(id));
     if (entry.lane.kind === "dedicated" && entry.lane.sessionCount === 0) void this.pool.stop(entry.lane);

@@ -131,7 +131,7 @@ describe("Hibernation", () => {
     const host = new Host(5);
     tryLock(host.table, 0, TURN);
     host.session(1).queries = 1;
-    host.session(2).remotes = new Set([{ die: () => {} }]);
+    host.session(2).remotes = new Map([["eventInjector", {} as never]]);
     host.session(3).isHostMode = true;
     host.hibernation.gone(host.session(3).kept as KeptEntry);
     expect(await host.room()).toBeDefined();

@@ -10,6 +10,7 @@ import { REPORTS } from "../../src/protocol/frames.ts";
 import type { HostEvent } from "../../src/protocol/host-events.ts";
 import type { SessionServiceOptions } from "../../src/protocol/options.ts";
 import type { CreateSessionRequest } from "../../src/protocol/requests.ts";
+import type { FakeThread } from "./support/in-thread-lanes.ts";
 import { agent, threads } from "./support/in-thread-lanes.ts";
 
 vi.mock("../../src/host/lane-thread.ts", async () => ({ startLaneThread: (await import("./support/in-thread-lanes.ts")).startFakeThread }));
@@ -327,6 +328,24 @@ describe("remote-handles", () => {
     await service.discardLiveSession(id);
     expect(await waiting).toBe("SESSION_NOT_FOUND");
     expect(await comms?.send({ kind: "input" }).catch(kindOf)).toBe("SESSION_NOT_FOUND");
+  });
+
+  test("H3: a session has one handle of a kind, however often it is asked for, and another when that could not be opened", async () => {
+    const service = await newHost(offering);
+    const id = await deferred(service);
+    const { control } = threads[0] as FakeThread;
+    const openHandle = vi.spyOn(control, "openHandle");
+    openHandle.mockResolvedValueOnce(false);
+    expect(await Promise.all([service.eventInjector(id), service.eventInjector(id)])).toEqual([undefined, undefined]);
+    openHandle.mockRejectedValueOnce(new Error("no"));
+    expect(await service.eventInjector(id)).toBeUndefined();
+    const injectors = await Promise.all(Array.from({ length: 1000 }, () => service.eventInjector(id)));
+    expect(await service.commsRuntime(id)).toBeDefined();
+    expect(openHandle).toHaveBeenCalledTimes(4);
+    expect(new Set(await Promise.all(injectors.map(async (injector) => injector?.inject("x", "rpc"))))).toEqual(new Set(["ok"]));
+    await service.discardLiveSession(id);
+    await until(() => service.inspect().slots.allocated === 0);
+    expect(await injectors[999]?.inject("x", "rpc").catch(kindOf)).toBe("SESSION_NOT_FOUND");
   });
 
   test("H1: a handle that the agent does not offer, or of a session that is not there, is none", async () => {

@@ -19,6 +19,8 @@ type LaneEnd = Awaited<LaneThread["ended"]>;
 /** The stand-in for one thread. */
 export interface FakeThread {
   readonly lane: Lane;
+  /** What main calls. */
+  readonly control: LaneThread["control"];
   told: "stop" | "kill" | undefined;
   /** Send a frame that the lane did not make. */
   post(...reports: unknown[][]): void;
@@ -59,8 +61,19 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
     exit(what);
     await ended;
   };
+  const control: LaneThread["control"] = {
+    loaded: () => loading,
+    openHandle: async (slot, generation, kind, port) => {
+      const actor = lane.session(slot, generation);
+      if (actor === undefined) port.close();
+      else exposeOn(port, handleApi(actor, kind));
+      return actor !== undefined;
+    },
+    stop: async () => stop(),
+  };
   const fake: FakeThread = {
     lane,
+    control,
     told: undefined,
     post: (...reports) => inside.send(encodeFrame(reports), reports.length),
     postBytes: (frame) => inside.send(frame),
@@ -74,16 +87,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
   };
   return {
     transport: main,
-    control: {
-      loaded: () => loading,
-      openHandle: async (slot, generation, kind, port) => {
-        const actor = lane.session(slot, generation);
-        if (actor === undefined) port.close();
-        else exposeOn(port, handleApi(actor, kind));
-        return actor !== undefined;
-      },
-      stop: async () => stop(),
-    },
+    control,
     ended,
     threadId: threads.length,
     loopTimes: () => undefined,
