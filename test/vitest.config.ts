@@ -9,7 +9,7 @@ const project = (name: string, extra: object = {}) => ({
 });
 
 /**
- * A folder whose files run one after another in the same two processes: starting a process and loading the product costs most of them more
+ * A folder whose files run one after another in the same few processes: starting a process and loading the product costs most of them more
  * than their tests do. The files named here get a process each, as those of other projects: they replace modules, change built-ins or take
  * the process's listeners, or measure memory or processor time of the process.
  */
@@ -23,7 +23,8 @@ export default defineConfig({
   test: {
     // Lanes are worker threads of the process under test.
     pool: "forks",
-    maxWorkers: 2,
+    // One more than CI has cores: tests also wait, for limits and timeouts to pass, and then another may go on.
+    maxWorkers: 3,
     // Generous: they catch hangs on a busy machine, they do not measure.
     testTimeout: 30_000,
     hookTimeout: 30_000,
