@@ -19,6 +19,7 @@ const BUILTINS = [
   "Boolean",
   "DataView",
   "Date",
+  "FinalizationRegistry",
   "JSON",
   "Map",
   "Math",
@@ -47,6 +48,8 @@ const BUILTINS = [
   "BigUint64Array",
   "AbortController",
   "AbortSignal",
+  "Event",
+  "EventTarget",
   "MessagePort",
   "MessageChannel",
   "TextDecoder",
@@ -148,10 +151,11 @@ function guardArrays(): BuiltinsGuard {
   };
 }
 
-/** Prototypes that have no name: of typed arrays, iterators and generators. */
+/** Prototypes that have no name: of typed arrays, iterators, generators and what makes them, and of ports. */
 function hidden(): object[] {
   const parent = (value: object): object => Object.getPrototypeOf(value) as object;
   const arrayIterator = parent([][Symbol.iterator]());
+  const [generators, asyncGenerators] = [parent(function* () {}), parent(async function* () {})] as [Maker, Maker];
   return [
     TypedArray,
     TypedArray.prototype,
@@ -160,10 +164,20 @@ function hidden(): object[] {
     parent(new Map()[Symbol.iterator]()),
     parent(new Set()[Symbol.iterator]()),
     parent(""[Symbol.iterator]()),
-    parent(function* () {}),
-    parent(async function* () {}),
+    parent("".matchAll(/x/g)),
+    generators,
+    generators.prototype,
+    asyncGenerators,
+    asyncGenerators.prototype,
+    parent(asyncGenerators.prototype),
     parent(async function () {}),
+    parent(MessagePort.prototype),
   ];
+}
+
+/** What all functions of a kind inherit from; what they make inherits from its prototype. */
+interface Maker {
+  readonly prototype: object;
 }
 
 function fix(owner: object, name: string): void {

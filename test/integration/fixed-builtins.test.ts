@@ -8,6 +8,8 @@ import { deferred, errorOf, hosts, settled } from "../helpers/hosts.ts";
 const MODULE = new URL("../../dist/src/lane/fixed-builtins.js", import.meta.url);
 
 const openHost = hosts();
+/** What the patching agent changes, besides. */
+const SHARED = ["generators", "asyncGenerators", "asyncIterators", "matches", "targets", "events", "ports", "registries"];
 const PATCHING = new URL("../fixtures/patching.mjs", import.meta.url);
 
 /** @returns what `body` posts, run behind `fixBuiltins()` whose guard it sees as `guard` */
@@ -131,6 +133,71 @@ test("what is shared cannot be changed, by assignment, definition or deletion", 
   expect(answers).toEqual(Array(10).fill("TypeError"));
 });
 
+test("what generators, iterators, signals and their events share cannot be changed, and serves on", async () => {
+  const answers = await inThread(`
+    const parent = Object.getPrototypeOf;
+    const shared = {
+      generators: parent(function* () {}).prototype,
+      asyncGenerators: parent(async function* () {}).prototype,
+      asyncIterators: parent(parent(async function* () {}).prototype),
+      matches: parent("".matchAll(/x/g)),
+      targets: EventTarget.prototype,
+      events: Event.prototype,
+      ports: parent(MessagePort.prototype),
+      registries: FinalizationRegistry.prototype,
+    };
+    const changes = Object.entries(shared).map(([name, prototype]) => {
+      const member = Reflect.ownKeys(prototype).find((key) => key !== "constructor" && typeof Reflect.getOwnPropertyDescriptor(prototype, key).value === "function");
+      const was = prototype[member];
+      const outcomes = [
+        attempt(() => { prototype[member] = () => { throw new Error("broken"); }; }),
+        attempt(() => { delete prototype[member]; }),
+        attempt(() => { prototype.added = 1; }),
+        attempt(() => { Object.setPrototypeOf(prototype, {}); }),
+        new Function("p", "m", "p[m] = 1; return typeof p[m]")(prototype, member), // not strict
+      ];
+      return [name, ...new Set(outcomes), prototype[member] === was];
+    });
+    (async () => {
+      function* count() { yield 1; yield 2; }
+      async function* later() { yield 3; yield 4; }
+      const seen = [...count()];
+      for await (const value of later()) seen.push(value);
+      for (const [match] of "xyx".matchAll(/x/g)) seen.push(match);
+      class Own extends EventTarget { dispatchEvent(event) { seen.push("own"); return super.dispatchEvent(event); } }
+      const own = new Own();
+      own.addEventListener("e", (event) => seen.push(event.type, event.detail), { once: true });
+      own.dispatchEvent(new CustomEvent("e", { detail: 5 }));
+      const controller = new AbortController();
+      controller.signal.onabort = ({ target }) => seen.push(target === controller.signal);
+      controller.abort();
+      const { once, setMaxListeners } = await import("node:events");
+      setMaxListeners(20, own, controller.signal);
+      setTimeout(() => own.dispatchEvent(new Event("once")), 1);
+      seen.push((await once(own, "once"))[0] instanceof Event);
+      const channel = new BroadcastChannel("c"), other = new BroadcastChannel("c");
+      const heard = new Promise((resolve) => (other.onmessage = ({ data }) => resolve(data)));
+      channel.postMessage(6);
+      seen.push(await heard);
+      channel.close();
+      other.close();
+      const { port1, port2 } = new MessageChannel();
+      const message = new Promise((resolve) => port2.once("message", resolve));
+      port1.postMessage(7);
+      seen.push(await message);
+      port1.close();
+      const { Worker } = await import("node:worker_threads");
+      const worker = new Worker('require("node:worker_threads").parentPort.postMessage(8)', { eval: true });
+      seen.push(await new Promise((resolve) => worker.once("message", resolve)));
+      new FinalizationRegistry(() => {}).register({}, 1);
+      post([changes, seen]);
+    })().catch((error) => post(String(error && error.stack)));`);
+  expect(answers).toEqual([
+    SHARED.map((name) => [name, "TypeError", "function", true]),
+    [1, 2, 3, 4, "x", "x", "own", "e", 5, true, "own", true, 6, 7, 8],
+  ]);
+});
+
 test("X3: a changed method of arrays is seen, named and put right", async () => {
   const answers = await inThread(`
     const before = [guard.isSound(), guard.changed()];
@@ -147,6 +214,13 @@ test("an agent that changes one fails by itself; where the operator leaves them 
   const error = await errorOf(fixed.startTurn(await deferred(fixed), { prompt: "x" }));
   expect(error).toMatchObject({ code: "AGENT_ERROR", agentError: { kind: "internal_error" } });
   expect(error.message).toContain("read only");
+  const [id, neighbour] = [await deferred(fixed), await deferred(fixed)];
+  for (const shared of SHARED) {
+    expect((await errorOf(fixed.startTurn(id, { prompt: shared }))).message).toMatch(/read only/);
+    const turn = fixed.startTurn(neighbour, { prompt: "x", timeoutMs: 10_000 }); // with a signal
+    expect((await errorOf(turn)).message).toContain("trimStart");
+  }
+  expect(fixed.inspect()).toMatchObject({ lanesLost: 0 });
   const open = await openHost({ agent: PATCHING, lanes: { count: 1, builtins: "open" } });
   expect((await open.startTurn(await deferred(open), { prompt: "x" })).text).toBe("changed");
 });
