@@ -44,12 +44,3 @@ export class HostEvents {
     return { ...this.#counts };
   }
 }
-
-/** @returns what was thrown, as text: anything may be */
-export function textOf(thrown: unknown): string {
-  try {
-    return String(thrown);
-  } catch {
-    return "something that has no text";
-  }
-}
