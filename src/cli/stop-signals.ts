@@ -48,8 +48,7 @@ export class StopSignals {
     this.#isSettled = true;
   }
 
-  /** Listen no more. */
-  remove(): void {
+  #remove(): void {
     clearTimeout(this.#drain);
     for (const signal of SIGNALS) this.#source.off(signal, this.#onSignal);
   }
@@ -60,7 +59,7 @@ export class StopSignals {
     this.#lastMs = nowMs;
     if (isEcho) return;
     this.first ??= signal;
-    if (++this.count > 1) this.remove();
+    if (++this.count > 1) this.#remove();
     if (this.#isSettled) return;
     if (this.count === 1) {
       this.#drain = setTimeout(() => this.#steps.interrupt(), this.#drainMs);

@@ -47,15 +47,6 @@ export class LaneBacklog {
     this.#nowMs = nowMs;
   }
 
-  /** Records on their way, as far as it was last looked. */
-  get records(): number {
-    return this.#records;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** A frame leaves main. */
   sent(records: number, bytes: number): void {
     const nowMs = this.#nowMs();

@@ -22,8 +22,6 @@ export class LoadGate {
   readonly intake: Intake;
   readonly #loop = new LoopProbe();
   readonly #inFlight: () => number;
-  /** Calls refused. */
-  refused = 0;
 
   /** @param intake - of the main thread; @param inFlight - turns and builds that were admitted and are not answered */
   constructor(intake: Intake, inFlight: () => number) {
@@ -59,7 +57,6 @@ export class LoadGate {
   refusal({ backlog, number }: HostLane): SessionError | undefined {
     const error = this.#mainRefusal();
     if (error !== undefined || !backlog.isBehind) return error;
-    this.refused++;
     return overloaded("lane_behind", `lane ${number} is behind with its work`, RECORDS_MAX, backlog.retryAfterMs);
   }
 
@@ -67,7 +64,6 @@ export class LoadGate {
     if (this.#inFlight() < IN_FLIGHT_FREE) return undefined;
     const isLate = this.#loop.isLate; // asked each time: that is what keeps it looking
     if (!isLate && !this.intake.isBehind) return undefined;
-    this.refused++;
     const lagMs = Math.ceil(Math.max(this.intake.lagMs(), this.#loop.lateMs, 1));
     return overloaded("main_behind", "the host is behind with its work", LAG_MAX_MS, lagMs);
   }

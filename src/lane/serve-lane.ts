@@ -16,6 +16,7 @@ import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
+import { within } from "../transport/within.ts";
 import { buildFailure, describeError, saveFailure } from "./agent-errors.ts";
 import { Attribution } from "./attribution.ts";
 import type { BuildOutcome } from "./build-session.ts";
@@ -121,9 +122,7 @@ export class Lane {
     this.#context.attribution.close();
     for (const actor of this.#sessions) if (actor !== undefined) this.#dispose(actor);
     this.#sessions = [];
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([Promise.all(this.#disposals), new Promise((resolve) => (timer = setTimeout(resolve, DISPOSE_MAX_MS)))]);
-    clearTimeout(timer);
+    await within(Promise.all(this.#disposals), DISPOSE_MAX_MS);
     this.#strays.beat();
     this.#context.outbox.close();
     this.#seat.transport.close();
