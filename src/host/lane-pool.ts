@@ -1,8 +1,7 @@
 /**
- * The lanes of a host: starts them, places sessions, replaces a shared lane that was lost, ends them all.
+ * The lanes of a host: starts them, places sessions, ends them. When a shared lane that was lost is started again (P1), lane-restarts.ts
+ * decides.
  *
- *   P1. A shared lane that ended unasked is replaced under its number, after its back-off. One that used up its restart budget stays down
- *       until the budget allows it again; meanwhile nothing is placed there, and the host is degraded.
  *   P2. A dedicated lane lives for one session and ends with it.
  *   P3. Sessions go to lanes that have loaded their agents, if there are any. A lane that cannot load them, or not in time, is killed:
  *       what it was given is lost with it, and it is restarted like any other that was lost.
@@ -12,7 +11,6 @@ import type { MessagePort } from "node:worker_threads";
 
 import { LaneWords } from "../core/lane-words.ts";
 import { leastLoaded } from "../core/placement.ts";
-import { RestartBudget } from "../core/restart-budget.ts";
 import type { SlotTable } from "../core/slot-table.ts";
 import { SessionError } from "../protocol/errors.ts";
 import type { LaneDown } from "../protocol/views.ts";
@@ -25,6 +23,7 @@ import type { Intake } from "../transport/intake.ts";
 import { POLL_BALANCED, POLL_LOW, Poller } from "../transport/poller.ts";
 import { within } from "../transport/within.ts";
 import { HostLane } from "./host-lane.ts";
+import { LaneRestarts } from "./lane-restarts.ts";
 import type { LaneEnd, LaneSettings, LaneThread } from "./lane-thread.ts";
 import { PollRights } from "./poll-rights.ts";
 
@@ -56,14 +55,6 @@ interface LoadFailure {
   readonly details?: { readonly agent: string; readonly module: string; readonly reason: string };
 }
 
-/** A shared lane that waits for its restart. */
-interface DownLane {
-  readonly timer: NodeJS.Timeout | undefined;
-  /** Epoch milliseconds; Infinity: never. */
-  readonly startsAtMs: number;
-  readonly isOverBudget: boolean;
-}
-
 export interface LanePoolParts {
   readonly options: HostOptions;
   /** Agent name to module specifier. */
@@ -84,15 +75,13 @@ export class LanePool {
   readonly #poller: Poller | undefined;
   readonly #pollRights: PollRights | undefined;
   #nextDedicated: number;
-  /** By lane number. */
-  readonly #budgets = new Map<number, RestartBudget>();
-  readonly #down = new Map<number, DownLane>();
-  #isClosing = false;
+  readonly #restarts: LaneRestarts;
   lost = 0;
 
   constructor(parts: LanePoolParts) {
     this.#parts = parts;
-    const { options } = parts;
+    const { options, hostEvents } = parts;
+    this.#restarts = new LaneRestarts(options.lanes, hostEvents, (number) => this.#restart(number));
     this.#nextDedicated = this.sharedCount;
     const cores = availableParallelism();
     const isLow = options.latency === "low";
@@ -137,9 +126,9 @@ export class LanePool {
       Date.now(),
     );
     if (lane !== undefined) return lane;
-    const retryAfterMs = Math.min(...this.down().map(({ startsInMs = Infinity }) => startsInMs));
+    const retryAfterMs = this.#restarts.nextInMs;
     throw new SessionError("HOST_OVERLOADED", "no lane is up", {
-      details: { reason: "no_lane", ...(Number.isFinite(retryAfterMs) && { retryAfterMs }) },
+      details: { reason: "no_lane", ...(retryAfterMs !== undefined && { retryAfterMs }) },
     });
   }
 
@@ -174,12 +163,7 @@ export class LanePool {
 
   /** Shared lanes that were lost and wait for their restart. */
   down(): LaneDown[] {
-    const nowMs = Date.now();
-    return [...this.#down].map(([lane, { startsAtMs, isOverBudget }]) => ({
-      lane,
-      reason: isOverBudget ? "restart_budget" : "back_off",
-      ...(Number.isFinite(startsAtMs) && { startsInMs: Math.max(0, startsAtMs - nowMs) }),
-    }));
+    return this.#restarts.down();
   }
 
   /** Every lane learns of a new segment before it sees a slot in it. */
@@ -199,9 +183,7 @@ export class LanePool {
 
   /** End all; no lane is replaced any more. */
   async close(): Promise<void> {
-    this.#isClosing = true;
-    for (const { timer } of this.#down.values()) clearTimeout(timer);
-    this.#down.clear();
+    this.#restarts.close();
     await Promise.all([...this.#lanes.values()].map((lane) => this.stop(lane)));
   }
 
@@ -269,28 +251,10 @@ export class LanePool {
     if (this.#lanes.get(lane.number) === lane) this.#lanes.delete(lane.number);
     if (lane.state === "lost") this.lost++;
     this.#parts.events.onEnded(lane, end);
-    if (lane.state === "lost" && lane.kind === "shared" && !this.#isClosing) this.#replace(lane.number);
-  }
-
-  /** P1 */
-  #replace(number: number): void {
-    const { options, hostEvents } = this.#parts;
-    const { restartsMax, restartWindowMs } = options.lanes;
-    let budget = this.#budgets.get(number);
-    if (budget === undefined) this.#budgets.set(number, (budget = new RestartBudget(restartsMax, restartWindowMs)));
-    const nowMs = Date.now();
-    const { delayMs, isOverBudget } = budget.next(nowMs);
-    hostEvents.emit(isOverBudget ? "lane_refused" : "lane_restarting", { lane: number, details: { delayMs } });
-    if (delayMs === 0) {
-      this.#restart(number);
-      return;
-    }
-    const timer = Number.isFinite(delayMs) ? setTimeout(() => this.#restart(number), delayMs) : undefined;
-    this.#down.set(number, { timer, startsAtMs: nowMs + delayMs, isOverBudget });
+    if (lane.state === "lost" && lane.kind === "shared") this.#restarts.lost(lane.number);
   }
 
   #restart(number: number): void {
-    this.#down.delete(number);
     const lane = this.#start(number, "shared");
     void this.#loadOrKill(lane).then((isLoaded) => {
       if (isLoaded) this.#parts.hostEvents.emit("lane_restarted", { lane: number });
