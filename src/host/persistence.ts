@@ -105,7 +105,7 @@ export class Persistence {
       onUnsaved: (entry, error) => this.#onUnsaved(entry, error),
       onMoved: (entry, from, reason) => host.onMoved(entry, from, reason),
     });
-    host.turns.onSettled = (entry) => this.used(entry);
+    host.turns.onSettled = this.used; // a member: see SessionHost.#onRound
     void thread.ended.then(() => this.#threadEnded());
   }
 
@@ -238,9 +238,9 @@ export class Persistence {
   }
 
   /** A turn begins or ends. */
-  used({ kept, state }: SessionEntry): void {
+  readonly used = ({ kept, state }: SessionEntry): void => {
     if (kept !== undefined && state === "live") this.hibernation.used(kept, Date.now());
-  }
+  };
 
   onLeaving(entry: SessionEntry): void {
     let onGone!: () => void;

@@ -150,7 +150,7 @@ export class SessionHost {
       onSettled: (listener) => (turns.afterSettled = listener),
       now: () => performance.now(),
     });
-    this.#supervisor.onRound = () => this.#onRound();
+    this.#supervisor.onRound = this.#onRound;
     const lostTurns = keeping?.lostTurns;
     this.#ends = new LaneEnds({ table, registry, turns, builds, quarantine, events, queries, lostTurns, moves });
   }
@@ -177,13 +177,14 @@ export class SessionHost {
     }
   }
 
-  #onRound(): void {
+  /** A member, as a function written to the right of an assignment is made in V8's old generation, and keeps what it sees there. */
+  readonly #onRound = (): void => {
     const lanes = [...this.pool];
     this.#sampler.round(lanes);
     if (!this.isOpen) return;
     this.#memory.round(lanes);
     this.#balancer.round(lanes);
-  }
+  };
 
   /** An idle session makes room in its lane: it sleeps, or goes where there is room. */
   async #relieveOf(entry: SessionEntry, room: HostLane | undefined): Promise<boolean> {

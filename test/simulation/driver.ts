@@ -217,7 +217,7 @@ export class Driver {
     const options = this.#signalOf(turn) ?? {};
     const interrupts = random.chance(0.04);
     const throws = !interrupts && random.chance(0.02);
-    options.onAdmitted = (ticket) => {
+    const onAdmitted = (ticket: number): void => {
       turn.ticket = ticket;
       if (throws) {
         this.#faults.saw("fault: onAdmitted throws");
@@ -226,6 +226,7 @@ export class Driver {
       }
       if (interrupts && turn.session !== undefined) this.interruptTurn(turn.session, turn);
     };
+    options.onAdmitted = onAdmitted;
     return options;
   }
 

@@ -69,11 +69,12 @@ export function startThreadIn(shop: LaneWorkshop): StartThread {
     const exited = new Promise<LaneEnd>((resolve) => (tellExit = resolve));
     const transport = new PortTransport(data.asPort, undefined, intake);
     const closed = new Promise<void>((resolve) => transport.onClose(resolve));
-    thread.onDeath = () => {
+    const onDeath = (): void => {
       far.died();
       storePort?.died();
       toMain.post(() => tellExit(self.dyingOf), shop.tellsEndEarly ? 0 : random.pick([0, 0, 1, 20]));
     };
+    thread.onDeath = onDeath; // named before: see simulated-globals.ts
 
     // What run-lane.ts does, over simulated ports.
     // Its thread looks for changed builtins and hides its ports, too: those are of a real thread.
@@ -108,9 +109,10 @@ export function startThreadIn(shop: LaneWorkshop): StartThread {
     const ended = shop.tellsEndEarly ? exited : Promise.all([exited, closed]).then(([end]) => end);
     let isTold = false;
     void ended.then(() => (isTold = true));
-    data.onArrival = () => {
+    const onArrival = (): void => {
       if (isTold) world.violate(`N2: lane ${number} is heard after its end was told`);
     };
+    data.onArrival = onArrival;
 
     return {
       transport,

@@ -55,13 +55,10 @@ export class Timer {
   }
 }
 
-const REPLACED = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "setImmediate", "clearImmediate"] as const;
-
 /**
  * Segments of slot tables are large, a run uses little of one, and nothing of a run that is over touches its own any more: so they are
  * used again. Making them anew took a tenth of all time.
  */
-const RealSharedArrayBuffer = SharedArrayBuffer;
 const segments: SharedArrayBuffer[] = [];
 let segmentsUsed = 0;
 const REUSING = new Proxy(SharedArrayBuffer, {
@@ -75,61 +72,64 @@ const REUSING = new Proxy(SharedArrayBuffer, {
 /** Of more slots than a run ever has. */
 const CLEARED_BYTES = 256 * SLOT_INTS * Int32Array.BYTES_PER_ELEMENT;
 
-export class Simulated {
-  readonly #world: World;
-  readonly #real = new Map<string, unknown>();
-  readonly #dateNow = Date.now;
-  // oxlint-disable-next-line typescript/unbound-method -- put back as it was
-  readonly #nextTick = process.nextTick;
+/**
+ * The world that runs: what replaces the globals asks it, and is the same for every run. V8 makes a function that is written to the right
+ * of an assignment to a property, `a.b = () => c`, in its old generation: what it sees outlives every collection of young objects. One such
+ * function kept a whole run, so there is none in what runs for each seed: it is named before it is assigned.
+ */
+let active!: World;
 
-  constructor(world: World) {
-    this.#world = world;
-  }
+const run = (task: (...args: unknown[]) => void, args: unknown[]): Task => (args.length === 0 ? task : () => task(...args));
+const clear = (timer: unknown): void => {
+  if (timer instanceof Timer) timer.clear();
+};
 
-  install(): void {
-    segmentsUsed = 0;
-    const world = this.#world;
-    const timer =
-      (repeats: boolean) =>
-      (task: (...args: unknown[]) => void, ms: number = 1, ...args: unknown[]): Timer =>
-        new Timer(world, args.length === 0 ? task : () => task(...args), ms, repeats);
-    const clear = (timer: unknown): void => {
-      if (timer instanceof Timer) timer.clear();
+/** An immediate that may be cleared. */
+interface Immediate {
+  (): void;
+  isActive: boolean;
+}
+
+const SIMULATED = {
+  setTimeout: (task: Task, ms: number = 1, ...args: unknown[]) => new Timer(active, run(task, args), ms, false),
+  setInterval: (task: Task, ms: number = 1, ...args: unknown[]) => new Timer(active, run(task, args), ms, true),
+  clearTimeout: clear,
+  clearInterval: clear,
+  setImmediate: (task: Task, ...args: unknown[]): Immediate => {
+    const runs = run(task, args);
+    const immediate: Immediate = () => {
+      if (immediate.isActive) runs();
     };
-    const simulated: Record<(typeof REPLACED)[number], unknown> = {
-      setTimeout: timer(false),
-      setInterval: timer(true),
-      clearTimeout: clear,
-      clearInterval: clear,
-      setImmediate: (task: (...args: unknown[]) => void, ...args: unknown[]) => {
-        const run = (): void => {
-          if (run.isActive) task(...args);
-        };
-        run.isActive = true;
-        world.current.immediates.push(run);
-        return run;
-      },
-      clearImmediate: (run: { isActive: boolean } | undefined) => {
-        if (run !== undefined) run.isActive = false;
-      },
-    };
-    for (const name of REPLACED) {
-      this.#real.set(name, globalThis[name]);
-      Object.assign(globalThis, { [name]: simulated[name] });
-    }
-    globalThis.SharedArrayBuffer = REUSING;
-    const began = world.nowMs;
-    Date.now = () => Math.floor(world.look());
-    Object.defineProperty(performance, "now", { configurable: true, value: () => world.look() - began });
-    process.nextTick = ((tick: (...args: unknown[]) => void, ...args: unknown[]) =>
-      world.addTick(args.length === 0 ? (tick as Task) : () => tick(...args))) as typeof process.nextTick;
-  }
+    immediate.isActive = true;
+    active.current.immediates.push(immediate);
+    return immediate;
+  },
+  clearImmediate: (immediate: Immediate | undefined) => {
+    if (immediate !== undefined) immediate.isActive = false;
+  },
+  SharedArrayBuffer: REUSING,
+};
+const REAL = Object.fromEntries(Object.keys(SIMULATED).map((name) => [name, globalThis[name as keyof typeof SIMULATED]]));
+const dateNow = (): number => Math.floor(active.look());
+const performanceNow = (): number => active.look() - active.beganMs;
+const nextTick = (tick: (...args: unknown[]) => void, ...args: unknown[]): void => active.addTick(run(tick, args));
+const realDateNow = Date.now;
+// oxlint-disable-next-line typescript/unbound-method -- put back as it was
+const realNextTick = process.nextTick;
 
-  restore(): void {
-    for (const [name, real] of this.#real) Object.assign(globalThis, { [name]: real });
-    globalThis.SharedArrayBuffer = RealSharedArrayBuffer;
-    Date.now = this.#dateNow;
-    delete (performance as { now?: unknown }).now;
-    process.nextTick = this.#nextTick;
-  }
+/** From now on the globals are those of a world. */
+export function install(world: World): void {
+  active = world;
+  segmentsUsed = 0;
+  Object.assign(globalThis, SIMULATED);
+  Date.now = dateNow;
+  Object.defineProperty(performance, "now", { configurable: true, value: performanceNow });
+  process.nextTick = nextTick as typeof process.nextTick;
+}
+
+export function restore(): void {
+  Object.assign(globalThis, REAL);
+  Date.now = realDateNow;
+  delete (performance as { now?: unknown }).now;
+  process.nextTick = realNextTick;
 }

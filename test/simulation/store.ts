@@ -69,7 +69,9 @@ function faulty(rows: MemoryStore, world: World, faults: Faults): SessionStore {
   for (const name of STORE_METHODS) {
     const isWrite = (WRITES as readonly string[]).includes(name);
     const method = rows[name].bind(rows) as (...args: unknown[]) => Promise<unknown>;
-    store[name] = (...args: unknown[]) => call(name, isWrite, (args[0] as Partial<SessionWrite>).ticket, () => method(...args));
+    const faultyMethod = (...args: unknown[]): Promise<unknown> =>
+      call(name, isWrite, (args[0] as Partial<SessionWrite>).ticket, () => method(...args));
+    store[name] = faultyMethod;
   }
   const { events } = rows;
   const logged: EventStore = {
@@ -98,10 +100,11 @@ export class SimulatedStore {
     const toMain = main.channel(world);
     const toThread = thread.channel(world);
     const ports: SimulatedPort[] = [];
-    thread.onDeath = () => {
+    const onDeath = (): void => {
       for (const port of ports) port.died();
       toMain.post(onEnded, delay());
     };
+    thread.onDeath = onDeath;
     const server = new StoreServer(faulty(rows, world, faults), () => world.kill(thread));
     const connect = (connection: number | undefined): SimulatedPort => {
       const [near, far] = portPair(world, main, thread, delay);

@@ -11,7 +11,7 @@ import type { Task } from "./process.ts";
 import { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timer } from "./simulated-globals.ts";
-import { Simulated } from "./simulated-globals.ts";
+import { install, restore } from "./simulated-globals.ts";
 
 const nextTick = process.nextTick.bind(process);
 
@@ -34,6 +34,7 @@ export class World {
   readonly temper: Temper;
   /** Epoch milliseconds. */
   nowMs = START_MS;
+  readonly beganMs = START_MS;
   steps = 0;
   /** Whose code runs. */
   current: Process;
@@ -45,7 +46,6 @@ export class World {
   #processes: Process[] = [];
   readonly #timers: Timer[] = [];
   #timerCount = 0;
-  readonly #globals = new Simulated(this);
   #waiting: { isSo: () => boolean; untilMs: number; everySteps: number; resolve: (isSo: boolean) => void } | undefined;
 
   constructor(random: Random, temper: Temper, isTraced: boolean) {
@@ -53,12 +53,12 @@ export class World {
     this.temper = temper;
     this.lines = isTraced ? [] : undefined;
     this.current = this.#nobody;
-    this.#globals.install();
+    install(this);
   }
 
   /** Give the globals back. Nothing of this world runs any more. */
   end(): void {
-    this.#globals.restore();
+    restore();
     for (const one of this.#processes) one.dropTasks();
     this.#timers.length = 0;
   }
