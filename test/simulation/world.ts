@@ -11,7 +11,7 @@ import type { Task } from "./process.ts";
 import { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import type { Timer } from "./simulated-globals.ts";
-import { install, restore } from "./simulated-globals.ts";
+import { install, microtask, restore } from "./simulated-globals.ts";
 
 const nextTick = process.nextTick.bind(process);
 
@@ -171,7 +171,7 @@ export class World {
       }
       this.#runOne(waiting.untilMs);
     }
-    queueMicrotask(this.#next);
+    microtask(this.#next);
   };
 
   /** @returns whether there were any */
