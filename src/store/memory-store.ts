@@ -189,8 +189,34 @@ function lastEvent(row: Row | undefined, maxEpoch = Number.POSITIVE_INFINITY): {
 /** @throws StoreError invalid for what cannot be stored, such as a function */
 function copy<T>(value: T): T {
   try {
-    return structuredClone(value);
+    return (plainCopy(value, DEPTH_MAX) ?? structuredClone(value)) as T;
   } catch (cause) {
     throw new StoreError("invalid", `cannot be stored: ${String(cause)}`, {}, cause);
   }
+}
+
+/** Levels of a value that are copied here. */
+const DEPTH_MAX = 32;
+
+/** @returns a copy of what is plain all through, as most of what is stored: some times faster than `structuredClone`. Undefined: it is not */
+function plainCopy(value: unknown, depth: number): unknown {
+  if (typeof value === "function" || typeof value === "symbol" || depth === 0) return undefined;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    for (const item of value as unknown[]) {
+      const copied = plainCopy(item, depth - 1);
+      if (copied === undefined) return undefined;
+      items.push(copied);
+    }
+    return items;
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype) return undefined;
+  const members: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) {
+    const copied = member === undefined ? undefined : plainCopy(member, depth - 1);
+    if ((copied === undefined && member !== undefined) || key === "__proto__") return undefined;
+    members[key] = copied;
+  }
+  return members;
 }
