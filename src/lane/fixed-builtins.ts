@@ -6,8 +6,9 @@
  *   X1. Nothing here is slower to use than before.
  *   X2. An object of an agent's own may have members of the same names: only what many packages assign to (members of Object, Function
  *       and Error prototypes) is left to them, where an inherited frozen member could not be shadowed by assignment.
- *   X3. Methods of arrays cannot be made fast: V8 then makes every array slow (measured: by 5 to 17 times). They are looked at again and
- *       again instead, and a lane in which one has changed ends: nobody knows what it has done meanwhile.
+ *   X3. Methods of arrays cannot be made fast: V8 then makes every array slow (measured: by 5 to 17 times); nor can what makes iterators
+ *       iterable, to which compiled generators assign a member of their own. They are looked at again and again instead, and a lane in
+ *       which one has changed ends: nobody knows what it has done meanwhile.
  */
 
 /** Constructors and namespaces: frozen, with their prototypes. */
@@ -102,12 +103,16 @@ export function fixBuiltins(): BuiltinsGuard {
   fix(process, "nextTick");
   fix(performance, "now");
   for (const name of GLOBALS) if (name in globalThis) fix(globalThis, name);
-  return guardArrays();
+  return guardWatched();
 }
 
 function fixPrototype(prototype: object): void {
   if (prototype === Array.prototype) {
     Object.preventExtensions(prototype); // X3
+  } else if (prototype === ITERATOR || prototype === ASYNC_ITERATOR) {
+    const iterable = prototype === ITERATOR ? Symbol.iterator : Symbol.asyncIterator; // X3
+    for (const name of Reflect.ownKeys(prototype)) if (name !== iterable) fixMember(prototype, name);
+    Object.preventExtensions(prototype);
   } else if (prototype === TypedArray.prototype || Object.getPrototypeOf(prototype) === TypedArray.prototype) {
     // Frozen, they would make every store into a typed array look at them first.
     for (const name of Reflect.ownKeys(prototype)) if (name !== "constructor") fixMember(prototype, name);
@@ -120,16 +125,41 @@ function fixMember(owner: object, name: string | symbol): void {
   if (configurable) Object.defineProperty(owner, name, { configurable: false, ...(writable && { writable: false }) });
 }
 
-const TypedArray = Object.getPrototypeOf(Uint8Array) as { prototype: object };
+const parent = (value: object): object => Object.getPrototypeOf(value) as object;
+const TypedArray = parent(Uint8Array) as { prototype: object };
+const ITERATOR = parent(parent([][Symbol.iterator]()));
+const ASYNC_ITERATOR = parent((parent(async function* () {}) as Maker).prototype);
+
+interface Watched {
+  readonly owner: object;
+  readonly name: string | symbol;
+  readonly label: string;
+}
+
+/** X3 */
+function watched(): Watched[] {
+  const ownersOf = (owner: object, label: string, names: readonly (string | symbol)[]): Watched[] =>
+    names.map((name) => ({ owner, name, label: `${label}.${name.toString()}` }));
+  return [
+    ...ownersOf(
+      Array.prototype,
+      "Array.prototype",
+      Reflect.ownKeys(Array.prototype).filter((name) => name !== "length"),
+    ),
+    ...ownersOf(ITERATOR, "Iterator.prototype", [Symbol.iterator]),
+    ...ownersOf(ASYNC_ITERATOR, "AsyncIterator.prototype", [Symbol.asyncIterator]),
+  ];
+}
 
 /** Nothing here may use what it guards. */
-function guardArrays(): BuiltinsGuard {
+function guardWatched(): BuiltinsGuard {
   const prototype = Array.prototype as unknown as Record<string | symbol, unknown>;
   const { push, slice, splice, map, at } = Array.prototype;
   const iterate = Array.prototype[Symbol.iterator];
-  const names = Reflect.ownKeys(prototype).filter((name) => name !== "length");
-  const members = names.map((name) => prototype[name]);
+  const members = watched();
   const { defineProperty } = Object;
+  const { get } = Reflect;
+  const values = members.map(({ owner, name }): unknown => get(owner, name));
   return {
     isSound: () =>
       prototype["push"] === push &&
@@ -140,11 +170,11 @@ function guardArrays(): BuiltinsGuard {
       prototype[Symbol.iterator] === iterate,
     changed: () => {
       let changed: string | undefined;
-      for (let i = 0; i < names.length; i++) {
-        const name = names[i] as string | symbol;
-        if (prototype[name] === members[i]) continue;
-        defineProperty(prototype, name, { value: members[i], writable: true, enumerable: false, configurable: true });
-        changed = `Array.prototype.${name.toString()}`;
+      for (let i = 0; i < members.length; i++) {
+        const { owner, name, label } = members[i] as Watched;
+        if (get(owner, name) === values[i]) continue;
+        defineProperty(owner, name, { value: values[i], writable: true, enumerable: false, configurable: true });
+        changed = label;
       }
       return changed;
     },
@@ -153,14 +183,12 @@ function guardArrays(): BuiltinsGuard {
 
 /** Prototypes that have no name: of typed arrays, iterators, generators and what makes them, and of ports. */
 function hidden(): object[] {
-  const parent = (value: object): object => Object.getPrototypeOf(value) as object;
-  const arrayIterator = parent([][Symbol.iterator]());
   const [generators, asyncGenerators] = [parent(function* () {}), parent(async function* () {})] as [Maker, Maker];
   return [
     TypedArray,
     TypedArray.prototype,
-    arrayIterator,
-    parent(arrayIterator),
+    parent([][Symbol.iterator]()),
+    ITERATOR,
     parent(new Map()[Symbol.iterator]()),
     parent(new Set()[Symbol.iterator]()),
     parent(""[Symbol.iterator]()),
@@ -169,7 +197,7 @@ function hidden(): object[] {
     generators.prototype,
     asyncGenerators,
     asyncGenerators.prototype,
-    parent(asyncGenerators.prototype),
+    ASYNC_ITERATOR,
     parent(async function () {}),
     parent(MessagePort.prototype),
   ];

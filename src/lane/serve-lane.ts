@@ -3,7 +3,7 @@
  *
  * Owns the sessions of this lane and its heartbeat. It knows nothing of threads: the thread entry and the tests give it a transport.
  *
- *   W4. A lane in which an agent has changed the methods of arrays ends, before the next frame or at the next heartbeat.
+ *   W4. A lane in which an agent has changed what could not be made fast ends, before the next frame or at the next heartbeat.
  */
 import type { LaneWords } from "../core/lane-words.ts";
 import type { SlotTable } from "../core/slot-table.ts";

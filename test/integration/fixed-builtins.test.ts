@@ -9,7 +9,7 @@ const MODULE = new URL("../../dist/src/lane/fixed-builtins.js", import.meta.url)
 
 const openHost = hosts();
 /** What the patching agent changes, besides. */
-const SHARED = ["generators", "asyncGenerators", "asyncIterators", "matches", "targets", "events", "ports", "registries"];
+const SHARED = ["generators", "asyncGenerators", "matches", "targets", "events", "ports", "registries"];
 const PATCHING = new URL("../fixtures/patching.mjs", import.meta.url);
 
 /** @returns what `body` posts, run behind `fixBuiltins()` whose guard it sees as `guard` */
@@ -139,7 +139,6 @@ test("what generators, iterators, signals and their events share cannot be chang
     const shared = {
       generators: parent(function* () {}).prototype,
       asyncGenerators: parent(async function* () {}).prototype,
-      asyncIterators: parent(parent(async function* () {}).prototype),
       matches: parent("".matchAll(/x/g)),
       targets: EventTarget.prototype,
       events: Event.prototype,
@@ -207,6 +206,37 @@ test("X3: a changed method of arrays is seen, named and put right", async () => 
     const broken = [guard.isSound(), guard.changed()];
     post([before, broken, [guard.isSound(), guard.changed()], Array.prototype.push === push && Array.prototype.flat === flat]);`);
   expect(answers).toEqual([[true, undefined], [false, expect.stringMatching(/^Array\.prototype\./)], [true, undefined], true]);
+});
+
+test("X2, X3: compiled generators may have what makes them iterable; changed for all, it is seen, named and put right", async () => {
+  const answers = await inThread(`
+    const parent = Object.getPrototypeOf;
+    const iterators = parent(parent([][Symbol.iterator]()));
+    const asyncIterators = parent(parent(async function* () {}).prototype);
+    // What compilers make of a generator for an older language level.
+    const compiled = (prototype, iterable) => {
+      const made = Object.create(prototype);
+      made.next = () => ({ done: true });
+      made[iterable] = function () { return this; };
+      return made;
+    };
+    const own = [
+      attempt(() => [...compiled(iterators, Symbol.iterator)]),
+      attempt(() => compiled(asyncIterators, Symbol.asyncIterator)),
+      guard.changed(),
+    ];
+    iterators[Symbol.iterator] = () => "lie";
+    const first = guard.changed();
+    asyncIterators[Symbol.asyncIterator] = () => "lie";
+    post([own, first, guard.changed(), guard.changed(), [...new Map([[1, 2]]).keys()], attempt(() => { iterators.added = 1; })]);`);
+  expect(answers).toEqual([
+    ["done", "done", undefined],
+    "Iterator.prototype.Symbol(Symbol.iterator)",
+    "AsyncIterator.prototype.Symbol(Symbol.asyncIterator)",
+    undefined,
+    [1],
+    "TypeError",
+  ]);
 });
 
 test("an agent that changes one fails by itself; where the operator leaves them open it may", async () => {
