@@ -112,6 +112,11 @@ export class Model {
     for (const turn of session.turns) if (turn.outcome === undefined) turn.mayBeCancelled = true;
   }
 
+  /** Any turn that is not answered may be interrupted, also the first one of a session whose id is not known yet. */
+  shutdownAsked(): void {
+    for (const turn of this.#turns.values()) if (turn.outcome === undefined) turn.mayBeCancelled = true;
+  }
+
   settled(turn: ModelTurn, outcome: Outcome): void {
     if (turn.outcome !== undefined) this.#world.violate(`turn ${turn.name} was answered twice: ${turn.outcome}, ${outcome}`);
     turn.outcome = outcome;

@@ -199,7 +199,7 @@ class Run {
   async #shutDown(): Promise<boolean> {
     const { world } = this;
     const deadlineMs = world.random.pick([0, 0, 50, 30_000]);
-    for (const session of this.model.sessions) this.model.interruptAsked(session);
+    this.model.shutdownAsked();
     world.enter(this.at.main);
     this.driver.calls.track("shutdown", this.at.service.shutdown({ deadlineMs }));
     if (!(await this.#settled("at shutdown"))) return false;
