@@ -8,7 +8,7 @@ import { runSeed } from "./run-seed.ts";
 /** Seeds a child is given at once. */
 const RANGE = 250;
 /** What a run makes is garbage when it is over: with room for some runs, little of it is ever copied. */
-const CHILD_OPTIONS = ["--max-semi-space-size=64"];
+const CHILD_OPTIONS = ["--max-semi-space-size=16"];
 /** Failures after which no more seeds are begun. */
 const FAILURES_MAX = 5;
 
