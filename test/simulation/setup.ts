@@ -52,8 +52,9 @@ export function makeSetup(random: Random): Setup {
   return {
     isPersistent,
     options,
-    sessions: random.pick([1, 2, 2, 3, 4]),
-    operations: random.pick([2, 4, 8, 16]),
+    sessions: random.pick([1, 1, 2, 2, 3, 4]),
+    // Most of what breaks does so after few; what takes many has its share.
+    operations: random.pick([1, 2, 2, 3, 4, 4, 8, 16]),
     isWild: random.chance(0.6),
     faults: hasFaults ? random.pick([0.06, 0.12, 0.2]) : 0,
     storeFaults: isPersistent && hasFaults && random.chance(0.6),
