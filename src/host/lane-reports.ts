@@ -85,7 +85,8 @@ export class LaneReports {
         entry.ledger?.taken(report[3]);
         return;
       case REPORTS.FORGOTTEN.op:
-        if (entry.state === "live") this.#dropped(entry);
+        // Also one that was about to leave: its lane dropped it before it was asked to, with a turn still on its way there.
+        if (entry.state === "live" || entry.turn !== undefined) this.#dropped(entry);
         registry.forgotten(entry);
         return;
       default:

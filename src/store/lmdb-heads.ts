@@ -1,7 +1,7 @@
 /** Heads of sessions: the row that every call begins with, and what stands beside it. */
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
-import { decodeOrigin, decodeState, decodeTurn } from "../transport/packed-session.ts";
+import { headOf } from "../transport/packed-session.ts";
 import { corrupt } from "../transport/stored-row.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { PART, idKey, partKey } from "./lmdb-keys.ts";
@@ -36,26 +36,10 @@ export function partOf(env: LmdbEnv, id: SessionId, number: number, name: keyof 
 /** The head with all its parts. @throws StoreError corrupt, schema */
 export function wholeHead(env: LmdbEnv, id: SessionId, head: HeadRow): SessionHead {
   const { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived } = head;
-  const { agent, request } = decodeOrigin(partOf(env, id, head.number, "origin"), id);
-  const { system, metadata } = decodeState(partOf(env, id, head.number, "state"), id);
-  const { lastAssistantText, lastTurn } = decodeTurn(head.turn ?? partOf(env, id, head.number, "turn"), id);
-  return {
-    id,
-    epoch,
-    version,
-    createdAt,
-    updatedAt,
-    logLength,
-    usage,
-    labels,
-    lastSeq,
-    contextTaken,
-    isArchived,
-    agent,
-    request,
-    metadata,
-    ...(system !== undefined && { system }),
-    ...(lastAssistantText !== undefined && { lastAssistantText }),
-    ...(lastTurn !== undefined && { lastTurn }),
-  };
+  const numbers = { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived };
+  return headOf(id, numbers, {
+    origin: partOf(env, id, head.number, "origin"),
+    state: partOf(env, id, head.number, "state"),
+    turn: head.turn ?? partOf(env, id, head.number, "turn"),
+  });
 }

@@ -31,30 +31,20 @@ export function packSession(head: SessionHead, messages: readonly Message[]): Pa
 /** @returns also the log, which is not looked into. @throws StoreError corrupt, schema */
 export function unpackSession(id: SessionId, packed: PackedSession): { head: SessionHead; log: Uint8Array } {
   const [epoch, version, createdAt, updatedAt, counts, labels, lastSeq, contextTaken, logLength, origin, state, turn, log] = packed;
-  const { agent, request } = decodeOrigin(origin, id);
-  const { system, metadata } = decodeState(state, id);
-  const { lastAssistantText, lastTurn } = decodeTurn(turn, id);
   const usage = unpackUsage(counts);
-  const head: SessionHead = {
-    id,
-    epoch,
-    version,
-    createdAt,
-    updatedAt,
-    logLength,
-    usage,
-    labels,
-    lastSeq,
-    contextTaken,
-    isArchived: false,
-    agent,
-    request,
-    metadata,
-    system,
-    lastAssistantText,
-    lastTurn,
-  };
-  return { head, log };
+  const numbers = { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived: false };
+  return { head: headOf(id, numbers, { origin, state, turn }), log };
+}
+
+/** What of a head stands in no row that is packed. */
+type HeadNumbers = Omit<SessionHead, "id" | "agent" | "request" | "system" | "metadata" | "lastAssistantText" | "lastTurn">;
+
+/** A head of its rows. @throws StoreError corrupt, schema */
+export function headOf(id: SessionId, numbers: HeadNumbers, rows: Readonly<Record<"origin" | "state" | "turn", Uint8Array>>): SessionHead {
+  const { agent, request } = decodeOrigin(rows.origin, id);
+  const { system, metadata } = decodeState(rows.state, id);
+  const { lastAssistantText, lastTurn } = decodeTurn(rows.turn, id);
+  return { id, ...numbers, agent, request, metadata, system, lastAssistantText, lastTurn };
 }
 
 export const encodeOrigin = ({ agent, request }: OriginRow): Uint8Array => encodeValue([PACKED_SCHEMA, agent, request]);
