@@ -1,3 +1,5 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { defineConfig } from "vitest/config";
@@ -10,11 +12,15 @@ const project = (name: string, extra: object = {}) => ({
 
 /**
  * A folder whose files run one after another in the same few processes: starting a process and loading the product costs most of them more
- * than their tests do. The files named here get a process each, as those of other projects: they replace modules, change built-ins or take
- * the process's listeners, or measure memory or processor time of the process.
+ * than their tests do. Files that replace modules get a process each, as those of other projects, and so do the ones named here: they change
+ * built-ins or take the process's listeners, or measure memory or processor time of the process.
  */
 const shared = (name: string, alone: readonly string[]) => {
-  const own = alone.map((file) => `test/${name}/${file}.test.ts`);
+  const folder = join(root, "test", name);
+  const files = readdirSync(folder).filter((file) => file.endsWith(".test.ts"));
+  const isAlone = (file: string): boolean =>
+    alone.includes(file.replace(".test.ts", "")) || readFileSync(join(folder, file), "utf8").includes("vi.mock(");
+  const own = files.filter(isAlone).map((file) => `test/${name}/${file}`);
   return [project(name, { isolate: false, exclude: own }), project(name, { name: `${name}-alone`, include: own })];
 };
 
@@ -23,14 +29,13 @@ export default defineConfig({
   test: {
     // Lanes are worker threads of the process under test.
     pool: "forks",
-    // One more than CI has cores: tests also wait, for limits and timeouts to pass, and then another may go on.
-    maxWorkers: 3,
+    maxWorkers: 2,
     // Generous: they catch hangs on a busy machine, they do not measure.
     testTimeout: 30_000,
     hookTimeout: 30_000,
     globalSetup: ["test/helpers/build-once.ts"],
     projects: [
-      ...shared("unit", ["bounds", "fuzz-harness", "intake", "lane-pool", "sandbox-limits", "session-host"]),
+      ...shared("unit", ["fuzz-harness", "intake", "sandbox-limits"]),
       project("contract"),
       ...shared("integration", ["cpu-share", "hogs", "memory-pressure"]),
       // What docs/faults.md says; CPU is what bounds them.

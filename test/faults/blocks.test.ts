@@ -2,7 +2,7 @@ import { faultTable } from "./fault-table.ts";
 
 const RUNS = { interrupted: "once it runs" } as const;
 const BLOCKS = { interrupted: "once it runs", later: "a lane is lost" } as const;
-const KILL = { options: { laneStallMs: 500, laneStallPolicy: "kill" } } as const;
+const KILL = { options: { laneStallMs: 1000, laneStallPolicy: "kill" } } as const;
 
 faultTable("Blocking, and interrupts that are ignored", [
   { name: "loops for ever, before its first await", does: { turn: "loopAtOnce" }, interrupted: "after a while", later: "a lane is lost" },
