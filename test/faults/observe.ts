@@ -79,10 +79,12 @@ class Run {
 
   async go(): Promise<Observation> {
     const service = this.#service;
+    // What the fault before took is there again: sessions are placed in lanes that are up.
+    await until("both lanes are up", () => service.inspect().lanes.filter(({ state }) => state === "ready").length === 2);
     const [neighbour, other] = [await Bystander.join(service), await Bystander.join(service)];
     const worker = await this.#prepare();
     const places = await Promise.all([neighbour.where(), other.where(), worker.where()]);
-    expect(places, "the sessions' threads").toEqual([places[0], places[1], places[1]]);
+    expect([new Set(places).size, places[2]], "the sessions' threads").toEqual([2, places[1]]);
     await Promise.all([neighbour.hold(), other.hold()]);
     const stop = worker.pulse();
     const first = this.#fault.again ? [await this.#commit()] : [];
