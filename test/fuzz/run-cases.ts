@@ -47,6 +47,8 @@ export interface Hooks {
 const BATCH = 64;
 const ALLOWED_BYTES = 2 * 1024 * 1024;
 const BYTES_PER_BYTE = 400;
+/** What an input makes the product allocate it does each time; what the engine compiles meanwhile is in the heap once. */
+const MEASURED_MAX = 3;
 const SHRINK_TRIES = 3000;
 const STACK_LINES = 8;
 
@@ -57,13 +59,15 @@ export async function runCases(boundary: Boundary<never>, range: Range, hooks: H
   const counts = { accepted: 0, refused: 0 };
   const startedAt = performance.now();
   const run = async (input: never): Promise<Verdict> => {
-    const before = allocated();
-    const checking = boundary.check(input);
-    const verdict = typeof checking === "string" ? checking : await checking;
-    const grown = allocated() - before;
-    const allowed = (boundary.allowedBytes ?? ALLOWED_BYTES) + (boundary.bytesPerByte ?? BYTES_PER_BYTE) * sizeOf(input);
-    if (grown > allowed) throw new Violation(`${grown} bytes were allocated for an input of ${sizeOf(input)}`);
-    return verdict;
+    for (let tries = 1; ; tries++) {
+      const before = allocated();
+      const checking = boundary.check(input);
+      const verdict = typeof checking === "string" ? checking : await checking;
+      const grown = allocated() - before;
+      const allowed = (boundary.allowedBytes ?? ALLOWED_BYTES) + (boundary.bytesPerByte ?? BYTES_PER_BYTE) * sizeOf(input);
+      if (grown <= allowed) return verdict;
+      if (tries === MEASURED_MAX) throw new Violation(`${grown} bytes were allocated for an input of ${sizeOf(input)}`);
+    }
   };
   // Most cases end in an error, whose stack costs more than all the rest; that of a finding is made when it is found again.
   const { stackTraceLimit } = Error;
