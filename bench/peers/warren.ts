@@ -16,8 +16,8 @@ export interface WarrenPeer extends AsyncDisposable {
   readonly ids: readonly string[];
 }
 
-/** Creates on their way at once. */
-const LOT = 10_000;
+/** Creates on their way at once: as many as a host lets in however far it is behind. */
+const LOT = 8192;
 /** Milliseconds lanes may take to forget what was archived. */
 const FORGET_MAX_MS = 30_000;
 
