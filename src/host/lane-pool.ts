@@ -37,6 +37,8 @@ const STOP_MAX_MS = 2500;
 export interface LanePoolEvents {
   onReports(lane: HostLane, reports: LaneReport[]): void;
   onGarbage(lane: HostLane, error: unknown): void;
+  /** Its agents are loaded: it serves. */
+  onLoaded(lane: HostLane): void;
   /** The lane has ended (N2), asked or not; its state says which. Called before it is replaced. */
   onEnded(lane: HostLane, end: LaneEnd): void;
 }
@@ -229,7 +231,10 @@ export class LanePool {
       const { agent, module, reason } = report;
       return { problem: `${agent} does not load from ${module}: ${reason}`, details: { agent, module, reason } };
     }
-    if (lane.state === "starting") lane.step("loaded");
+    if (lane.state === "starting") {
+      lane.step("loaded");
+      this.#parts.events.onLoaded(lane);
+    }
     return undefined;
   }
 

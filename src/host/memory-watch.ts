@@ -49,8 +49,9 @@ interface Watched {
   /** Sessions are leaving. */
   isBusy: boolean;
   pause: number;
-  /** Of the process, a round before the lane's loop last moved. */
+  /** Of the process, a round before the lane's loop last moved, and not before its agents were loaded. */
   rss: number;
+  /** 0: no round has seen it move. */
   beat: number;
 }
 
@@ -64,6 +65,11 @@ export class MemoryWatch {
     this.#parts = parts;
   }
 
+  /** The lane begins to serve. What it allocates before a round sees it move is its own as well. */
+  loaded(lane: HostLane): void {
+    if (this.#parts.externalMaxMb !== undefined) this.#of(lane).rss = this.#parts.rss();
+  }
+
   /** A round of the supervisor. */
   round(lanes: readonly HostLane[]): void {
     const { externalMaxMb } = this.#parts;
@@ -75,10 +81,10 @@ export class MemoryWatch {
       if (lane.state !== "ready") continue;
       const watched = this.#of(lane);
       if (!still.includes(lane)) {
-        if (lane.words.lastBeat() !== watched.beat) watched.rss = rssBefore;
+        if (watched.beat !== 0 && lane.words.lastBeat() !== watched.beat) watched.rss = rssBefore;
         watched.beat = lane.words.lastBeat();
         this.#look(lane, watched);
-      } else if (externalMaxMb !== undefined && still.length === 1 && watched.rss > 0 && rss - watched.rss > externalMaxMb * MIB) {
+      } else if (externalMaxMb !== undefined && still.length === 1 && rss - watched.rss > externalMaxMb * MIB) {
         this.#kill(lane); // O3
       }
     }

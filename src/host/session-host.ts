@@ -93,6 +93,7 @@ export class SessionHost {
       events: {
         onReports: (lane, reports) => this.#reports.take(lane, reports),
         onGarbage: (lane, error) => this.#reports.stray(lane, String(error)),
+        onLoaded: (lane) => this.#memory.loaded(lane),
         onEnded: (lane, end) => this.#ends.ended(lane, end),
       },
       hostEvents: this.events,

@@ -46,6 +46,7 @@ class Host {
       kill: ({ number }, entry) => this.killed.push([number, entry?.id]),
       rss: () => this.rss,
     });
+    for (const lane of this.lanes) this.watch.loaded(lane);
     const { sessions } = this;
   }
 
@@ -176,5 +177,35 @@ describe("MemoryWatch", () => {
       host.watch.round(host.lanes);
       expect(host.killed).toEqual(alone ? [[0, "s0"]] : []);
     }
+  });
+
+  test("O3: also a lane that stood still before any round saw it move", () => {
+    for (const [grownMb, killed] of [
+      [90, []],
+      [110, [[0, "s0"]]],
+    ] as const) {
+      host = new Host(2, 100);
+      host.add(0, 1);
+      host.lane(0).words.setRunning(0);
+      host.lane(0).words.beat(Date.now() - 5000);
+      host.lane(1).words.beat(Date.now());
+      host.rss += grownMb * MIB;
+      host.watch.round(host.lanes);
+      expect(host.killed).toEqual(killed);
+    }
+  });
+
+  test("O3: what the process grows by before a lane's agents are loaded is not the lane's", () => {
+    host = new Host(2, 100);
+    host.watch.round(host.lanes.slice(1));
+    host.rss += 500 * MIB; // other lanes, and its own modules
+    host.watch.loaded(host.lane(0));
+    host.lane(1).words.beat(Date.now());
+    host.lane(0).words.beat(Date.now());
+    host.watch.round(host.lanes);
+    host.lane(0).words.beat(Date.now() - 5000);
+    host.rss += 90 * MIB;
+    host.watch.round(host.lanes);
+    expect(host.killed).toEqual([]);
   });
 });
