@@ -48,7 +48,7 @@ export class EventSource {
 
   /** The session in its lane, also on its way out of it. */
   #inLane(): SessionEntry | undefined {
-    const entry = this.#host.registry.find(this.#id) ?? this.#host.persistence?.leaving(this.#id);
+    const entry = this.#host.registry.find(this.#id) ?? this.#host.persistence?.departures.of(this.#id);
     return entry?.kept === undefined || entry.isArchived ? undefined : entry;
   }
 

@@ -6,7 +6,6 @@
  *   P2. When the store's thread is gone nothing is live any more: every call says so.
  */
 import type { Permit } from "../core/admission.ts";
-import { lockHolder } from "../core/turn-lock.ts";
 import { busy, hostClosed, notFound } from "../protocol/errors.ts";
 import type { KeptReport } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
@@ -16,6 +15,7 @@ import type { StoreSnapshot } from "../protocol/views.ts";
 import type { PlacedRequest, SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { within } from "../transport/within.ts";
+import { Departures } from "./departures.ts";
 import { Hibernation } from "./hibernation.ts";
 import { KeptEntry } from "./kept-entry.ts";
 import { KeptMoves } from "./kept-moves.ts";
@@ -33,12 +33,6 @@ import { Wakes } from "./wakes.ts";
 /** Milliseconds that what the host itself still has to write may take when it closes: a store that stalls must not hold it for each of them. */
 const CLOSE_MAX_MS = 10_000;
 
-interface Leaving {
-  readonly entry: SessionEntry;
-  readonly gone: Promise<void>;
-  readonly onGone: () => void;
-}
-
 export class Persistence {
   readonly options: PersistentHostOptions;
   readonly wakes: Wakes;
@@ -48,10 +42,9 @@ export class Persistence {
   readonly contexts: StagedContexts;
   readonly recent = new RecentSessions();
   readonly lostTurns: LostTurns;
+  readonly departures: Departures;
   readonly #host: SessionHost;
   readonly #thread: StoreThread;
-  /** By id: sessions on their way out of their lanes. */
-  readonly #leaving = new Map<SessionId, Leaving>();
   /** Of sessions that are not wanted; they end, as every call of the store does. */
   readonly #removals = new Set<Promise<void>>();
   /** By id: of sessions on their way into a lane. */
@@ -70,6 +63,7 @@ export class Persistence {
     this.options = options;
     this.#host = host;
     this.#thread = thread;
+    this.departures = new Departures(host.table);
     this.contexts = new StagedContexts(thread.client);
     this.lostTurns = new LostTurns({
       client: thread.client,
@@ -87,7 +81,10 @@ export class Persistence {
       nextTicket: () => host.turns.nextTicket(),
       assertFree: (id) => host.quarantine.assertFree(id),
       stored: (id) => this.#stored(id),
-      leaving: (id) => this.#leavingNow(id),
+      leaving: (id) => {
+        const entry = this.departures.of(id);
+        return entry && { entry, isActive: this.departures.isActive(id), gone: this.departures.over(id) as Promise<void> };
+      },
       room: async (id) => this.moves.takePlace(id) ?? host.creator.room(),
       enter: () => host.gate.enterSome(host.pool),
       open: (id, stored, permit, onLive) => this.#open(id, stored, permit, onLive),
@@ -243,9 +240,7 @@ export class Persistence {
   };
 
   onLeaving(entry: SessionEntry): void {
-    let onGone!: () => void;
-    const gone = new Promise<void>((resolve) => (onGone = resolve));
-    this.#leaving.set(entry.id, { entry, gone, onGone });
+    this.departures.begin(entry);
     if (entry.kept !== undefined) this.hibernation.gone(entry.kept);
   }
 
@@ -268,20 +263,15 @@ export class Persistence {
   /** The session does not leave after all. Its waiting turn comes first, then whoever waited for it to be gone. */
   #onStays(entry: SessionEntry): void {
     this.#host.registry.stay(entry);
-    const leaving = this.#leaving.get(entry.id);
-    this.#leaving.delete(entry.id);
+    const tell = this.departures.end(entry);
     this.used(entry);
     this.wakes.stayed(entry);
-    leaving?.onGone();
+    tell?.();
   }
 
   /** The session has left its lane. */
   onGone(entry: SessionEntry): void {
-    const leaving = this.#leaving.get(entry.id);
-    if (leaving?.entry === entry) {
-      this.#leaving.delete(entry.id);
-      leaving.onGone();
-    }
+    this.departures.end(entry)?.();
     if (entry.kept === undefined) return;
     this.hibernation.gone(entry.kept);
     if (entry.isArchived || this.#isClosing) entry.channel?.close();
@@ -300,23 +290,8 @@ export class Persistence {
 
   /** Resolves when no session of that id is on its way out of a lane, and no turn of it is still to be answered by the store. */
   async gone(id: SessionId): Promise<void> {
-    await this.#leaving.get(id)?.gone;
+    await this.departures.over(id);
     await this.lostTurns.settled(id);
-  }
-
-  /** The session of that id that is on its way out of its lane. */
-  leaving(id: SessionId): SessionEntry | undefined {
-    return this.#leaving.get(id)?.entry;
-  }
-
-  /** The session of that id is on its way out, and a turn of it still runs. */
-  isEnding(id: SessionId): boolean {
-    return this.#leavingNow(id)?.isActive === true;
-  }
-
-  #leavingNow(id: SessionId): { entry: SessionEntry; isActive: boolean; gone: Promise<void> } | undefined {
-    const leaving = this.#leaving.get(id);
-    return leaving && { entry: leaving.entry, isActive: lockHolder(this.#host.table, leaving.entry.slot) > 0, gone: leaving.gone };
   }
 
   // ── what breaks ──

@@ -148,7 +148,7 @@ export class PersistentSessionService extends LiveSessionService {
 
   /** Of a session that is not live. */
   #isActive(id: SessionId): boolean {
-    return this.#keeping.wakes.isActive(id) || this.#keeping.isEnding(id);
+    return this.#keeping.wakes.isActive(id) || this.#keeping.departures.isActive(id);
   }
 
   async readHistory(id: SessionId, query: requests.SessionHistoryQuery = {}): Promise<SessionHistoryPage> {
@@ -204,7 +204,7 @@ export class PersistentSessionService extends LiveSessionService {
       throw new SessionError("SESSION_PERSISTENCE_DISABLED", "options.after needs an event log", { sessionId: id, details });
     }
     const history = after === undefined ? undefined : new EventHistory(id, after, new EventSource(id, this.host, this.#stored));
-    const entry = this.find(id) ?? this.#unarchived(this.#keeping.leaving(id));
+    const entry = this.find(id) ?? this.#unarchived(this.#keeping.departures.of(id));
     const channel = entry === undefined ? this.#keeping.channels.of(id) : this.host.registry.channelOf(entry);
     const live = channel.subscribe(bufferSize);
     if (history !== undefined) return new ResumedStream(`session:${id}`, live, history);
@@ -300,7 +300,7 @@ export class PersistentSessionService extends LiveSessionService {
   /** Also Ok for a session that is archived already. */
   async archive(id: SessionId): Promise<void> {
     const entry = await this.use(id, (live) => {
-      const found = live ?? this.#keeping.leaving(id);
+      const found = live ?? this.#keeping.departures.of(id);
       if (found !== undefined) found.isArchived = true;
       if (live !== undefined) this.host.leave(live, "discard");
       return found;
