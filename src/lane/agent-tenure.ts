@@ -161,9 +161,8 @@ export class AgentTenure {
     isLate = true;
     this.#closeOff(); // what was built too late, or wrong, reaches nobody
     this.handles = undefined;
-    if (isInTime) {
-      if (this.agent !== before) void this.#dispose(this.agent); // it was built, and is no agent
-    } else renewing.catch((error: unknown) => this.#owner.lane.reportStray(error));
+    if (this.agent !== before) void this.#dispose(this.agent); // it was built, and is no agent
+    if (!isInTime) renewing.catch((error: unknown) => this.#owner.lane.reportStray(error));
     return problem;
   }
 

@@ -43,7 +43,7 @@ export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {
     }
   };
   const method = (name: string): ((...args: unknown[]) => unknown) => {
-    if (actor.tenure.isVacant) throw new AgentError("internal_error", "the session has no agent: it could not be rebuilt");
+    if (actor.tenure.isVacant) throw new AgentError("internal_error", "the session has no agent now: the last one was given up");
     const handle = actor.tenure.handles?.[kind] as unknown as Record<string, unknown> | undefined;
     const found = METHODS[kind].includes(name) || name === "injectWithSubscription" ? handle?.[name] : undefined;
     if (typeof found !== "function") throw new SessionError("SESSION_UNSUPPORTED", `unsupported: the agent's ${kind} has no ${name}`);
