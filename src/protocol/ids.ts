@@ -11,6 +11,9 @@ export type RunId = string;
 /** UUIDv7 text of one runtime input. */
 export type InputId = string;
 
+/** Characters of a session's id. */
+export const SESSION_ID_MAX = 256;
+
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const HEX4_LIMIT = 0x10000;
 

@@ -3,6 +3,7 @@ import * as z from "zod";
 
 import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
+import { SESSION_ID_MAX } from "./ids.ts";
 import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
@@ -29,7 +30,7 @@ const withoutProto = <S extends z.ZodType>(record: S): z.ZodPipe<z.ZodType<unkno
 const labels = withoutProto(
   z.record(z.string().min(1).max(256), z.string().max(4096)).refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries"),
 );
-const sessionId = z.string().min(1).max(256);
+const sessionId = z.string().min(1).max(SESSION_ID_MAX);
 const idempotencyKey = z.string().min(1).max(1024);
 const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegative().optional() };
 

@@ -1,6 +1,7 @@
 /** What a session is made of: messages, usage, and the data an agent and the host exchange about them. Schemas first, types from them. */
 import * as z from "zod";
 
+import { SESSION_ID_MAX } from "./ids.ts";
 import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 
@@ -71,7 +72,7 @@ export type Message = z.infer<typeof Message>;
 /** A whole session: what export gives and what a session is rebuilt from. Times are epoch milliseconds. */
 export const Session = z.object({
   version: z.literal(1),
-  id: z.string().min(1).max(256),
+  id: z.string().min(1).max(SESSION_ID_MAX),
   messages: list(Message),
   createdAt: z.number().nonnegative(),
   updatedAt: z.number().nonnegative(),

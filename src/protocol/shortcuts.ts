@@ -5,10 +5,12 @@
  * A test compares each with its schema over random values. They exist because a parse costs as much as the rest of an admission
  * (docs/performance.md).
  */
+import { SESSION_ID_MAX } from "./ids.ts";
 import { LIST_MAX } from "./list.ts";
 import type { StartTurnRequest } from "./requests.ts";
 import { STOP_REASONS, Session } from "./session-model.ts";
 import type { Message, SessionSnapshot, StopReason, Usage } from "./session-model.ts";
+import { isCount, isTime } from "./shapes.ts";
 import type { RunResult } from "./views.ts";
 
 /** A result as its schema gives it: the session's id is the host's to say. */
@@ -16,7 +18,7 @@ export type CheckedResult = Omit<RunResult, "sessionId">;
 
 /** @returns a turn's request that is nothing but a prompt */
 export function promptOnly(request: unknown): StartTurnRequest | undefined {
-  if (!isRecord(request)) return undefined;
+  if (!isObject(request)) return undefined;
   for (const member in request) if (member !== "prompt") return undefined;
   // By name as well, as the schema reads them: a member may be inherited, or not enumerable.
   const { prompt, hostMode, skillReferences, onEvent, flowToolOverlay, additionalInstructions, executionKind, timeoutMs, onBusy } = request;
@@ -29,7 +31,7 @@ export function promptOnly(request: unknown): StartTurnRequest | undefined {
 
 /** @returns a result with text, counts and usage, and nothing structured */
 export function ordinaryResult(result: unknown): CheckedResult | undefined {
-  if (!isRecord(result)) return undefined;
+  if (!isObject(result)) return undefined;
   const { text, turns, toolCalls, usage: given, structuredOutput, schemaWarnings, skillDiagnostics } = result;
   if (structuredOutput !== undefined || schemaWarnings !== undefined || skillDiagnostics !== undefined) return undefined;
   const usage = ordinaryUsage(given);
@@ -39,7 +41,7 @@ export function ordinaryResult(result: unknown): CheckedResult | undefined {
 
 /** @returns a snapshot without a total of its own */
 export function ordinarySnapshot(snapshot: unknown): SessionSnapshot | undefined {
-  if (!isRecord(snapshot)) return undefined;
+  if (!isObject(snapshot)) return undefined;
   const { createdAt, updatedAt, messageCount, totalTokens, usage: given, lastAssistantText, revision } = snapshot;
   const usage = ordinaryUsage(given);
   if (!isTime(createdAt) || !isTime(updatedAt) || !isCount(messageCount) || totalTokens !== undefined || usage === undefined)
@@ -51,9 +53,10 @@ export function ordinarySnapshot(snapshot: unknown): SessionSnapshot | undefined
 
 /** @returns a session of ordinary messages */
 export function ordinarySession(session: unknown): Session | undefined {
-  if (!isRecord(session)) return undefined;
+  if (!isObject(session)) return undefined;
   const { version, id, messages: given, createdAt, updatedAt, metadata: data, usage: counts } = session;
-  if (version !== 1 || typeof id !== "string" || id === "" || id.length > 256 || !isTime(createdAt) || !isTime(updatedAt)) return undefined;
+  if (version !== 1 || typeof id !== "string" || id === "" || id.length > SESSION_ID_MAX || !isTime(createdAt) || !isTime(updatedAt))
+    return undefined;
   const messages = ordinaryMessages(given);
   const usage = ordinaryUsage(counts);
   if (messages === undefined || usage === undefined) return undefined;
@@ -74,7 +77,7 @@ export function ordinaryMessages(messages: unknown): Message[] | undefined {
 }
 
 function ordinaryMessage(message: unknown): Message | undefined {
-  if (!isRecord(message)) return undefined;
+  if (!isObject(message)) return undefined;
   const { role, content } = message;
   if (typeof content !== "string") return undefined;
   if (role === "user" || role === "system") return { role, content };
@@ -86,7 +89,7 @@ function ordinaryMessage(message: unknown): Message | undefined {
 }
 
 function ordinaryUsage(usage: unknown): Usage | undefined {
-  if (!isRecord(usage)) return undefined;
+  if (!isObject(usage)) return undefined;
   const { inputTokens, outputTokens, cacheCreationTokens, cacheReadTokens } = usage;
   if (!isCount(inputTokens) || !isCount(outputTokens)) return undefined;
   const counts: Usage = { inputTokens, outputTokens };
@@ -104,14 +107,7 @@ function ordinaryUsage(usage: unknown): Usage | undefined {
 const STOPS: ReadonlySet<unknown> = new Set(STOP_REASONS);
 const isStopReason = (value: unknown): value is StopReason => STOPS.has(value);
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** As the schemas take it: what members are asked of, be it of a class. */
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isTime(value: unknown): value is number {
-  return Number.isFinite(value) && (value as number) >= 0;
 }
