@@ -29,6 +29,7 @@ export type {
   SubscribableInjector,
 } from "./protocol/handles.ts";
 export type { CreateSessionRequest } from "./protocol/requests.ts";
+export type { ExecutionKind } from "./protocol/runtime.ts";
 export type {
   Message,
   PendingSystemContextAppend,
@@ -38,4 +39,11 @@ export type {
   ToolOverlay,
   Usage,
 } from "./protocol/session-model.ts";
+export type {
+  AgentExecutionSnapshot,
+  ExternalToolSurfaceEntry,
+  ExternalToolSurfaceSnapshot,
+  PeerIngressRuntimeSnapshot,
+  ToolScopeSnapshot,
+} from "./protocol/snapshots.ts";
 export type { RunResult } from "./protocol/views.ts";

@@ -1,10 +1,12 @@
 /** The library: `import { EphemeralSessionService } from "warren"`. */
 export { builtinAgents } from "./agents/index.ts";
 export { EphemeralSessionService } from "./host/ephemeral-service.ts";
+export { MobSessionServiceDefaults } from "./host/mob-defaults.ts";
 export { PersistentSessionService } from "./host/persistent-service.ts";
 export { AGENT_ERROR_KINDS, ERRORS, SessionError, StreamError } from "./protocol/errors.ts";
 export { compareEnvelopes, isEventOf } from "./protocol/events.ts";
 export { HOST_EVENTS } from "./protocol/host-events.ts";
+export type { MobSessionService } from "./host/mob-session-service.ts";
 export type { SessionEventStream } from "./host/session-event-stream.ts";
 export type { SessionService } from "./host/session-service.ts";
 export type { TurnStream } from "./host/turn-stream.ts";
@@ -38,6 +40,14 @@ export type {
   SubscribeOptions,
 } from "./protocol/requests.ts";
 export type { ResourceLimits } from "./protocol/resource-limits.ts";
+export type { CoreApplyOutput, CoreApplyTerminal, ExecutionKind, RunApplyBoundary, RunBoundaryReceipt } from "./protocol/runtime.ts";
+export type {
+  AgentExecutionSnapshot,
+  ExternalToolSurfaceEntry,
+  ExternalToolSurfaceSnapshot,
+  PeerIngressRuntimeSnapshot,
+  ToolScopeSnapshot,
+} from "./protocol/snapshots.ts";
 export type {
   Message,
   PendingSystemContextAppend,

@@ -111,6 +111,17 @@ export function renderBlocks(appends: readonly PendingSystemContextAppend[]): st
     .join(BLOCK_SEPARATOR);
 }
 
+/** @returns those of the appends, each once, whose block the prompt does not have */
+export function appendsMissingIn(systemPrompt: string, appends: readonly PendingSystemContextAppend[]): PendingSystemContextAppend[] {
+  let bounded = `${BLOCK_SEPARATOR}${systemPrompt}${BLOCK_SEPARATOR}`;
+  return appends.filter((append) => {
+    const block = `${BLOCK_SEPARATOR}${renderBlocks([append])}${BLOCK_SEPARATOR}`;
+    if (bounded.includes(block)) return false;
+    bounded += block;
+    return true;
+  });
+}
+
 /** @returns the prompt with the blocks behind it; an empty prompt is replaced by them; no appends leave it as it is */
 export function withBlocks(systemPrompt: string, appends: readonly PendingSystemContextAppend[]): string {
   if (appends.length === 0) return systemPrompt;

@@ -7,15 +7,16 @@ import type { SessionServiceOptions } from "../protocol/options.ts";
 import { SessionServiceOptionsSchema } from "../protocol/options.ts";
 import { parseInput } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
+import type { Session } from "../protocol/session-model.ts";
 import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
-import { LiveSessionService } from "./live-session-service.ts";
+import { MobLiveService } from "./mob-live-service.ts";
 import type { Moves } from "./moves.ts";
 import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
 import { summaryOf, viewOf } from "./session-views.ts";
 import type { TurnStart } from "./turn-table.ts";
 
-export class EphemeralSessionService extends LiveSessionService {
+export class EphemeralSessionService extends MobLiveService {
   get #moves(): Moves {
     return this.host.moves as Moves;
   }
@@ -108,4 +109,20 @@ export class EphemeralSessionService extends LiveSessionService {
   async discardLiveSession(id: SessionId): Promise<void> {
     await this.use(id, (entry) => this.host.leave(this.known(entry, id), "discard"));
   }
+
+  // ── the facade: nothing outlives the process ──
+
+  supportsPersistentSessions(): boolean {
+    return false;
+  }
+
+  async loadPersistedSession(_id: SessionId): Promise<Session | undefined> {
+    return undefined;
+  }
+
+  async checkpointCommittedRuntimeSessionSnapshot(_id: SessionId, _snapshot: Uint8Array): Promise<void> {}
+
+  async cancelAllCheckpointers(): Promise<void> {}
+
+  async rearmAllCheckpointers(): Promise<void> {}
 }

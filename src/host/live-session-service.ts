@@ -7,6 +7,7 @@ import { CONTEXT_KEYS_MAX } from "../core/system-context.ts";
 import { SessionError, notRunning } from "../protocol/errors.ts";
 import type { HandleKind, RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
 import { textOf } from "../protocol/foreign.ts";
+import type { SessionBoundary, TurnExtras } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { parseInput, refuse } from "../protocol/parse.ts";
@@ -42,6 +43,9 @@ function refusal(error: unknown): Promise<never> {
   return new Promise((_, reject) => void NOW.then(() => reject(error as Error)));
 }
 
+/** What writing into a system message is answered with. */
+export type Written<B extends boolean> = B extends true ? SessionBoundary : null;
+
 export abstract class LiveSessionService implements SessionService, AsyncDisposable {
   protected readonly host: SessionHost;
   protected readonly checks: RequestChecks;
@@ -70,7 +74,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     const firstTurn: TurnStart | undefined =
       initialTurn === "defer"
         ? undefined
-        : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.#consumer(onEvent), ...call };
+        : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.consumer(onEvent), ...call };
     return this.create({ ...order, firstTurn, signal: call.signal });
   }
 
@@ -82,7 +86,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     // Not an async function: on the hottest way of all it would cost a promise and three microtasks a turn.
     try {
       const checked = this.checks.turn(request);
-      return this.#start(id, checked, this.checks.callOptions(options), this.#consumer(checked.onEvent));
+      return this.start(id, checked, this.checks.callOptions(options), this.consumer(checked.onEvent));
     } catch (error) {
       return refusal(error);
     }
@@ -100,7 +104,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
           onAdmitted(ticket);
           call.onAdmitted?.(ticket);
         };
-        return this.#start(id, checked, { ...call, onAdmitted: tellBoth }, reader);
+        return this.start(id, checked, { ...call, onAdmitted: tellBoth }, reader);
       },
       async (ticket) => {
         if (!(await this.interruptTurn(id, ticket))) throw notRunning(id);
@@ -108,17 +112,19 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     );
   }
 
-  #start(
+  /** @param onBoundary - told what the session is at the end of a good turn */
+  protected start(
     id: SessionId,
     request: requests.StartTurnRequest,
     options: requests.CallOptions,
     consumer: TurnConsumer | undefined,
+    onBoundary?: TurnStart["onBoundary"],
   ): Promise<RunResult> {
-    const { prompt, hostMode, skillReferences, flowToolOverlay: overlay, idempotencyKey, timeoutMs } = request;
+    const { prompt, hostMode, timeoutMs } = request;
     const { signal, onAdmitted } = options;
     this.host.assertOpen();
-    const extras = skillReferences || overlay || idempotencyKey ? { skillReferences, overlay, idempotencyKey } : undefined;
-    return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted });
+    const extras = extrasOf(request, onBoundary !== undefined);
+    return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted, onBoundary });
   }
 
   /** Admit a turn and start it. Everything up to the admission is synchronous; what it throws is the call's rejection. */
@@ -221,12 +227,26 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
     const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
     this.host.assertOpen();
-    await this.use(id, (entry) => this.applyLive(this.known(entry, id), checked));
+    await this.writeContext(id, checked, false);
   }
 
-  protected async applyLive(entry: SessionEntry, checked: PendingSystemContextAppend[]): Promise<void> {
-    if (checked.length === 0) return;
-    await this.host.queries.ask(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, entry.slot, entry.generation, request, checked]);
+  /** Write into the system message of a session, which is made live for it. @returns what it is then, if that is wanted */
+  protected async writeContext<B extends boolean>(
+    id: SessionId,
+    checked: PendingSystemContextAppend[],
+    wantsBoundary: B,
+  ): Promise<Written<B>> {
+    return this.use(id, (entry) => this.writeContextLive(this.known(entry, id), checked, wantsBoundary));
+  }
+
+  protected async writeContextLive<B extends boolean>(
+    entry: SessionEntry,
+    checked: PendingSystemContextAppend[],
+    wantsBoundary: B,
+  ): Promise<Written<B>> {
+    if (checked.length === 0 && !wantsBoundary) return null as Written<B>;
+    const { slot, generation } = entry;
+    return this.host.queries.ask(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, slot, generation, request, checked, wantsBoundary]);
   }
 
   async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
@@ -320,11 +340,18 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     return this.host.registry.find(id) ?? this.host.live(this.checks.id(id));
   }
 
-  #consumer(onEvent: requests.OnEvent | undefined): TurnConsumer | undefined {
+  protected consumer(onEvent: requests.OnEvent | undefined): TurnConsumer | undefined {
     if (onEvent === undefined) return undefined;
     const { options, events } = this.host;
     return new CallbackConsumer(onEvent, options.consumerStallMs, (reason) =>
       events.emit("consumer_detached", { details: { error: textOf(reason) } }),
     );
   }
+}
+
+/** What a turn carries beside its prompt; most carry nothing. */
+function extrasOf(request: requests.StartTurnRequest, wantsBoundary: boolean): TurnExtras | undefined {
+  const { skillReferences, flowToolOverlay: overlay, idempotencyKey, executionKind, preTurnContextAppends: contextAppends } = request;
+  if (!skillReferences && !overlay && !idempotencyKey && !executionKind && !contextAppends && !wantsBoundary) return undefined;
+  return { skillReferences, overlay, idempotencyKey, executionKind, contextAppends, ...(wantsBoundary && { wantsBoundary }) };
 }

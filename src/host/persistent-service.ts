@@ -16,8 +16,10 @@ import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
 import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import { sessionOfSnapshot, takeSnapshot } from "./committed-snapshots.ts";
 import { EventHistory, EventSource } from "./event-history.ts";
-import { LiveSessionService } from "./live-session-service.ts";
+import type { Written } from "./live-session-service.ts";
+import { MobLiveService } from "./mob-live-service.ts";
 import type { Persistence } from "./persistence.ts";
 import { ResumedStream } from "./resumed-stream.ts";
 import type { CreateOrder } from "./session-creator.ts";
@@ -31,7 +33,7 @@ import type { TurnStart } from "./turn-table.ts";
 import type { WakingContext } from "./waking-context.ts";
 import { mayTake } from "./waking-context.ts";
 
-export class PersistentSessionService extends LiveSessionService {
+export class PersistentSessionService extends MobLiveService {
   readonly #keeping: Persistence;
   readonly #stored: StoredSessions;
 
@@ -177,8 +179,8 @@ export class PersistentSessionService extends LiveSessionService {
   }
 
   async #exportStored(id: SessionId): Promise<Session> {
-    const session = await this.loadPersisted(id);
-    if (session === undefined || session.metadata["session_archived"] === true) throw notFound(id);
+    const session = await this.loadPersistedSession(id);
+    if (session === undefined) throw notFound(id);
     return session;
   }
 
@@ -245,14 +247,16 @@ export class PersistentSessionService extends LiveSessionService {
     }
   }
 
-  override async applyRuntimeSystemContext(id: SessionId, appends: PendingSystemContextAppend[]): Promise<void> {
-    const checked = parseInput(requests.SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
+  protected override async writeContext<B extends boolean>(
+    id: SessionId,
+    checked: PendingSystemContextAppend[],
+    wantsBoundary: B,
+  ): Promise<Written<B>> {
     for (;;) {
       const entry = await this.#wake(id);
       if (entry.state !== "live") continue; // it has left already
       try {
-        await this.applyLive(entry, checked);
-        return;
+        return await this.writeContextLive(entry, checked, wantsBoundary);
       } catch (error) {
         if (!hasLeft(entry, error)) throw error;
       }
@@ -268,7 +272,23 @@ export class PersistentSessionService extends LiveSessionService {
     return context === null ? { pending: [], seen: {} } : SystemContextLedger.from(context, head.contextTaken).snapshot();
   }
 
-  // ── checkpoints ──
+  // ── the facade ──
+
+  supportsPersistentSessions(): boolean {
+    return true;
+  }
+
+  async loadPersistedSession(id: SessionId): Promise<Session | undefined> {
+    const session = await this.loadPersisted(id);
+    return session?.metadata["session_archived"] === true ? undefined : session;
+  }
+
+  async checkpointCommittedRuntimeSessionSnapshot(id: SessionId, snapshot: Uint8Array): Promise<void> {
+    const session = sessionOfSnapshot(this.checks.id(id), snapshot);
+    this.host.assertOpen();
+    this.#keeping.recent.forget(id);
+    await this.use(id, (entry) => takeSnapshot(this.host, this.#stored, entry, session));
+  }
 
   /** Write no checkpoint of the sessions that are live now. Resolves when none is being written. */
   async cancelAllCheckpointers(): Promise<void> {

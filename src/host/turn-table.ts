@@ -17,6 +17,7 @@ import type {
   FailedReport,
   GaveUpReport,
   ResultReport,
+  TurnBoundary,
   TurnCommand,
   TurnExtras,
   TurnReport,
@@ -44,6 +45,7 @@ export interface TurnStart {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onAdmitted?: CallOptions["onAdmitted"];
+  readonly onBoundary?: ((boundary: TurnBoundary) => void) | undefined;
 }
 
 export class TurnTable {
@@ -98,6 +100,7 @@ export class TurnTable {
    */
   start(entry: SessionEntry, ticket: number, start: TurnStart, sendLater = false): Promise<RunResult> {
     const turn = new Turn(ticket, entry, start.consumer);
+    if (start.onBoundary !== undefined) turn.onBoundary = start.onBoundary;
     entry.turn = turn;
     entry.lane.runningTurns++;
     this.running++;

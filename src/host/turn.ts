@@ -2,7 +2,7 @@
 import { ticketWord } from "../core/tickets.ts";
 import { SessionError, fromWire } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
-import type { FailedReport, ResultReport } from "../protocol/frames.ts";
+import type { FailedReport, ResultReport, TurnBoundary } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { StoredResult } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
@@ -26,6 +26,8 @@ export class Turn {
   /** Settles with the turn, once. */
   readonly outcome: Promise<RunResult>;
   cancelReason: CancelReason | undefined;
+  /** Told what the session was at the turn's end, before its caller is answered. */
+  onBoundary: ((boundary: TurnBoundary) => void) | undefined;
   /** Timers and listeners to take away when the turn settles. */
   cleanups: (() => void)[] | undefined;
 
@@ -66,6 +68,7 @@ export class Turn {
       usage: extras?.usage ?? { inputTokens: report[7], outputTokens: report[8] },
     };
     if (extras?.rest !== undefined) Object.assign(result, extras.rest);
+    if (extras?.boundary !== undefined) this.onBoundary?.(extras.boundary);
     if (this.#consumer === undefined && this.cleanups === undefined) this.#resolve(result);
     else this.#settle(undefined, () => this.#resolve(result));
   }

@@ -1,7 +1,7 @@
 /** What a session answers to queries, none of which is a turn: exports, history pages, context writes, its state for a move. */
 import type { SessionAgent } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import type { ApplyContextCommand, ExportCommand, HistoryCommand, MoveOutCommand } from "../protocol/frames.ts";
+import type { ApplyContextCommand, ExportCommand, HistoryCommand, MoveOutCommand, SessionBoundary } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { MovedSession } from "../protocol/moved-session.ts";
 import type { Message, PendingSystemContextAppend, SessionSnapshot } from "../protocol/session-model.ts";
@@ -9,7 +9,9 @@ import { Session as SessionSchema } from "../protocol/session-model.ts";
 import { encodeValue } from "../transport/codec.ts";
 import { AgentError } from "./agent-errors.ts";
 import type { AgentTenure } from "./agent-tenure.ts";
+import { boundaryOf } from "./boundary-state.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import { addContext } from "./turn-agent.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
 import type { KeyedTurn } from "./turn-seat.ts";
 
@@ -41,7 +43,7 @@ export function answerOf(seat: AnswerSeat, command: QueryCommand): unknown {
     case COMMANDS.HISTORY.op:
       return historyPage(seat, command[4], command[5]);
     case COMMANDS.APPLY_CONTEXT.op:
-      return applyContext(seat, command[4]);
+      return applyContext(seat, command[4], command[5] === true);
     case COMMANDS.MOVE_OUT.op:
       return packed(seat);
     default:
@@ -55,13 +57,17 @@ function historyPage({ tenure }: AnswerSeat, offset: number, limit: number | und
   return { messageCount: messages.length, messages: SessionSchema.shape.messages.parse(messages.slice(offset, end)) };
 }
 
-function applyContext(seat: AnswerSeat, appends: PendingSystemContextAppend[]): null | Promise<null> {
-  seat.agent.applyRuntimeSystemContext(appends);
+type Applied = SessionBoundary | null;
+
+function applyContext(seat: AnswerSeat, appends: PendingSystemContextAppend[], wantsBoundary: boolean): Applied | Promise<Applied> {
+  if (wantsBoundary) addContext(seat.agent, appends);
+  else seat.agent.applyRuntimeSystemContext(appends);
+  const boundary = wantsBoundary ? boundaryOf(seat.agent.sessionClone()) : null;
   const taken = seat.takeSnapshot();
   if (!taken.ok) throw new AgentError("internal_error", taken.error.message);
-  const publish = (): null => {
+  const publish = (): Applied => {
     seat.publish(taken.snapshot);
-    return null;
+    return boundary;
   };
   return seat.keeper === undefined ? publish() : seat.keeper.saveRest(taken.snapshot, true).then(publish);
 }

@@ -13,6 +13,7 @@ import { list } from "../protocol/list.ts";
 import type { Message, SessionSnapshot } from "../protocol/session-model.ts";
 import { Message as MessageSchema, Session } from "../protocol/session-model.ts";
 import { ordinaryMessages } from "../protocol/shortcuts.ts";
+import { apart, metadataOf } from "../protocol/stored-session.ts";
 import { AgentError } from "./agent-errors.ts";
 
 /** A transcript as the store keeps it: the leading system message apart. */
@@ -92,18 +93,6 @@ export class SavedTranscript {
     this.#revision = revision;
     this.#last = messages.at(-1) ?? (isWhole ? undefined : this.#last);
   }
-}
-
-/** @returns messages as the store keeps them */
-export function apart(messages: readonly Message[]): KeptTranscript {
-  const first = messages[0];
-  return first?.role === "system" ? { system: first.content, log: messages.slice(1) } : { system: undefined, log: messages };
-}
-
-/** @returns the session's metadata without what the store keeps in fields of its own */
-export function metadataOf({ metadata }: Session): Record<string, JsonValue> {
-  const { session_labels: _labels, session_archived: _archived, ...rest } = metadata;
-  return rest as Record<string, JsonValue>;
 }
 
 /** @throws AgentError when the agent's clone is no session */

@@ -11,13 +11,14 @@ import { ticketWord } from "../core/tickets.ts";
 import type { SessionAgentBuilder } from "../protocol/agent.ts";
 import { agentFailure, notFound, toWire } from "../protocol/errors.ts";
 import { isInstance } from "../protocol/foreign.ts";
-import type { ForgetCommand, HibernateCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
+import type { AgentSnapshotCommand, ForgetCommand, HibernateCommand, LaneCommand, LaneReport } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { Outbox } from "../transport/outbox.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
 import { buildFailure, describeError, saveFailure } from "./agent-errors.ts";
+import { agentSnapshot } from "./agent-snapshot.ts";
 import { Attribution } from "./attribution.ts";
 import type { BuildOutcome } from "./build-session.ts";
 import { createSession, moveSession, openSession } from "./build-session.ts";
@@ -207,6 +208,9 @@ export class Lane {
       case COMMANDS.HIBERNATE.op:
         this.#hibernate(command);
         return;
+      case COMMANDS.AGENT_SNAPSHOT.op:
+        void this.#tellSnapshot(command);
+        return;
       case COMMANDS.EVENT_TAIL.op: {
         const tail = this.session(command[1], command[2])?.eventTail(command[4]);
         if (tail === undefined) this.#notHere(command[3]);
@@ -215,6 +219,20 @@ export class Lane {
       }
       default:
         command satisfies never;
+    }
+  }
+
+  async #tellSnapshot([, slot, generation, request, which]: AgentSnapshotCommand): Promise<void> {
+    const { outbox } = this.#context;
+    const actor = this.session(slot, generation);
+    if (actor === undefined) {
+      this.#notHere(request);
+      return;
+    }
+    try {
+      outbox.appendSized([REPORTS.REPLY.op, request, await agentSnapshot(actor, which)]);
+    } catch (error) {
+      outbox.append([REPORTS.REPLY_ERROR.op, request, buildFailure(error)]);
     }
   }
 

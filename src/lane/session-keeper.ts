@@ -12,11 +12,12 @@ import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { lastAssistantText } from "../protocol/session-model.ts";
 import type { PackedWrite } from "../protocol/store-calls.ts";
 import type { NewSession, SavedTurn, SessionHead, SessionState, SessionWrite, StoredRequest } from "../protocol/stored-session.ts";
+import { apart, metadataOf } from "../protocol/stored-session.ts";
 import { packRest, packWrite } from "../transport/packed-write.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { EventLog } from "./event-log.ts";
 import type { TranscriptChange } from "./saved-transcript.ts";
-import { apart, cloneOf, metadataOf, SavedTranscript } from "./saved-transcript.ts";
+import { cloneOf, SavedTranscript } from "./saved-transcript.ts";
 
 /** What the keeper asks of the session it keeps. */
 export interface KeptSession {

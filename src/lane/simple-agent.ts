@@ -10,6 +10,7 @@ import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition
 import type { AgentEvent } from "../protocol/events.ts";
 import { json } from "../protocol/json-schema.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
+import type { ExecutionKind } from "../protocol/runtime.ts";
 import type { PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay } from "../protocol/session-model.ts";
 import { Message, Usage, addUsage } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
@@ -56,8 +57,11 @@ export class SimpleAgent implements SessionAgent {
   }
 
   #run(prompt: string, run: RunContext, hostMode: boolean): RunResult | Promise<RunResult> {
-    this.transcript.begin();
-    this.transcript.push({ role: "user", content: prompt });
+    if (run.executionKind === "resume_pending") this.#resume();
+    else {
+      this.transcript.begin();
+      this.transcript.push({ role: "user", content: prompt });
+    }
     this.turnCount++;
     const turn = new SimpleTurn(this, prompt, run, hostMode);
     let running: Promise<TurnOutput>;
@@ -72,6 +76,14 @@ export class SimpleAgent implements SessionAgent {
       (settled) => this.#complete(turn, settled),
       (error: unknown) => this.#fail(turn, error),
     );
+  }
+
+  /** The run answers what the transcript ends with. */
+  #resume(): void {
+    const role = this.transcript.messages.at(-1)?.role;
+    if (role !== "user" && role !== "tool_results")
+      throw new AgentError("no_pending_boundary", "the transcript ends with nothing to answer");
+    this.transcript.begin();
   }
 
   #complete(turn: SimpleTurn, output: TurnOutput): RunResult {
@@ -179,6 +191,9 @@ class SimpleTurn implements TurnContext {
   }
   get visibleTools(): readonly string[] {
     return this.#agent.visibleTools;
+  }
+  get executionKind(): ExecutionKind | undefined {
+    return this.#run.executionKind;
   }
   get signal(): AbortSignal {
     return this.#run.signal;

@@ -1,8 +1,10 @@
 /** What a turn asks of its agent. Whatever the agent throws becomes an outcome, or is reported as a stray error. */
+import { appendsMissingIn } from "../core/system-context.ts";
 import type { RunContext, SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { TURN_FLAGS } from "../protocol/frames.ts";
+import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { turnFailure } from "./agent-errors.ts";
 import type { LaneContext } from "./lane-context.ts";
@@ -14,10 +16,23 @@ export function stageAgent(agent: SessionAgent, extras: TurnCommand[6]): WireErr
   try {
     agent.setSkillReferences(extras?.skillReferences);
     agent.setFlowToolOverlay(extras?.overlay);
-    return undefined;
   } catch (error) {
     return asKind(turnFailure(error), "tool_overlay");
   }
+  if (extras?.contextAppends === undefined) return undefined;
+  try {
+    addContext(agent, extras.contextAppends);
+    return undefined;
+  } catch (error) {
+    return turnFailure(error);
+  }
+}
+
+/** Write what is not there yet into the system message. @throws what the agent throws */
+export function addContext(agent: SessionAgent, appends: readonly PendingSystemContextAppend[]): void {
+  const first = agent.sessionClone().messages[0];
+  const missing = appendsMissingIn(first?.role === "system" ? first.content : "", appends);
+  if (missing.length > 0) agent.applyRuntimeSystemContext(missing);
 }
 
 /** @returns the outcome, or a promise of the result, of which an outcome can be made */

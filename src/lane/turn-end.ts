@@ -35,7 +35,7 @@ export function endTurn(seat: EndingSeat, word: number, outcome: Outcome, saved?
   lane.table.setState(slot, STATE_IDLE);
   unlock(lane.table, slot, word);
   const { report, bytes } = final.ok
-    ? resultReport(slot, generation, word, final.result, lastText)
+    ? resultReport(slot, generation, word, final, lastText)
     : failedReport(slot, generation, word, final.error, taken.ok ? (lastText ?? "") : undefined);
   lane.outbox.append(report, bytes);
 }

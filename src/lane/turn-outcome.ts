@@ -1,13 +1,13 @@
 /** How a run ended, and how that is said to main. */
 import type { WireError } from "../protocol/errors.ts";
-import type { FailedReport, ResultExtras, ResultReport } from "../protocol/frames.ts";
+import type { FailedReport, ResultExtras, ResultReport, TurnBoundary } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
 import { ordinaryResult } from "../protocol/shortcuts.ts";
 import { RunResultSchema } from "../protocol/views.ts";
 import { AgentError, turnFailure } from "./agent-errors.ts";
 
-export type Outcome = { ok: true; result: CheckedResult } | { ok: false; error: WireError };
+export type Outcome = { ok: true; result: CheckedResult; boundary?: TurnBoundary } | { ok: false; error: WireError };
 
 /** @returns the agent's result as an outcome; something that is not one fails with invalid_result, naming the member */
 export function outcomeOf(result: unknown): Outcome {
@@ -39,22 +39,26 @@ export function resultReport(
   slot: number,
   generation: number,
   word: number,
-  result: CheckedResult,
+  { result, boundary }: Extract<Outcome, { ok: true }>,
   lastText: string | undefined,
 ): Sized<ResultReport> {
   const { text, turns, toolCalls, usage } = result;
   const report: ResultReport = [REPORTS.RESULT.op, slot, generation, word, text, turns, toolCalls, usage.inputTokens, usage.outputTokens];
-  const extras = extrasOf(result);
+  const extras = extrasOf(result, boundary);
   if (extras !== undefined || lastText !== text) report.push(lastText === text ? undefined : (lastText ?? ""));
   if (extras !== undefined) report.push(extras);
-  return { report, bytes: text.length };
+  return { report, bytes: text.length + (boundary?.snapshot.length ?? 0) };
 }
 
-function extrasOf({ usage, structuredOutput, schemaWarnings, skillDiagnostics }: CheckedResult): ResultExtras | undefined {
+function extrasOf(
+  { usage, structuredOutput, schemaWarnings, skillDiagnostics }: CheckedResult,
+  boundary: TurnBoundary | undefined,
+): ResultExtras | undefined {
   const hasUsage = usage.cacheCreationTokens !== undefined || usage.cacheReadTokens !== undefined;
   const hasRest = structuredOutput !== undefined || schemaWarnings !== undefined || skillDiagnostics !== undefined;
-  if (!hasUsage && !hasRest) return undefined;
+  if (!hasUsage && !hasRest && boundary === undefined) return undefined;
   return {
+    ...(boundary && { boundary }),
     ...(hasUsage && { usage }),
     ...(hasRest && {
       rest: {

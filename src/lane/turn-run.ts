@@ -21,6 +21,7 @@ import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { TurnCommand } from "../protocol/frames.ts";
 import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
+import type { ExecutionKind } from "../protocol/runtime.ts";
 import type { SessionSnapshot } from "../protocol/session-model.ts";
 import type { SavedTurn, StoredResult } from "../protocol/stored-session.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
@@ -29,6 +30,7 @@ import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import { callAgent, clearOverlay, stageAgent, takeBack } from "./turn-agent.ts";
+import { atBoundary } from "./turn-boundary.ts";
 import { TurnEmitter } from "./turn-emitter.ts";
 import { endTurn, endUnsaved } from "./turn-end.ts";
 import type { Outcome } from "./turn-outcome.ts";
@@ -80,6 +82,10 @@ export class TurnRun implements RunContext, Interruptible {
 
   get emit(): (event: AgentEvent) => void | Promise<void> {
     return (event) => this.#emit(event);
+  }
+
+  get executionKind(): ExecutionKind | undefined {
+    return this.#command[6]?.executionKind;
   }
 
   /** Its code runs: that may not be known, after an await. */
@@ -166,7 +172,7 @@ export class TurnRun implements RunContext, Interruptible {
     }
     this.#step("seal");
     this.#step("complete");
-    this.#end({ ok: true, result: result as CheckedResult });
+    this.#end(this.#bounded({ ok: true, result: result as CheckedResult }));
   }
 
   #emitHeld(events: readonly AgentEvent[] | undefined): void {
@@ -257,12 +263,17 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("seal");
-    const final = this.#seat.hasAgent ? clearOverlay(this.#seat.agent, this.#judge(outcome)) : outcome;
+    const final = this.#seat.hasAgent ? this.#bounded(clearOverlay(this.#seat.agent, this.#judge(outcome))) : outcome;
     if (this.#seat.keeper === undefined) {
       if (final.ok) this.#remember(final.result);
       this.#step(final.ok ? "complete" : "fail");
       this.#end(final);
     } else void this.#commit(this.#seat.keeper, final);
+  }
+
+  /** With what the session is now, if the caller wants it. */
+  #bounded(outcome: Outcome): Outcome {
+    return this.#command[6]?.wantsBoundary === true ? atBoundary(this.#seat, outcome) : outcome;
   }
 
   /** R4. A turn that failed saves its events only. */
@@ -271,7 +282,7 @@ export class TurnRun implements RunContext, Interruptible {
     let saved: SessionSnapshot | undefined;
     try {
       if (outcome.ok) saved = await this.#save(keeper, outcome.result);
-      else await keeper.saveEvents();
+      else await this.#saveAside(keeper);
     } catch (error) {
       this.#step("fail");
       this.#endUnsaved(outcome.ok ? saveFailure(error) : outcome.error, saveFailure(error));
@@ -320,13 +331,22 @@ export class TurnRun implements RunContext, Interruptible {
 
   /** What an interrupted turn emitted is part of the session's events. */
   #endCancelled(outcome: Outcome): void {
-    const saving = this.#seat.keeper?.saveEvents();
+    const { keeper } = this.#seat;
+    const saving = keeper && this.#saveAside(keeper);
     if (saving === undefined) this.#end(outcome);
     else
       saving.then(
         () => this.#end(outcome),
         (error: unknown) => this.#endUnsaved(CANCELLED, saveFailure(error)),
       );
+  }
+
+  /** Of a turn that does not stand: its events, and the context that was written before its run. @returns undefined: nothing */
+  #saveAside(keeper: SessionKeeper): Promise<void> | undefined {
+    if (this.#command[6]?.contextAppends === undefined) return keeper.saveEvents();
+    const taken = this.#seat.takeSnapshot();
+    const saved = taken.ok ? keeper.saveRest(taken.snapshot, true) : Promise.resolve();
+    return saved.then(() => keeper.saveEvents());
   }
 
   #cancel(): Outcome {

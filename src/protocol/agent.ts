@@ -2,8 +2,10 @@
 import type { AgentEvent } from "./events.ts";
 import type { CommsRuntime, EventInjector, SubscribableInjector } from "./handles.ts";
 import type { SessionId } from "./ids.ts";
+import type { ExecutionKind } from "./runtime.ts";
 import type { CreateSessionRequest } from "./requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay, Usage } from "./session-model.ts";
+import type { AgentExecutionSnapshot, ExternalToolSurfaceSnapshot, ToolScopeSnapshot } from "./snapshots.ts";
 import type { RunResult } from "./views.ts";
 
 // ── the short way ──
@@ -47,6 +49,8 @@ export interface TurnContext {
   readonly visibleTools: readonly string[];
   /** Whether the turn was asked to stay alive for comms. */
   readonly hostMode: boolean;
+  /** What the turn was asked for; undefined: its prompt. "resume_pending": the transcript ends with what is to be answered, `prompt` is not in it. */
+  readonly executionKind: ExecutionKind | undefined;
   /** Aborts on interrupt. */
   readonly signal: AbortSignal;
   /** Polls shared memory: true also inside a synchronous loop. */
@@ -107,6 +111,11 @@ export interface RunContext {
   readonly isInterrupted: () => boolean;
   readonly shouldStopAtBoundary: () => boolean;
   readonly emit: (event: AgentEvent) => void | Promise<void>;
+  /**
+   * "resume_pending": go on with what is pending in the session instead of the prompt; when nothing is, throw AgentError
+   * "no_pending_boundary". A run that needs its caller's answer to a tool call throws "callback_pending" with `{ toolName, args }`.
+   */
+  readonly executionKind?: ExecutionKind | undefined;
 }
 
 export interface SessionAgent {
@@ -128,5 +137,9 @@ export interface SessionAgent {
   eventInjector?(): EventInjector | undefined;
   interactionEventInjector?(): SubscribableInjector | undefined;
   commsRuntime?(): CommsRuntime | undefined;
+  /** Views of what goes on inside, any JSON. Asked for at any time, also while a run goes on. */
+  executionSnapshot?(): AgentExecutionSnapshot | undefined;
+  toolScopeSnapshot?(): ToolScopeSnapshot | undefined;
+  externalToolSurfaceSnapshot?(): ExternalToolSurfaceSnapshot | undefined;
   dispose?(): void | Promise<void>;
 }

@@ -36,6 +36,11 @@ export const AGENT_ERROR_KINDS = {
   invalid_result: { disposition: "bug", summary: "the agent returned something that is not a result" },
   event_flood: { disposition: "bug", summary: "the agent emitted without awaiting, beyond 1,024 events or 8 MiB outstanding" },
   tool_overlay: { disposition: "give-up", summary: "the turn's tool overlay was refused before the run, or could not be cleared after it" },
+  no_pending_boundary: { disposition: "give-up", summary: "the turn was to resume what is pending in the session, and nothing is" },
+  callback_pending: {
+    disposition: "give-up",
+    summary: "the run waits for the answer to a tool call of its caller's: details.toolName and args",
+  },
   lane_lost: { disposition: "retry", summary: "the thread that held the session ended; details.outcome says what became of the turn" },
 } as const satisfies Record<string, { disposition: Disposition; summary: string }>;
 

@@ -11,7 +11,9 @@ import type { WireError } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import type { SessionId } from "./ids.ts";
 import type { CreateSessionRequest } from "./requests.ts";
+import type { CoreApplyTerminal, ExecutionKind } from "./runtime.ts";
 import type { PendingSystemContextAppend, SkillKey, ToolOverlay, Usage } from "./session-model.ts";
+import type { AgentSnapshots } from "./snapshots.ts";
 import type { StoredContext, StoredEvent } from "./stored-session.ts";
 
 /** Largest frame an outbox builds from small records, in records; a larger backlog is sent as several. */
@@ -23,7 +25,7 @@ export const COMMANDS = {
   TURN: { op: 2, length: 7, optional: 2 },
   EXPORT: { op: 3, length: 4 },
   HISTORY: { op: 4, length: 6 },
-  APPLY_CONTEXT: { op: 5, length: 5 },
+  APPLY_CONTEXT: { op: 5, length: 6, optional: 1 },
   STAGE_CONTEXT: { op: 6, length: 4 },
   CREDIT: { op: 7, length: 5 },
   DETACH: { op: 8, length: 4 },
@@ -34,6 +36,7 @@ export const COMMANDS = {
   EVENT_TAIL: { op: 13, length: 5 },
   MOVE_OUT: { op: 14, length: 4 },
   MOVE_IN: { op: 15, length: 6 },
+  AGENT_SNAPSHOT: { op: 16, length: 5 },
 } as const;
 
 /** Lane to main. */
@@ -68,12 +71,30 @@ export interface TurnExtras {
   readonly skillReferences?: SkillKey[] | undefined;
   readonly overlay?: ToolOverlay | undefined;
   readonly idempotencyKey?: string | undefined;
+  readonly executionKind?: ExecutionKind | undefined;
+  readonly contextAppends?: PendingSystemContextAppend[] | undefined;
+  /** Say with the result what the session is then. */
+  readonly wantsBoundary?: true | undefined;
+}
+/** A session at a boundary. `docs/runtime.md` defines the JSON. */
+export interface SessionBoundary {
+  /** SHA-256 of the messages' JSON, lower-case hex. */
+  readonly digest: string;
+  readonly messageCount: number;
+  /** The whole session as JSON in UTF-8. */
+  readonly snapshot: Uint8Array;
+}
+/** A boundary that a turn ended at; the terminal is left out when it is the result. */
+export interface TurnBoundary extends SessionBoundary {
+  readonly terminal?: Exclude<CoreApplyTerminal, { kind: "run_result" }>;
 }
 /** What a result has beyond its text and counts; undefined when there is nothing. */
 export interface ResultExtras {
   /** The usage as a whole, where it has more than input and output tokens. */
   readonly usage?: Usage;
   readonly rest?: { structuredOutput?: unknown; schemaWarnings?: unknown[]; skillDiagnostics?: unknown };
+  /** Of a turn that wanted it. */
+  readonly boundary?: TurnBoundary;
 }
 /** Flags of a TURN record, added up. */
 export const TURN_FLAGS = { hostMode: 1, hasConsumer: 2 } as const;
@@ -97,7 +118,15 @@ export type TurnCommand = [
 ];
 export type ExportCommand = [op: 3, slot: Slot, generation: Generation, request: RequestId];
 export type HistoryCommand = [op: 4, slot: Slot, generation: Generation, request: RequestId, offset: number, limit: number | undefined];
-export type ApplyContextCommand = [op: 5, slot: Slot, generation: Generation, request: RequestId, appends: PendingSystemContextAppend[]];
+/** Answered with null; `wantsBoundary`: with the SessionBoundary, and what is in the system message already is left out. */
+export type ApplyContextCommand = [
+  op: 5,
+  slot: Slot,
+  generation: Generation,
+  request: RequestId,
+  appends: PendingSystemContextAppend[],
+  wantsBoundary?: boolean,
+];
 export type StageContextCommand = [op: 6, slot: Slot, generation: Generation, append: PendingSystemContextAppend];
 /** The consumer of a turn's events took `count` of them. */
 export type CreditCommand = [op: 7, slot: Slot, generation: Generation, turn: Word, count: number];
@@ -136,6 +165,8 @@ export type MoveInCommand = [
   packed: Uint8Array,
   pending: PendingSystemContextAppend[],
 ];
+/** One of the agent's snapshots, null when it gives none. Answered at once, also while a turn runs. */
+export type AgentSnapshotCommand = [op: 16, slot: Slot, generation: Generation, request: RequestId, which: keyof AgentSnapshots];
 export type LaneCommand =
   | CreateCommand
   | TurnCommand
@@ -151,7 +182,8 @@ export type LaneCommand =
   | HibernateCommand
   | EventTailCommand
   | MoveOutCommand
-  | MoveInCommand;
+  | MoveInCommand
+  | AgentSnapshotCommand;
 
 export type BuiltReport = [
   op: 1,

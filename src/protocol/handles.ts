@@ -6,6 +6,7 @@ import * as z from "zod";
 
 import type { EventEnvelope } from "./events.ts";
 import type { JsonValue } from "./json.ts";
+import type { PeerIngressRuntimeSnapshot } from "./snapshots.ts";
 import { json } from "./json-schema.ts";
 
 export const InjectSourceParam = z.enum(["tcp", "uds", "stdin", "webhook", "rpc"]);
@@ -52,6 +53,8 @@ export interface CommsRuntime {
   peerCount?(): number | Promise<number>;
   drainMessages?(): readonly JsonValue[] | Promise<readonly JsonValue[]>;
   dismissReceived?(): boolean | Promise<boolean>;
+  /** A SESSION_UNSUPPORTED that it throws counts as not having it. */
+  peerIngressRuntimeSnapshot?(): PeerIngressRuntimeSnapshot | Promise<PeerIngressRuntimeSnapshot>;
 }
 
 export interface RemoteEventInjector {

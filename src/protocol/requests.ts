@@ -8,8 +8,10 @@ import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";
-import type { Session, SkillKey } from "./session-model.ts";
+import type { PendingSystemContextAppend, Session, SkillKey } from "./session-model.ts";
 import { PendingSystemContextAppend as PendingAppendSchema, SkillKey as SkillKeySchema, ToolOverlay } from "./session-model.ts";
+import { ExecutionKindParam } from "./runtime.ts";
+import type { ExecutionKind } from "./runtime.ts";
 
 /** A consumer of a turn's events. A promise it returns is awaited and holds the agent back; what it throws detaches it. */
 export type OnEvent = (envelope: EventEnvelope) => void | Promise<void>;
@@ -61,7 +63,8 @@ export const StartTurnRequestSchema = z.strictObject({
   ...turnMembers,
   flowToolOverlay: ToolOverlay.optional(),
   additionalInstructions: list(z.string()).optional(),
-  executionKind: z.enum(["content_turn", "resume_pending"]).optional(),
+  executionKind: ExecutionKindParam.optional(),
+  preTurnContextAppends: list(PendingAppendSchema).optional(),
   timeoutMs: positiveMs.optional(),
   idempotencyKey: idempotencyKey.optional(),
   onBusy: z.enum(["reject", "enqueue", "interrupt", "rollback", "latest", "merge"]).optional(),
@@ -114,7 +117,13 @@ export interface StartTurnRequest {
   skillReferences?: SkillKey[] | undefined;
   flowToolOverlay?: { allowedTools?: string[] | undefined; blockedTools?: string[] | undefined } | undefined;
   additionalInstructions?: string[] | undefined;
-  executionKind?: "content_turn" | "resume_pending" | undefined;
+  /** "resume_pending": no new prompt, the agent goes on with what is pending in its session. Default: the prompt is new content. */
+  executionKind?: ExecutionKind | undefined;
+  /**
+   * Written into the system message before the run, in the same step, and for good: they stand whatever becomes of the turn. One whose
+   * text is there already is left out, so that a turn may be asked for again.
+   */
+  preTurnContextAppends?: PendingSystemContextAppend[] | undefined;
   /** Milliseconds; the turn is interrupted after this long. */
   timeoutMs?: number | undefined;
   /** Of the session's last good turn: its result is given once more, and nothing runs. Only the last good turn's key is known. */

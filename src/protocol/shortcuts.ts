@@ -22,7 +22,7 @@ export function promptOnly(request: unknown): StartTurnRequest | undefined {
   for (const member in request) if (member !== "prompt") return undefined;
   // By name as well, as the schema reads them: a member may be inherited, or not enumerable.
   const { prompt, hostMode, skillReferences, onEvent, flowToolOverlay, additionalInstructions, executionKind, timeoutMs, onBusy } = request;
-  if (request["idempotencyKey"] !== undefined) return undefined;
+  if (request["idempotencyKey"] !== undefined || request["preTurnContextAppends"] !== undefined) return undefined;
   if (hostMode !== undefined || skillReferences !== undefined || onEvent !== undefined || flowToolOverlay !== undefined) return undefined;
   if (additionalInstructions !== undefined || executionKind !== undefined || timeoutMs !== undefined || onBusy !== undefined)
     return undefined;

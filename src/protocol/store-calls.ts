@@ -3,7 +3,7 @@
  * answer names its request; calls of one port take effect in their order, those of different ports in any.
  */
 import type { SessionId } from "./ids.ts";
-import type { Message } from "./session-model.ts";
+import type { Message, Session } from "./session-model.ts";
 import type { StoreReason } from "./store-error.ts";
 import type {
   LoggedEvent,
@@ -110,6 +110,8 @@ export interface StoreCalls {
   checkpoint(write: PackedWrite, isRewrite: boolean): boolean;
   /** Write no checkpoint of the sessions that are live now, until `rearmCheckpoints`. Resolves when none is being written. */
   cancelCheckpoints(): void;
+  /** Replace a stored session by a snapshot of it, and fence whoever owns it, unless checkpoints are cancelled. @returns whether it was */
+  adopt(session: Session, lastAssistantText: string | undefined): boolean;
   rearmCheckpoints(): void;
   /** The sessions that were live under those epochs sleep or are gone: they no longer have a gate. */
   dropGates(gates: readonly (readonly [id: SessionId, epoch: number])[]): void;

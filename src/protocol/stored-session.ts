@@ -166,3 +166,15 @@ export function sessionOf(head: SessionHead, log: readonly Message[]): Session {
     usage: { ...usage },
   };
 }
+
+/** @returns messages as the store keeps them */
+export function apart(messages: readonly Message[]): { system: string | undefined; log: readonly Message[] } {
+  const first = messages[0];
+  return first?.role === "system" ? { system: first.content, log: messages.slice(1) } : { system: undefined, log: messages };
+}
+
+/** @returns the session's metadata without what the store keeps in fields of its own */
+export function metadataOf({ metadata }: Session): Record<string, JsonValue> {
+  const { session_labels: _labels, session_archived: _archived, ...rest } = metadata;
+  return rest as Record<string, JsonValue>;
+}

@@ -27,6 +27,7 @@ import { packSession } from "../transport/packed-session.ts";
 import { unpackWrite } from "../transport/packed-write.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
+import { adoptSession } from "./adopt-session.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
 import type { EventStore, SessionStore } from "./session-store.ts";
 
@@ -176,6 +177,7 @@ export class StoreServer {
       readEvents: (id, seq, limit) => events().readFrom(id, seq, limit),
       lastEvent: (id, maxEpoch) => events().last(id, maxEpoch ?? undefined),
       checkpoint: (packed, isRewrite) => gates.pass(packed[0], () => write(packed, isRewrite ? "rewrite" : "append")),
+      adopt: (session, lastText) => gates.pass(session.id, () => adoptSession(store, session, lastText ?? undefined)),
       cancelCheckpoints: () => gates.cancelAll(),
       rearmCheckpoints: () => gates.rearmAll(),
       dropGates: (dropped) => {

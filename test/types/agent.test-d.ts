@@ -60,6 +60,7 @@ describe("TurnContext", () => {
       | "skillReferences"
       | "visibleTools"
       | "hostMode"
+      | "executionKind"
       | "signal"
       | "isInterrupted"
       | "throwIfInterrupted"
@@ -103,7 +104,14 @@ describe("SessionAgent", () => {
       | "systemContextState"
     >();
     expectTypeOf<Exclude<keyof agent.SessionAgent, keyof Required>>().toEqualTypeOf<
-      "messagesFrom" | "eventInjector" | "interactionEventInjector" | "commsRuntime" | "dispose"
+      | "messagesFrom"
+      | "eventInjector"
+      | "interactionEventInjector"
+      | "commsRuntime"
+      | "executionSnapshot"
+      | "toolScopeSnapshot"
+      | "externalToolSurfaceSnapshot"
+      | "dispose"
     >();
   });
 
@@ -112,7 +120,9 @@ describe("SessionAgent", () => {
   });
 
   test("its run is told this much", () => {
-    expectTypeOf<keyof agent.RunContext>().toEqualTypeOf<"ticket" | "signal" | "isInterrupted" | "shouldStopAtBoundary" | "emit">();
+    expectTypeOf<keyof agent.RunContext>().toEqualTypeOf<
+      "ticket" | "signal" | "isInterrupted" | "shouldStopAtBoundary" | "emit" | "executionKind"
+    >();
     expectTypeOf<keyof agent.AgentBuildContext>().toEqualTypeOf<
       "sessionId" | "agentName" | "emit" | "checkpointer" | "systemContext" | "resume"
     >();

@@ -166,6 +166,7 @@ describe("what is asked", () => {
       | "flowToolOverlay"
       | "additionalInstructions"
       | "executionKind"
+      | "preTurnContextAppends"
       | "timeoutMs"
       | "idempotencyKey"
       | "onBusy"

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 
 import fc from "fast-check";
 
-import { apart, cloneOf, metadataOf, SavedTranscript } from "../../src/lane/saved-transcript.ts";
+import { cloneOf, SavedTranscript } from "../../src/lane/saved-transcript.ts";
 import type { Message, Session } from "../../src/protocol/session-model.ts";
+import { apart, metadataOf } from "../../src/protocol/stored-session.ts";
 import { user, WrittenAgent } from "./support/kept-agent.ts";
 
 const system = (content: string): Message => ({ role: "system", content });

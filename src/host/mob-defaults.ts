@@ -1,0 +1,104 @@
+/**
+ * The facade for a session service of somebody else's: what it does not bring answers as a service does that knows of no runtime. Extend
+ * it and implement SessionService: `class Mine extends MobSessionServiceDefaults implements MobSessionService`.
+ */
+import { SessionError, agentFailure } from "../protocol/errors.ts";
+import type { InputId, RunId, SessionId } from "../protocol/ids.ts";
+import type { AppendSystemContextRequest, CallOptions, StartTurnRequest } from "../protocol/requests.ts";
+import type { CoreApplyOutput, RunApplyBoundary } from "../protocol/runtime.ts";
+import type { PendingSystemContextAppend, Session } from "../protocol/session-model.ts";
+import type {
+  AgentExecutionSnapshot,
+  ExternalToolSurfaceSnapshot,
+  PeerIngressRuntimeSnapshot,
+  ToolScopeSnapshot,
+} from "../protocol/snapshots.ts";
+import type { MobFacade } from "./mob-session-service.ts";
+import { receiptHead } from "./runtime-outputs.ts";
+
+export abstract class MobSessionServiceDefaults implements MobFacade {
+  abstract appendSystemContext(id: SessionId, request: AppendSystemContextRequest): Promise<{ status: "applied" | "staged" | "duplicate" }>;
+
+  supportsPersistentSessions(): boolean {
+    return false;
+  }
+
+  async executionSnapshot(_id: SessionId): Promise<AgentExecutionSnapshot | undefined> {
+    return undefined;
+  }
+
+  async toolScopeSnapshot(_id: SessionId): Promise<ToolScopeSnapshot | undefined> {
+    return undefined;
+  }
+
+  async externalToolSurfaceSnapshot(_id: SessionId): Promise<ExternalToolSurfaceSnapshot | undefined> {
+    return undefined;
+  }
+
+  async peerIngressRuntimeSnapshot(_id: SessionId): Promise<PeerIngressRuntimeSnapshot | undefined> {
+    return undefined;
+  }
+
+  async sessionBelongsToMob(_id: SessionId, _mobId: string): Promise<boolean> {
+    return false;
+  }
+
+  async loadPersistedSession(_id: SessionId): Promise<Session | undefined> {
+    return undefined;
+  }
+
+  async applyRuntimeTurn(
+    id: SessionId,
+    _runId: RunId,
+    _request: StartTurnRequest,
+    _boundary: RunApplyBoundary,
+    _contributingInputIds: InputId[],
+    _options?: CallOptions,
+  ): Promise<CoreApplyOutput> {
+    throw agentFailure("internal_error", "runtime-backed apply is unavailable for this session service", { sessionId: id });
+  }
+
+  async applyRuntimeContextAppends(
+    id: SessionId,
+    runId: RunId,
+    appends: PendingSystemContextAppend[],
+    contributingInputIds: InputId[],
+  ): Promise<CoreApplyOutput> {
+    return this.applyRuntimeContextAppendsWithBoundary(id, runId, appends, "immediate", contributingInputIds);
+  }
+
+  /** Staged one by one, up to the first that is refused. */
+  async applyRuntimeContextAppendsWithBoundary(
+    id: SessionId,
+    runId: RunId,
+    appends: PendingSystemContextAppend[],
+    boundary: RunApplyBoundary,
+    contributingInputIds: InputId[],
+  ): Promise<CoreApplyOutput> {
+    const head = receiptHead(runId, boundary, contributingInputIds);
+    try {
+      for (const { text, source, idempotencyKey } of appends) await this.appendSystemContext(id, { text, source, idempotencyKey });
+    } catch (error) {
+      throw controlFailure(id, error);
+    }
+    return { receipt: { ...head, messageCount: 0, sequence: 0 } };
+  }
+
+  async applyRuntimeSystemContextForTurn(id: SessionId, _appends: PendingSystemContextAppend[]): Promise<void> {
+    throw agentFailure("internal_error", "runtime-backed context staging is unavailable for this session service", { sessionId: id });
+  }
+
+  async checkpointCommittedRuntimeSessionSnapshot(_id: SessionId, _snapshot: Uint8Array): Promise<void> {}
+
+  async discardLiveSession(_id: SessionId): Promise<void> {}
+
+  async cancelAllCheckpointers(): Promise<void> {}
+
+  async rearmAllCheckpointers(): Promise<void> {}
+}
+
+/** What staging refused is, for a runtime, a failure inside the session; everything else is what it was. */
+function controlFailure(id: SessionId, error: unknown): unknown {
+  const isControl = error instanceof SessionError && (error.code === "INVALID_PARAMS" || error.code === "SESSION_SYSTEM_CONTEXT_CONFLICT");
+  return isControl ? agentFailure("internal_error", error.message, { sessionId: id, details: error.details }) : error;
+}
