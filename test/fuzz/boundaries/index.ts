@@ -6,7 +6,18 @@ import { LIVE } from "./live.ts";
 import { MEMORY } from "./memory.ts";
 import { PACKED } from "./packed-write.ts";
 import { ROWS } from "./rows.ts";
+import { RUNTIME } from "./runtime.ts";
 import { TEXT } from "./text.ts";
 import { VALUES } from "./values.ts";
 
-export const BOUNDARIES: readonly Boundary<never>[] = [...CODEC, ...PACKED, ...ROWS, ...VALUES, ...TEXT, ...MEMORY, ...AGENTS, ...LIVE];
+export const BOUNDARIES: readonly Boundary<never>[] = [
+  ...CODEC,
+  ...PACKED,
+  ...ROWS,
+  ...VALUES,
+  ...TEXT,
+  ...RUNTIME,
+  ...MEMORY,
+  ...AGENTS,
+  ...LIVE,
+];

@@ -238,6 +238,8 @@ const turnOf = (random: Random): object => ({
   ...(random.oneIn(3) && { idempotencyKey: make.nameOf(random) }),
   ...(random.oneIn(3) && { flowToolOverlay: { allowedTools: ["a"], blockedTools: [] } }),
   ...(random.oneIn(3) && { additionalInstructions: ["a", "b"] }),
+  ...(random.oneIn(3) && { executionKind: random.pick(["content_turn", "resume_pending"]) }),
+  ...(random.oneIn(3) && { preTurnContextAppends: make.appendsOf(random) }),
 });
 const optionsOf = (random: Random): object => ({
   agent: random.oneIn(2) ? "module" : { [make.nameOf(random)]: "module" },
