@@ -16,6 +16,7 @@ export type {
   TurnFunction,
   TurnOutput,
 } from "./protocol/agent.ts";
+export type { Interaction, InteractionTap, LaneComms, PeerIngress, WaitOptions } from "./protocol/comms.ts";
 export type { AgentEvent } from "./protocol/events.ts";
 export type {
   CommsCommand,

@@ -10,6 +10,7 @@ export type { MobSessionService } from "./host/mob-session-service.ts";
 export type { SessionEventStream } from "./host/session-event-stream.ts";
 export type { SessionService } from "./host/session-service.ts";
 export type { TurnStream } from "./host/turn-stream.ts";
+export type { Interaction, PeerIngress } from "./protocol/comms.ts";
 export type { AgentErrorData, Disposition, ErrorCode } from "./protocol/errors.ts";
 export type { AgentEvent, EventEnvelope, KnownAgentEvent, KnownEventType } from "./protocol/events.ts";
 export type {

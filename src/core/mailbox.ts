@@ -38,6 +38,12 @@ export class Mailbox<T> {
     return item;
   }
 
+  /** Oldest first; they stay. */
+  *[Symbol.iterator](): Generator<T> {
+    const items = this.#items;
+    for (let at = this.#head; items !== undefined && at < items.length; at++) yield items[at] as T;
+  }
+
   /** Take everything out. */
   drain(): T[] {
     const items = this.#items?.slice(this.#head) ?? [];

@@ -24,6 +24,8 @@ export interface KeptMoveParts {
   /** The session has left, and what no turn of it had saved could not be. */
   onUnsaved(entry: SessionEntry, error: unknown): void;
   onMoved(entry: SessionEntry, from: HostLane, reason: string): void;
+  /** The session of that id is not on its way any more, whatever became of it. */
+  onEnded(id: SessionId): void;
 }
 
 export class KeptMoves implements Mover {
@@ -32,6 +34,8 @@ export class KeptMoves implements Mover {
   readonly #places = new Map<SessionId, Permit>();
   /** Where the place is to be used. */
   readonly #lanes = new WeakMap<Permit, HostLane>();
+  /** On their way out of one lane, or into the other. */
+  readonly #onTheirWay = new Set<SessionId>();
   #size = 0;
 
   constructor(parts: KeptMoveParts) {
@@ -40,6 +44,11 @@ export class KeptMoves implements Mover {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether the session of that id is on its way from one lane to another. */
+  isOnItsWay(id: SessionId): boolean {
+    return this.#onTheirWay.has(id);
   }
 
   /** The place held for a session that is on its way, for the wake-up that makes it live. */
@@ -61,6 +70,7 @@ export class KeptMoves implements Mover {
     this.#size++;
     try {
       const leaving = hibernation.leave(entry);
+      this.#onTheirWay.add(id);
       entry.permit = Permit.none();
       this.#places.set(id, place);
       this.#lanes.set(place, to);
@@ -81,6 +91,7 @@ export class KeptMoves implements Mover {
       return false; // J1: it sleeps, and says why to whoever needs it
     } finally {
       this.#size--;
+      if (this.#onTheirWay.delete(id)) this.#parts.onEnded(id);
       if (this.#places.get(id) === place) {
         this.#places.delete(id);
         if (entry.permit !== place) place.release();

@@ -7,6 +7,7 @@ import { SessionError, fromWire } from "../protocol/errors.ts";
 import type { GaveUpReport, LaneReport, ResultReport, SessionReport } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { Builds } from "./builds.ts";
+import type { HostComms } from "./comms/host-comms.ts";
 import type { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { Quarantine } from "./quarantine.ts";
@@ -22,6 +23,7 @@ export interface LaneReportsParts {
   readonly queries: SessionQueries;
   readonly quarantine: Quarantine;
   readonly events: HostEvents;
+  readonly comms: Pick<HostComms, "take">;
   /** Bring down a lane that says what it may not. */
   distrust(lane: HostLane): void;
 }
@@ -88,6 +90,11 @@ export class LaneReports {
         // Also one that was about to leave: its lane dropped it before it was asked to, with a turn still on its way there.
         if (entry.state === "live" || entry.turn !== undefined) this.#dropped(entry);
         registry.forgotten(entry);
+        return;
+      case REPORTS.COMMS_CALL.op:
+      case REPORTS.PEER_TAKEN.op:
+      case REPORTS.COMMS_HELD.op:
+        this.#parts.comms.take(entry, report);
         return;
       default:
         report satisfies never;

@@ -21,9 +21,10 @@ export interface Mover {
 }
 
 /** @returns what keeps a session in memory where it is; undefined: nothing does */
-export function heldBy({ remotes, queries, isHostMode }: SessionEntry): string | undefined {
+export function heldBy({ remotes, queries, isHostMode, comms }: SessionEntry): string | undefined {
   if (isHostMode) return "it is in host mode";
   if (queries > 0) return "its agent is being asked something";
+  if (comms?.isBusy === true) return "it has messages, or waits for some";
   return remotes !== undefined && remotes.size > 0 ? "a handle of its agent is open" : undefined;
 }
 

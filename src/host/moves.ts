@@ -17,6 +17,7 @@ import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
+import type { HostComms } from "./comms/host-comms.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { Mover } from "./movable.ts";
 import { isMovable } from "./movable.ts";
@@ -48,6 +49,7 @@ export interface MoveParts {
   query(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<unknown>;
   feedContext(entry: SessionEntry, append: PendingSystemContextAppend): void;
   onMoved(entry: SessionEntry, from: HostLane, reason: string): void;
+  readonly comms: Pick<HostComms, "movedIn" | "live">;
 }
 
 export class Moves implements Mover {
@@ -149,6 +151,7 @@ export class Moves implements Mover {
     const { entry: successor, built } = creator.moveIn(entry, to, { packed, pending: [...pending] }, (arrived) => {
       arrived.createdAt = entry.createdAt;
       registry.replace(entry, arrived);
+      this.#parts.comms.movedIn(entry, arrived);
       this.#handOnContext(entry, arrived, pending.length);
       this.#end(move, arrived);
     });
@@ -181,6 +184,7 @@ export class Moves implements Mover {
   #end(move: Move, live: SessionEntry): void {
     this.#forget(move);
     this.#waiting.stayed(live);
+    this.#parts.comms.live(live);
     move.resolve();
   }
 

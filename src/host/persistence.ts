@@ -101,6 +101,7 @@ export class Persistence {
       onStays: (entry) => this.#onStays(entry),
       onUnsaved: (entry, error) => this.#onUnsaved(entry, error),
       onMoved: (entry, from, reason) => host.onMoved(entry, from, reason),
+      onEnded: (id) => host.comms.arrivedNowhere(id),
     });
     host.turns.onSettled = this.used; // a member: see SessionHost.#onRound
     void thread.ended.then(() => this.#threadEnded());
@@ -212,13 +213,15 @@ export class Persistence {
     return permit;
   }
 
-  onBuilt(entry: SessionEntry, { epoch }: KeptReport, request: PlacedRequest): void {
+  onBuilt(entry: SessionEntry, { epoch, comms }: KeptReport, request: PlacedRequest): void {
     entry.kept = new KeptEntry(entry, { epoch, request }, Date.now());
+    if (comms !== undefined) this.#host.comms.woke(entry, comms);
   }
 
   onLive(entry: SessionEntry): void {
     this.channels.attach(entry, this.#host.registry, this.options.events === "log");
     this.used(entry);
+    this.#host.comms.live(entry);
   }
 
   /** P1. What its lane sent before it was lost, or left, is written by then. */
@@ -266,6 +269,7 @@ export class Persistence {
     const tell = this.departures.end(entry);
     this.used(entry);
     this.wakes.stayed(entry);
+    this.#host.comms.live(entry);
     tell?.();
   }
 

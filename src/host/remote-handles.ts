@@ -10,6 +10,7 @@ import type { MessagePort } from "node:worker_threads";
 import { MessageChannel } from "node:worker_threads";
 
 import type { HandleApi, HandleOutcome } from "../lane/handle-server.ts";
+
 import type { SessionError } from "../protocol/errors.ts";
 import { fromWire, notFound } from "../protocol/errors.ts";
 import type {
@@ -26,6 +27,7 @@ import type {
 import { CommsCommandParam, HANDLE_BITS, InjectSourceParam, PeerParam, TextParam } from "../protocol/handles.ts";
 import type { JsonValue } from "../protocol/json.ts";
 import { parseInput } from "../protocol/parse.ts";
+import type { PeerIngressRuntimeSnapshot } from "../protocol/snapshots.ts";
 import { connectTo, handOver } from "../transport/comlink-port.ts";
 import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
@@ -153,5 +155,6 @@ export function remoteComms(handle: RemoteHandle): RemoteCommsRuntime {
     peerCount: async () => Number(await handle.call("peerCount")),
     drainMessages: async () => ((await handle.call("drainMessages")) ?? []) as JsonValue[],
     dismissReceived: async () => (await handle.call("dismissReceived")) === true,
+    peerIngressRuntimeSnapshot: async () => (await handle.call("peerIngressRuntimeSnapshot")) as unknown as PeerIngressRuntimeSnapshot,
   };
 }

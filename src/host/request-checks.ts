@@ -2,6 +2,8 @@
  * Checks of what callers hand to a service, beyond what a schema can say: sizes, names of agents, sessions to resume. They come before
  * anything is changed, and throw SessionError INVALID_PARAMS that names the field.
  */
+import type { CommsAsk } from "../protocol/comms.ts";
+import { commsAskOf } from "../protocol/comms.ts";
 import { SessionError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { parseInput, readable, refuse } from "../protocol/parse.ts";
@@ -35,15 +37,20 @@ export class RequestChecks {
     return checked;
   }
 
-  /** @returns the request, the agent that shall serve it, and the id it keeps if it resumes a session */
-  create(request: unknown): { request: CreateSessionRequest; agent: string; resumeId: SessionId | undefined } {
+  /** @returns the request, the agent that shall serve it, the id it keeps if it resumes a session, and the name it asks for among its peers */
+  create(request: unknown): {
+    request: CreateSessionRequest;
+    agent: string;
+    resumeId: SessionId | undefined;
+    comms: CommsAsk | undefined;
+  } {
     const checked = parseInput(CreateSessionRequestSchema, request, "request") as CreateSessionRequest;
     this.#prompt(checked.prompt);
     if (checked.resourceLimits !== undefined && checked.isolation !== "dedicated")
       refuse("request.resourceLimits", 'needs isolation "dedicated": sessions that share a lane share its limits');
     const resume = checked.build?.["resumeSession"];
     const resumeId = resume === undefined ? undefined : parseInput(Session, resume, "request.build.resumeSession").id;
-    return { request: checked, agent: this.#agentNamed(checked.agent), resumeId };
+    return { request: checked, agent: this.#agentNamed(checked.agent), resumeId, comms: commsAskOf(checked.build) };
   }
 
   /** @returns the request with its additional instructions as notices ahead of the prompt: together they are the user message */

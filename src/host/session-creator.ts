@@ -6,6 +6,7 @@
  *   K3. A caller that gives up before admission leaves nothing behind: what was built is disposed.
  */
 import { Permit } from "../core/admission.ts";
+import type { CommsAsk } from "../protocol/comms.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import { agentFailure, hostClosed } from "../protocol/errors.ts";
 import { COMMANDS } from "../protocol/frames.ts";
@@ -18,6 +19,8 @@ import type { RunResult } from "../protocol/views.ts";
 import { Bound } from "./bound.ts";
 import { Builds } from "./builds.ts";
 import type { BuildsKeeping } from "./builds.ts";
+import type { HostComms } from "./comms/host-comms.ts";
+import type { Peer } from "./comms/peer.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { LanePool } from "./lane-pool.ts";
 import type { LoadGate } from "./load-gate.ts";
@@ -35,6 +38,8 @@ export interface CreateOrder {
   readonly agent: string;
   /** Id of the session to resume, which keeps it. */
   readonly resumeId: SessionId | undefined;
+  /** The name it asks for among its peers. */
+  readonly comms?: CommsAsk | undefined;
   readonly firstTurn: TurnStart | undefined;
   readonly signal: AbortSignal | undefined;
   /** Called once, when no lane builds the session, or is going to: it is in the index, or it will not be. */
@@ -63,6 +68,7 @@ export interface CreatorParts {
   readonly pool: LanePool;
   readonly gate: LoadGate;
   readonly quarantine: Quarantine;
+  readonly comms: Pick<HostComms, "claim" | "release" | "building">;
   /** Only for a host with a store. */
   readonly keeping?: CreatorKeeping | undefined;
   isOpen(): boolean;
@@ -91,8 +97,10 @@ export class SessionCreator {
   /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
   async create(order: CreateOrder): Promise<RunResult> {
     let entry: SessionEntry;
+    let peer: Peer | undefined;
     try {
       if (!this.#host.isOpen()) throw hostClosed();
+      peer = order.comms && this.#host.comms.claim(order.comms);
       if (order.resumeId !== undefined) this.#host.quarantine.assertFree(order.resumeId);
       this.#host.gate.enterMain();
       const permit = this.#host.registry.capacity.tryTake() ?? (await this.#roomUnless(order.signal));
@@ -102,9 +110,11 @@ export class SessionCreator {
       }
       entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit, true);
     } catch (error) {
+      if (peer !== undefined) this.#host.comms.release(peer);
       order.onBuilt?.();
       throw error;
     }
+    if (peer !== undefined) this.#host.comms.building(peer, entry);
     const { onEvent: _, ...request } = order.request;
     entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
     return new Promise((resolve, reject) => {

@@ -9,6 +9,7 @@ import type { HandleKind } from "../protocol/handles.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { HostLane } from "./host-lane.ts";
 import type { KeptEntry } from "./kept-entry.ts";
+import type { Peer } from "./comms/peer.ts";
 import type { RemoteHandle } from "./remote-handles.ts";
 import type { SessionChannel } from "./session-channel.ts";
 import type { Turn } from "./turn.ts";
@@ -49,6 +50,8 @@ export class SessionEntry {
   line: Mailbox<LaneCommand> | undefined;
   ledger: SystemContextLedger | undefined;
   channel: SessionChannel | undefined;
+  /** As other sessions know it: of one that asked for a name. */
+  comms: Peer | undefined;
   /** Its open handles. */
   remotes: Map<HandleKind, RemoteHandle> | undefined;
 

@@ -13,6 +13,7 @@ import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { Intake } from "../transport/intake.ts";
 import { Balancer } from "./balancer.ts";
+import { HostComms } from "./comms/host-comms.ts";
 import { CpuSampler } from "./cpu-sampler.ts";
 import { HostEvents } from "./host-events.ts";
 import type { HostLane } from "./host-lane.ts";
@@ -62,6 +63,8 @@ export class SessionHost {
   readonly moves: Moves | undefined;
   readonly gate: LoadGate;
   readonly queries: SessionQueries;
+  /** Messages between sessions. */
+  readonly comms: HostComms;
   readonly #supervisor: Supervisor;
   readonly #sampler: CpuSampler;
   readonly #memory: MemoryWatch;
@@ -78,11 +81,12 @@ export class SessionHost {
     this.agents = resolveAgents(options.agent);
     this.gate = new LoadGate(store?.thread.intake ?? new Intake(), () => this.turns.running + this.creator.builds.size);
     this.queries = new SessionQueries(this.gate);
+    this.comms = new HostComms({ events: this.events, isOnItsWay: (id) => this.persistence?.moves.isOnItsWay(id) === true });
     this.registry = new SessionRegistry(
       this.table,
       options,
       (segment) => this.pool.share(segment),
-      (entry) => this.persistence?.onLeaving(entry),
+      (entry) => this.#sessionLeaving(entry),
       (entry) => this.#sessionGone(entry),
     );
     this.turns = new TurnTable(this.table, this.registry, (turn) => this.#supervisor.watch(turn));
@@ -106,8 +110,8 @@ export class SessionHost {
     });
     this.#sampler = new CpuSampler((lane, slot) => this.registry.inSlot(lane, slot));
     this.persistence = store && new Persistence(this, store.thread, store.options);
-    const { registry, turns, pool, quarantine, gate, queries, persistence: keeping } = this;
-    this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, isOpen: () => this.isOpen });
+    const { registry, turns, pool, quarantine, gate, queries, comms, persistence: keeping } = this;
+    this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, comms, isOpen: () => this.isOpen });
     const { events, creator } = this;
     const { builds } = creator;
     this.#reports = new LaneReports({
@@ -117,6 +121,7 @@ export class SessionHost {
       builds,
       quarantine,
       events,
+      comms,
       distrust: (lane) => this.#supervisor.distrust(lane),
     });
     if (keeping === undefined) {
@@ -128,6 +133,7 @@ export class SessionHost {
         query: (entry, command) => this.queries.serve(entry, command),
         feedContext: (entry, append) => this.feedContext(entry, append),
         onMoved: (entry, from, reason) => this.onMoved(entry, from, reason),
+        comms,
       });
     }
     const { moves, table } = this;
@@ -229,8 +235,15 @@ export class SessionHost {
     entry.lane.link.send([COMMANDS.STAGE_CONTEXT.op, entry.slot, entry.generation, append], append.text.length);
   }
 
+  /** A session is on its way out of its lane. */
+  #sessionLeaving(entry: SessionEntry): void {
+    this.comms.leaving(entry);
+    this.persistence?.onLeaving(entry);
+  }
+
   /** A session has left its lane: whoever hangs on it is told. */
   #sessionGone(entry: SessionEntry): void {
+    this.comms.gone(entry);
     if (this.persistence === undefined) entry.channel?.close();
     else this.persistence.onGone(entry);
     for (const remote of entry.remotes?.values() ?? []) remote.die();
@@ -256,10 +269,12 @@ export class SessionHost {
     this.#balancer.close();
     this.moves?.close();
     this.persistence?.stop();
+    for (const entry of this.comms.sessions()) this.turns.cancelAfterBoundary(entry); // a host-mode run waits for messages, not for its end
     if (!(await this.turns.drained(deadlineMs))) {
       this.turns.interruptAll("shutdown");
       await this.turns.drained(this.options.interruptGraceMs + SHUTDOWN_SLACK_MS);
     }
+    this.comms.close();
     await within(this.queries.settled(), SHUTDOWN_SLACK_MS);
     this.#supervisor.close();
     this.#sampler.close();

@@ -195,7 +195,9 @@ export class TurnTable {
 
   /** @returns whether a turn runs that can be asked */
   cancelAfterBoundary(entry: SessionEntry): boolean {
-    return requestBoundaryCancel(this.#table, entry.slot);
+    const isAsked = requestBoundaryCancel(this.#table, entry.slot);
+    if (isAsked && entry.comms !== undefined) entry.lane.wake(); // its agent may wait for a message
+    return isAsked;
   }
 
   interruptAll(reason: CancelReason): void {

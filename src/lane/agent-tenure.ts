@@ -10,6 +10,8 @@ import type { PendingSystemContextAppend, Session } from "../protocol/session-mo
 import { Session as SessionSchema } from "../protocol/session-model.ts";
 import { within } from "../transport/within.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
+import { AgentComms } from "./comms/agent-comms.ts";
+import type { SessionComms } from "./comms/session-comms.ts";
 import type { Handles } from "./build-agent.ts";
 import { buildAgent, takeHandles } from "./build-agent.ts";
 import { ContextReplica } from "./context-replica.ts";
@@ -30,6 +32,8 @@ export interface AgentOrder {
 /** What an agent may do to its session. */
 export interface AgentOwner {
   readonly lane: Pick<LaneContext, "keeping" | "builds" | "reportStray">;
+  /** Of a session that asked for a line to its peers. */
+  readonly comms: SessionComms | undefined;
   /** The agent emits, in a run or outside. */
   emit(event: AgentEvent): void | Promise<void>;
   /** Save the session as it stands; only in a lane that keeps sessions. Never rejects. */
@@ -47,6 +51,8 @@ export class AgentTenure {
   readonly #builder: SessionAgentBuilder;
   #request: WireCreateRequest;
   #context: ContextReplica;
+  /** What the present agent holds of the session's line. */
+  #comms: AgentComms | undefined;
   /** Which agent of the session this is: grows when one is given up. */
   #number = 0;
   /** Its agent was given up, and there is no other. */
@@ -65,12 +71,14 @@ export class AgentTenure {
   /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
   async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
     const number = this.#number;
+    this.#comms = this.#owner.comms && new AgentComms(this.#owner.comms);
     const context: AgentBuildContext = {
       sessionId,
       agentName: this.#agentName,
       emit: this.#emitOf(number),
       ...(this.#owner.lane.keeping && { checkpointer: this.#checkpointerOf(number) }),
       systemContext: this.#context,
+      ...(this.#comms && { comms: this.#comms }),
       ...(resume && { resume }),
     };
     const agent = await this.#owner.lane.builds.limit(
@@ -169,6 +177,7 @@ export class AgentTenure {
   /** The agent of the present number is the session's no longer. */
   #closeOff(): void {
     this.#context = this.#context.succeed();
+    this.#comms?.end();
     this.#number++;
   }
 

@@ -94,7 +94,8 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     const { key, result } = head.lastTurn ?? {};
     if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
     actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, snapshot.revision);
-    return { snapshot, kept: { epoch: head.epoch } };
+    const comms = actor.comms?.ask;
+    return { snapshot, kept: { epoch: head.epoch, ...(comms && { comms }) } };
   });
 }
 

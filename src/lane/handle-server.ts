@@ -28,7 +28,17 @@ export interface HandleApi {
 const METHODS: Readonly<Record<HandleKind, readonly string[]>> = {
   eventInjector: ["inject"],
   interactionEventInjector: ["inject"],
-  commsRuntime: ["publicKey", "addTrustedPeer", "removeTrustedPeer", "send", "peers", "peerCount", "drainMessages", "dismissReceived"],
+  commsRuntime: [
+    "publicKey",
+    "addTrustedPeer",
+    "removeTrustedPeer",
+    "send",
+    "peers",
+    "peerCount",
+    "drainMessages",
+    "dismissReceived",
+    "peerIngressRuntimeSnapshot",
+  ],
 };
 
 export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {

@@ -211,6 +211,15 @@ export class Lane {
       case COMMANDS.AGENT_SNAPSHOT.op:
         void this.#tellSnapshot(command);
         return;
+      case COMMANDS.COMMS_SEAT.op:
+        this.session(command[1], command[2])?.comms?.seated(command[3]);
+        return;
+      case COMMANDS.COMMS_REPLY.op:
+        this.session(command[1], command[2])?.comms?.replied(command[3], command[4], command[5]);
+        return;
+      case COMMANDS.PEER_DELIVER.op:
+        this.session(command[1], command[2])?.comms?.deliver(command[3], command[4]);
+        return;
       case COMMANDS.EVENT_TAIL.op: {
         const tail = this.session(command[1], command[2])?.eventTail(command[4]);
         if (tail === undefined) this.#notHere(command[3]);
@@ -244,6 +253,7 @@ export class Lane {
     }
     this.#sessions[slot] = built.actor;
     this.#context.outbox.append(built.report, built.report[6]?.length ?? 0, true);
+    built.actor.comms?.begin();
   }
 
   #deliver(command: ActorCommand): void {

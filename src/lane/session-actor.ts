@@ -15,6 +15,7 @@ import type { SessionAgent } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import { agentFailure, toWire } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
+import { commsAskOf } from "../protocol/comms.ts";
 import { parseEvent } from "../protocol/events.ts";
 import type { EventTail, TurnCommand } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS } from "../protocol/frames.ts";
@@ -27,6 +28,7 @@ import { AgentTenure } from "./agent-tenure.ts";
 import type { AnswerSeat, QueryCommand } from "./answer.ts";
 import { answerOf, entersAgent } from "./answer.ts";
 import { HeldEvents } from "./held-events.ts";
+import { SessionComms } from "./comms/session-comms.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
@@ -49,6 +51,8 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   readonly slot: number;
   readonly generation: number;
   id: SessionId;
+  /** Of a session that asked for a line to its peers. */
+  readonly comms: SessionComms | undefined;
   readonly tenure: AgentTenure;
   /** The last good turn, if its request had an idempotency key. */
   lastTurn: KeyedTurn | undefined;
@@ -75,6 +79,8 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
     this.id = seat.id;
     this.#seq = seat.lastSeq;
     this.#onBroken = onBroken;
+    const ask = commsAskOf(seat.request.build);
+    this.comms = ask && new SessionComms(this, ask);
     this.tenure = new AgentTenure(this, seat);
   }
 
@@ -314,6 +320,7 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   /** The session leaves the lane. Resolves when the agent's own dispose has settled. */
   async dispose(): Promise<void> {
     this.#hasLeft = true;
+    this.comms?.close();
     this.takeHeld();
     await this.tenure.dispose();
   }

@@ -7,7 +7,9 @@ import * as z from "zod";
 import { applyOverlay } from "../core/tool-overlay.ts";
 import { Transcript } from "../core/transcript.ts";
 import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnContext, TurnOutput } from "../protocol/agent.ts";
+import type { LaneComms } from "../protocol/comms.ts";
 import type { AgentEvent } from "../protocol/events.ts";
+import type { EventInjector, SubscribableInjector } from "../protocol/handles.ts";
 import { json } from "../protocol/json-schema.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { ExecutionKind } from "../protocol/runtime.ts";
@@ -15,6 +17,7 @@ import type { PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, To
 import { Message, Usage, addUsage } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { AgentError, TurnInterrupted } from "./agent-errors.ts";
+import { AgentComms } from "./comms/agent-comms.ts";
 
 const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
@@ -149,6 +152,18 @@ export class SimpleAgent implements SessionAgent {
     return this.build.systemContext;
   }
 
+  eventInjector(): EventInjector | undefined {
+    return this.build.comms?.eventInjector();
+  }
+
+  interactionEventInjector(): SubscribableInjector | undefined {
+    return this.build.comms?.interactionEventInjector();
+  }
+
+  commsRuntime(): LaneComms | undefined {
+    return this.build.comms;
+  }
+
   async dispose(): Promise<void> {
     await this.definition.dispose?.(this.state);
   }
@@ -194,6 +209,10 @@ class SimpleTurn implements TurnContext {
   }
   get executionKind(): ExecutionKind | undefined {
     return this.#run.executionKind;
+  }
+  get comms(): LaneComms | undefined {
+    const { comms } = this.#agent.build;
+    return comms instanceof AgentComms ? comms.within(() => this.#run.signal) : comms;
   }
   get signal(): AbortSignal {
     return this.#run.signal;

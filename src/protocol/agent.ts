@@ -1,4 +1,5 @@
 /** The agent's side of the contract: what an agent's author implements, and what the lane gives to it. Types only. */
+import type { LaneComms } from "./comms.ts";
 import type { AgentEvent } from "./events.ts";
 import type { CommsRuntime, EventInjector, SubscribableInjector } from "./handles.ts";
 import type { SessionId } from "./ids.ts";
@@ -51,6 +52,8 @@ export interface TurnContext {
   readonly hostMode: boolean;
   /** What the turn was asked for; undefined: its prompt. "resume_pending": the transcript ends with what is to be answered, `prompt` is not in it. */
   readonly executionKind: ExecutionKind | undefined;
+  /** The session's line to its peers, if it asked for one (`build.commsName`). What a turn waits for there ends with its interrupt. */
+  readonly comms: LaneComms | undefined;
   /** Aborts on interrupt. */
   readonly signal: AbortSignal;
   /** Polls shared memory: true also inside a synchronous loop. */
@@ -100,6 +103,8 @@ export interface AgentBuildContext {
   readonly checkpointer?: SessionCheckpointer;
   /** The agent returns this object from systemContextState(). */
   readonly systemContext: SystemContextState;
+  /** The session's line to its peers: present exactly when its create request has `build.commsName`. */
+  readonly comms?: LaneComms;
   /** The session to go on from. */
   readonly resume?: Session;
 }

@@ -4,6 +4,7 @@
  * Callers test `code` (and, for AGENT_ERROR, `agentError.kind`), never the text and never `instanceof`.
  * Between threads an error travels as data: structured clone would drop its class and its fields.
  */
+import { COMMS_ERRORS } from "./comms-errors.ts";
 import type { SessionId } from "./ids.ts";
 
 /** What a caller may do next. `bug`: report it, do not retry. */
@@ -42,6 +43,7 @@ export const AGENT_ERROR_KINDS = {
     summary: "the run waits for the answer to a tool call of its caller's: details.toolName and args",
   },
   lane_lost: { disposition: "retry", summary: "the thread that held the session ended; details.outcome says what became of the turn" },
+  ...COMMS_ERRORS,
 } as const satisfies Record<string, { disposition: Disposition; summary: string }>;
 
 export interface AgentErrorData {

@@ -7,6 +7,7 @@
  * turn is named by the word of its ticket, which is also what stands in the lock; only the TURN record has the whole ticket, which
  * the agent may want.
  */
+import type { CommsAsk, CommsFailure } from "./comms.ts";
 import type { WireError } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import type { SessionId } from "./ids.ts";
@@ -37,6 +38,9 @@ export const COMMANDS = {
   MOVE_OUT: { op: 14, length: 4 },
   MOVE_IN: { op: 15, length: 6 },
   AGENT_SNAPSHOT: { op: 16, length: 5 },
+  COMMS_SEAT: { op: 20, length: 4 },
+  COMMS_REPLY: { op: 21, length: 6, optional: 1 },
+  PEER_DELIVER: { op: 22, length: 5 },
 } as const;
 
 /** Lane to main. */
@@ -53,6 +57,9 @@ export const REPORTS = {
   STRAY_ERROR: { op: 10, length: 3, optional: 1 },
   DELTAS: { op: 11, length: 7 },
   GAVE_UP: { op: 12, length: 4 },
+  COMMS_CALL: { op: 20, length: 7, optional: 2 },
+  PEER_TAKEN: { op: 21, length: 5 },
+  COMMS_HELD: { op: 22, length: 4 },
 } as const;
 
 /** What the codec needs of a table's row. */
@@ -167,6 +174,21 @@ export type MoveInCommand = [
 ];
 /** One of the agent's snapshots, null when it gives none. Answered at once, also while a turn runs. */
 export type AgentSnapshotCommand = [op: 16, slot: Slot, generation: Generation, request: RequestId, which: keyof AgentSnapshots];
+/** What main knows of the session's line to its peers: "none" it has, "closed" it is, or whom it trusts, where that is not what it asked for. */
+export type CommsSeatCommand = [op: 20, slot: Slot, generation: Generation, seat: "none" | "closed" | readonly string[]];
+/** What a COMMS_CALL is answered with. */
+export type CommsReplyCommand = [
+  op: 21,
+  slot: Slot,
+  generation: Generation,
+  request: RequestId,
+  value: unknown,
+  failure?: CommsFailure | undefined,
+];
+/** A message for the session's inbox. Main says who sent it, and has not read it. */
+export type PeerDeliverCommand = [op: 22, slot: Slot, generation: Generation, from: string, message: Uint8Array];
+/** Records of sessions' lines to their peers. */
+export type CommsCommandRecord = CommsSeatCommand | CommsReplyCommand | PeerDeliverCommand;
 export type LaneCommand =
   | CreateCommand
   | TurnCommand
@@ -183,7 +205,8 @@ export type LaneCommand =
   | EventTailCommand
   | MoveOutCommand
   | MoveInCommand
-  | AgentSnapshotCommand;
+  | AgentSnapshotCommand
+  | CommsCommandRecord;
 
 export type BuiltReport = [
   op: 1,
@@ -198,6 +221,8 @@ export type BuiltReport = [
 /** What main must know of a session that is kept in a store. */
 export interface KeptReport {
   readonly epoch: number;
+  /** What a stored session asked for when it was created. */
+  readonly comms?: CommsAsk | undefined;
 }
 /** What EVENT_TAIL is answered with. */
 export interface EventTail {
@@ -253,8 +278,24 @@ export type ForgottenReport = [op: 9, slot: Slot, generation: Generation];
 export type GaveUpReport = [op: 12, slot: Slot, generation: Generation, turn: Word];
 /** `count`: how many it stands for, itself included, when it is more than one. */
 export type StrayErrorReport = [op: 10, description: string, count?: number];
+/** What a session's agent asks of its line to its peers. "withdraw": what the request of that number sends is not to be sent any more. */
+export type CommsVerb = "send" | "withdraw" | "trust" | "distrust" | "peers";
+export type CommsCallReport = [
+  op: 20,
+  slot: Slot,
+  generation: Generation,
+  request: RequestId,
+  verb: CommsVerb,
+  name?: string | undefined,
+  message?: Uint8Array | undefined,
+];
+/** The agent took `count` messages of peers out of its inbox, of `bytes` in all: there is room for others. */
+export type PeerTakenReport = [op: 21, slot: Slot, generation: Generation, count: number, bytes: number];
+/** Whether what main does not know of holds the session in its lane: something was injected, or its agent waits for something. */
+export type CommsHeldReport = [op: 22, slot: Slot, generation: Generation, isHeld: boolean];
+export type CommsReport = CommsCallReport | PeerTakenReport | CommsHeldReport;
 /** Reports that speak of a session as such. */
-export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport;
+export type SessionReport = BuiltReport | BuildFailedReport | ContextTakenReport | ForgottenReport | CommsReport;
 /** Reports that speak of a turn; the word of its ticket names it. */
 export type TurnReport = EventReport | DeltasReport | ResultReport | FailedReport;
 export type LaneReport = SessionReport | TurnReport | GaveUpReport | ReplyReport | ReplyErrorReport | StrayErrorReport;

@@ -77,6 +77,7 @@ export interface RemoteCommsRuntime {
   peerCount(): Promise<number>;
   drainMessages(): Promise<readonly JsonValue[]>;
   dismissReceived(): Promise<boolean>;
+  peerIngressRuntimeSnapshot(): Promise<PeerIngressRuntimeSnapshot>;
 }
 
 /** Which handles an agent has, as bits in the lane's answer to a create. */

@@ -34,6 +34,11 @@ export const HOST_EVENTS = {
   lane_overloaded: { level: "warn", message: "a lane's event loop has no time left", details: "utilization, share" },
   memory_pressure: { level: "warn", message: "a lane's memory runs out: idle sessions leave it", details: "heapUsed, heapLimit, external" },
   session_moved: { level: "info", message: "a session was moved to another lane", details: "from, reason" },
+  comms_name_taken: {
+    level: "warn",
+    message: "a session woke without its line to its peers: another live session has its name",
+    details: "name, realm",
+  },
   session_unsaved: { level: "error", message: "a session could not be saved before it went to sleep", details: "error" },
   session_not_removed: {
     level: "warn",

@@ -74,9 +74,9 @@ export interface PeerIngressRuntimeSnapshot extends Open {
   readonly selfPeerId?: string;
   readonly authRequired?: boolean;
   readonly authorityPhase?: "absent" | "received" | "dropped" | "delivered";
-  readonly trustedPeers?: JsonValue[];
+  readonly trustedPeers?: readonly JsonValue[];
   readonly submissionQueueLen?: number;
-  readonly queue?: JsonValue;
+  readonly queue?: unknown;
 }
 
 /** By the name of the agent's member that gives it. The last one is its comms runtime's. */

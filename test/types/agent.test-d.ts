@@ -52,6 +52,7 @@ describe("TurnContext", () => {
     expectTypeOf<keyof Turn>().toEqualTypeOf<
       | "sessionId"
       | "prompt"
+      | "comms"
       | "turn"
       | "state"
       | "messages"
@@ -124,7 +125,7 @@ describe("SessionAgent", () => {
       "ticket" | "signal" | "isInterrupted" | "shouldStopAtBoundary" | "emit" | "executionKind"
     >();
     expectTypeOf<keyof agent.AgentBuildContext>().toEqualTypeOf<
-      "sessionId" | "agentName" | "emit" | "checkpointer" | "systemContext" | "resume"
+      "sessionId" | "agentName" | "emit" | "checkpointer" | "systemContext" | "comms" | "resume"
     >();
     expectTypeOf<keyof agent.SystemContextState>().toEqualTypeOf<"pending" | "takePending" | "render">();
   });

@@ -118,7 +118,15 @@ describe("handles", () => {
     expectTypeOf<warren.InjectSource>().toEqualTypeOf<"tcp" | "uds" | "stdin" | "webhook" | "rpc">();
     expectTypeOf<warren.RemoteSubscribableInjector>().toExtend<warren.RemoteEventInjector>();
     expectTypeOf<keyof warren.RemoteCommsRuntime>().toEqualTypeOf<
-      "publicKey" | "addTrustedPeer" | "removeTrustedPeer" | "send" | "peers" | "peerCount" | "drainMessages" | "dismissReceived"
+      | "publicKey"
+      | "addTrustedPeer"
+      | "removeTrustedPeer"
+      | "send"
+      | "peers"
+      | "peerCount"
+      | "drainMessages"
+      | "dismissReceived"
+      | "peerIngressRuntimeSnapshot"
     >();
   });
 });

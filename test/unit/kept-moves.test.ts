@@ -51,6 +51,7 @@ function moving(leave: () => Promise<boolean>): { moves: KeptMoves; entry: Sessi
     },
     onStays: ({ id }) => told.push(`${id} stays`),
     onUnsaved: ({ id }, error) => told.push(`${id} unsaved: ${String(error)}`),
+    onEnded: () => {},
     onMoved: ({ lane, cpuMs }, from) => told.push(`moved ${from.number}>${lane.number} with ${cpuMs} ms`),
   });
   return { moves, entry, told };
