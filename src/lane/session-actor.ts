@@ -320,7 +320,7 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   /** The session leaves the lane. Resolves when the agent's own dispose has settled. */
   async dispose(): Promise<void> {
     this.#hasLeft = true;
-    this.comms?.close();
+    this.comms?.dispose();
     this.takeHeld();
     await this.tenure.dispose();
   }

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { applyOverlay } from "../core/tool-overlay.ts";
 import { Transcript } from "../core/transcript.ts";
 import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnContext, TurnOutput } from "../protocol/agent.ts";
-import type { LaneComms } from "../protocol/comms.ts";
+import type { Interaction, LaneComms } from "../protocol/comms.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { EventInjector, SubscribableInjector } from "../protocol/handles.ts";
 import { json } from "../protocol/json-schema.ts";
@@ -18,6 +18,8 @@ import { Message, Usage, addUsage } from "../protocol/session-model.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { AgentError, TurnInterrupted } from "./agent-errors.ts";
 import { AgentComms } from "./comms/agent-comms.ts";
+import type { HostedAgent } from "./comms/host-loop.ts";
+import { hostLoop } from "./comms/host-loop.ts";
 
 const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
@@ -56,17 +58,31 @@ export class SimpleAgent implements SessionAgent {
   }
 
   runHostMode(prompt: string, run: RunContext): RunResult | Promise<RunResult> {
-    return this.#run(prompt, run, true);
+    const { comms } = this.build;
+    return comms instanceof AgentComms ? hostLoop(this.#hosted(), comms, prompt, run) : this.#run(prompt, run, true);
   }
 
-  #run(prompt: string, run: RunContext, hostMode: boolean): RunResult | Promise<RunResult> {
-    if (run.executionKind === "resume_pending") this.#resume();
+  #hosted(): HostedAgent {
+    const { transcript, build } = this;
+    return {
+      sessionId: build.sessionId,
+      answer: (prompt, run, interaction) => this.#run(prompt, run, true, interaction),
+      takeBack: () => transcript.rollBack(),
+      keep: async () => {
+        transcript.keep();
+        await build.checkpointer?.checkpoint(this.sessionClone());
+      },
+    };
+  }
+
+  #run(prompt: string, run: RunContext, hostMode: boolean, interaction?: Interaction): RunResult | Promise<RunResult> {
+    if (interaction === undefined && run.executionKind === "resume_pending") this.#resume();
     else {
       this.transcript.begin();
       this.transcript.push({ role: "user", content: prompt });
     }
     this.turnCount++;
-    const turn = new SimpleTurn(this, prompt, run, hostMode);
+    const turn = new SimpleTurn(this, prompt, run, hostMode, interaction);
     let running: Promise<TurnOutput>;
     try {
       const output = this.definition.turn(turn);
@@ -174,6 +190,7 @@ class SimpleTurn implements TurnContext {
   readonly prompt: string;
   readonly turn: number;
   readonly hostMode: boolean;
+  readonly interaction: Interaction | undefined;
   readonly #agent: SimpleAgent;
   readonly #run: RunContext;
   #usage = NO_USAGE;
@@ -181,12 +198,13 @@ class SimpleTurn implements TurnContext {
   #uncounted = NO_USAGE;
   #isClosed = false;
 
-  constructor(agent: SimpleAgent, prompt: string, run: RunContext, hostMode: boolean) {
+  constructor(agent: SimpleAgent, prompt: string, run: RunContext, hostMode: boolean, interaction: Interaction | undefined) {
     this.#agent = agent;
     this.#run = run;
     this.prompt = prompt;
     this.turn = agent.turnCount;
     this.hostMode = hostMode;
+    this.interaction = interaction;
   }
 
   get sessionId(): string {

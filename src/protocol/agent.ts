@@ -1,5 +1,5 @@
 /** The agent's side of the contract: what an agent's author implements, and what the lane gives to it. Types only. */
-import type { LaneComms } from "./comms.ts";
+import type { Interaction, LaneComms } from "./comms.ts";
 import type { AgentEvent } from "./events.ts";
 import type { CommsRuntime, EventInjector, SubscribableInjector } from "./handles.ts";
 import type { SessionId } from "./ids.ts";
@@ -54,6 +54,8 @@ export interface TurnContext {
   readonly executionKind: ExecutionKind | undefined;
   /** The session's line to its peers, if it asked for one (`build.commsName`). What a turn waits for there ends with its interrupt. */
   readonly comms: LaneComms | undefined;
+  /** What came in and is to be answered, in a run that stays alive for it; `prompt` is its text. */
+  readonly interaction: Interaction | undefined;
   /** Aborts on interrupt. */
   readonly signal: AbortSignal;
   /** Polls shared memory: true also inside a synchronous loop. */

@@ -1,28 +1,9 @@
 /** Messages between sessions by name: who may send, in which order they arrive, what waits, and how every wait ends. */
 import { describe, expect, test } from "vitest";
 
-import type { CreateSessionRequest, RunResult, SessionService } from "../../dist/src/index.js";
+import type { RunResult } from "../../dist/src/index.js";
 import { codeOf, deferred, errorOf, hosts, kindOf, settled, sharedHost, sleep, until } from "../helpers/hosts.ts";
-
-const PEERS = new URL("../fixtures/peers.mjs", import.meta.url);
-type Step = readonly [verb: string, ...args: unknown[]];
-
-let names = 0;
-/** @returns names that no other test uses */
-const fresh = (...of: string[]): string[] => of.map((name) => `${name}-${names++}`);
-
-const peer = (commsName: string, trustedPeers: string[] = [], extra: Record<string, unknown> = {}): Partial<CreateSessionRequest> => ({
-  build: { commsName, trustedPeers, ...extra },
-});
-/** Run steps in a turn. @returns what each gave */
-const run = async (service: Pick<SessionService, "startTurn">, id: string, ...steps: Step[]): Promise<unknown[]> =>
-  JSON.parse((await service.startTurn(id, { prompt: JSON.stringify(steps) })).text) as unknown[];
-
-/** @returns two sessions that trust each other, in different lanes if there are two */
-async function pair(service: SessionService): Promise<{ a: string; b: string; ids: [string, string] }> {
-  const [a, b] = fresh("a", "b") as [string, string];
-  return { a, b, ids: [await deferred(service, peer(a, [b])), await deferred(service, peer(b, [a]))] };
-}
+import { PEERS, fresh, ingress, pair, peer, run } from "../helpers/peers.ts";
 
 describe("beside others", () => {
   const host = sharedHost({ agent: PEERS });
@@ -58,8 +39,8 @@ describe("beside others", () => {
     const COUNT = 10_000;
     const sending = run(host(), ids[0], ["sendMany", b, COUNT, 256]);
     // Nobody takes anything yet: what the inbox holds has gone, the rest waits.
-    await until("the inbox is full", async () => (await snapshot(ids[1])).queue.total >= 1024);
-    expect((await snapshot(ids[1])).queue.total).toBe(1024);
+    await until("the inbox is full", async () => (await ingress(host(), ids[1])).queue.total >= 1024);
+    expect((await ingress(host(), ids[1])).queue.total).toBe(1024);
     const taking = run(host(), ids[1], ["takeMany", COUNT, 500]);
     expect(await settled(taking)).toEqual([{ counts: { [a]: COUNT } }]);
     const [longestMs] = (await settled(sending)) as [number];
@@ -84,18 +65,12 @@ describe("beside others", () => {
     expect(all.slice(0, 2)).toEqual([[{ counts: { [c]: 2000 } }], [{ counts: { [a]: 2000, [c]: 2000 } }]]);
   });
 
-  async function snapshot(id: string): Promise<{ queue: { total: number }; trustedPeers: string[] }> {
-    // Through the handle: a turn may be running.
-    const comms = await host().commsRuntime(id);
-    return (await comms?.peerIngressRuntimeSnapshot()) as never;
-  }
-
   test("bytes count too: 8 MiB of messages are let in, the rest waits", async () => {
     const { a, b, ids } = await pair(host());
     const sending = run(host(), ids[0], ["sendMany", b, 20, 20, 900_000]);
-    await until("messages wait", async () => (await snapshot(ids[1])).queue.total === 9);
+    await until("messages wait", async () => (await ingress(host(), ids[1])).queue.total === 9);
     await sleep(50);
-    expect((await snapshot(ids[1])).queue.total).toBe(9);
+    expect((await ingress(host(), ids[1])).queue.total).toBe(9);
     expect(await run(host(), ids[1], ["takeMany", 20])).toEqual([{ counts: { [a]: 20 } }]);
     await settled(sending);
   });
@@ -104,7 +79,7 @@ describe("beside others", () => {
     const [a, b, c] = fresh("a", "b", "c") as [string, string, string];
     const id = await deferred(host(), peer(a, [b, c]));
     await deferred(host(), peer(c));
-    const message = (to: string, body: unknown = 1): Step => ["send", { kind: "peer_message", to, body }];
+    const message = (to: string, body: unknown = 1): [string, unknown] => ["send", { kind: "peer_message", to, body }];
     expect(
       await run(
         host(),
@@ -148,7 +123,7 @@ describe("beside others", () => {
       true,
       "comms_peer_not_found",
     ]);
-    expect((await snapshot(first)).trustedPeers).toEqual(["nobody"]);
+    expect((await ingress(host(), first)).trustedPeers).toEqual(["nobody"]);
   });
 
   test("realms do not see each other", async () => {
@@ -185,7 +160,7 @@ describe("beside others", () => {
   test("sends that wait end when their recipient leaves", async () => {
     const { b, ids } = await pair(host());
     const sending = run(host(), ids[0], ["sendAll", b, 1024], ["sendAll", b, 100]);
-    await until("the inbox is full", async () => (await snapshot(ids[1])).queue.total === 1024);
+    await until("the inbox is full", async () => (await ingress(host(), ids[1])).queue.total === 1024);
     await host().archive(ids[1]);
     expect(await settled(sending)).toEqual([{ sent: 1024 }, { comms_peer_offline: 100 }]);
   });

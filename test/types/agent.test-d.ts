@@ -53,6 +53,7 @@ describe("TurnContext", () => {
       | "sessionId"
       | "prompt"
       | "comms"
+      | "interaction"
       | "turn"
       | "state"
       | "messages"

@@ -141,12 +141,12 @@ export class Inbox {
     this.#tell();
   }
 
-  /** I3. @param reason - what whoever waits is told */
-  close(reason: unknown): void {
-    if (this.#closed !== undefined) return;
+  /** I3. @param reason - what whoever waits is told. @returns what waited, which nobody will take */
+  close(reason: unknown): Interaction[] {
+    if (this.#closed !== undefined) return [];
     this.#closed = reason;
-    this.#items.drain();
     for (const receiver of this.#receivers) this.#stop(receiver, reason);
+    return this.#items.drain().map(({ interaction }) => interaction);
   }
 
   get isClosed(): boolean {

@@ -133,12 +133,17 @@ export class SessionComms {
     this.inbox.deliver(interaction, message.byteLength);
   }
 
-  /** The session leaves: nothing comes in or goes out any more. */
+  /** The session is about to leave: nothing comes in or goes out any more. What its agent is at may still be told. */
   close(): void {
     const reason = closed("the session leaves");
     this.#refuse(reason);
-    this.inbox.close(reason);
-    this.taps.close(reason);
+    for (const { id } of this.inbox.close(reason)) this.taps.at(id)?.fail(reason);
+  }
+
+  /** The session leaves. */
+  dispose(): void {
+    this.close();
+    this.taps.close(closed("the session leaves"));
   }
 
   #refuse(reason: AgentError): void {
