@@ -1,5 +1,5 @@
 /**
- * The life of a turn, of a session and of a lane, each written once. `docs/state-machines.md` is generated from these tables, and a
+ * The life of a turn, of a session, of a lane and of a session's runtime, each written once. `docs/state-machines.md` is generated from these tables, and a
  * test fails when they differ. Terminal states are empty rows.
  */
 
@@ -70,8 +70,33 @@ export const LANE_TRANSITIONS = {
 export type LaneState = keyof typeof LANE_TRANSITIONS;
 export type LaneEvent = "loaded" | "stop" | "ended";
 
+/**
+ * A session's runtime: what takes inputs for it and has them run, one after another. A host need not have any.
+ *
+ *   R1. An input runs in `running` only, so one at a time; inputs begin in the order in which they were accepted.
+ *   R2. Inputs are accepted in `idle`, `attached` and `running` only, and not while the runtime is about to leave them for good.
+ *   R3. A runtime leaves `running` when its input has settled, or found the session busy and goes back to the head of the queue.
+ *   R4. In `retired` and `stopped` no input runs, and both can be revived. `destroyed` is the end.
+ */
+export const RUNTIME_TRANSITIONS = {
+  initializing: { register: "idle", destroy: "destroyed" },
+  idle: { attach: "attached", retire: "retired", stop: "stopped", destroy: "destroyed" },
+  attached: { run: "running", detach: "idle", retire: "retired", stop: "stopped", destroy: "destroyed" },
+  running: { settle: "attached", busy: "attached" },
+  retired: { revive: "idle", destroy: "destroyed" },
+  stopped: { revive: "idle", retire: "retired", destroy: "destroyed" },
+  destroyed: {},
+} as const;
+export type RuntimeState = keyof typeof RUNTIME_TRANSITIONS;
+export type RuntimeEvent = "register" | "attach" | "detach" | "run" | "settle" | "busy" | "retire" | "stop" | "revive" | "destroy";
+
 /** All machines by name: what docs and tests go through. */
-export const MACHINES = { turn: TURN_TRANSITIONS, session: SESSION_TRANSITIONS, lane: LANE_TRANSITIONS } as const;
+export const MACHINES = {
+  turn: TURN_TRANSITIONS,
+  session: SESSION_TRANSITIONS,
+  lane: LANE_TRANSITIONS,
+  runtime: RUNTIME_TRANSITIONS,
+} as const;
 
 type Table = Readonly<Record<string, Readonly<Record<string, string>>>>;
 

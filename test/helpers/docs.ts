@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { LANE_TRANSITIONS, MACHINES, SESSION_TRANSITIONS, TURN_TRANSITIONS } from "../../src/core/machines.ts";
+import { LANE_TRANSITIONS, MACHINES, RUNTIME_TRANSITIONS, SESSION_TRANSITIONS, TURN_TRANSITIONS } from "../../src/core/machines.ts";
 import * as layout from "../../src/core/slot-layout.ts";
 import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
@@ -141,6 +141,7 @@ const CONSTANTS: Readonly<Record<keyof typeof MACHINES, { name: string; transiti
   turn: { name: "TURN_TRANSITIONS", transitions: TURN_TRANSITIONS },
   session: { name: "SESSION_TRANSITIONS", transitions: SESSION_TRANSITIONS },
   lane: { name: "LANE_TRANSITIONS", transitions: LANE_TRANSITIONS },
+  runtime: { name: "RUNTIME_TRANSITIONS", transitions: RUNTIME_TRANSITIONS },
 };
 
 /** @returns the doc comment in front of an exported constant, without its stars, line by line */
@@ -209,7 +210,7 @@ export function renderStateMachines(): string {
 
 # State machines
 
-The life of a turn, of a session and of a lane. Each is one table in the source, which the code steps through; what is shown here is that
+The life of a turn, of a session, of a lane and of a session's runtime. Each is one table in the source, which the code steps through; what is shown here is that
 table. The numbered rules hold in every state; the tests that protect a rule begin with its number.
 
 ${machines.join("\n")}`;

@@ -51,6 +51,26 @@ const EXPECTED: Record<string, string[]> = {
     "ready ended lost",
     "stopping ended stopped",
   ],
+  runtime: [
+    "initializing register idle",
+    "initializing destroy destroyed",
+    "idle attach attached",
+    "idle retire retired",
+    "idle stop stopped",
+    "idle destroy destroyed",
+    "attached run running",
+    "attached detach idle",
+    "attached retire retired",
+    "attached stop stopped",
+    "attached destroy destroyed",
+    "running settle attached",
+    "running busy attached",
+    "retired revive idle",
+    "retired destroy destroyed",
+    "stopped revive idle",
+    "stopped retire retired",
+    "stopped destroy destroyed",
+  ],
 };
 
 describe.each(TABLES)("the %s machine", (name, table) => {
