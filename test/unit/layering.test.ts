@@ -7,7 +7,15 @@ import { describe, expect, test } from "vitest";
 const ROOT = fileURLToPath(new URL("../../src", import.meta.url));
 
 /** Lowest first; layers of one rank do not see each other. */
-const RANKS: readonly (readonly string[])[] = [["protocol"], ["core"], ["transport"], ["lane", "store"], ["host"], ["server"], ["cli"]];
+const RANKS: readonly (readonly string[])[] = [
+  ["protocol"],
+  ["core"],
+  ["transport"],
+  ["lane", "store", "runtime"],
+  ["host"],
+  ["server"],
+  ["cli"],
+];
 const rankOf = (layer: string): number => RANKS.findIndex((rank) => rank.includes(layer));
 
 interface Import {
