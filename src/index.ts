@@ -40,6 +40,8 @@ export type {
   StartTurnRequest,
   SubscribeOptions,
 } from "./protocol/requests.ts";
+export type { RuntimeInput } from "./protocol/runtime-input.ts";
+export type { AcceptedInput } from "./protocol/stored-runtime.ts";
 export type { ResourceLimits } from "./protocol/resource-limits.ts";
 export type { CoreApplyOutput, CoreApplyTerminal, ExecutionKind, RunApplyBoundary, RunBoundaryReceipt } from "./protocol/runtime.ts";
 export type {
@@ -60,3 +62,6 @@ export type {
   Usage,
 } from "./protocol/session-model.ts";
 export type { HostSnapshot, LaneDown, LaneSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "./protocol/views.ts";
+export type { RuntimeState } from "./core/machines.ts";
+export type { MachineSessionControlAuthority } from "./runtime/machine-authority.ts";
+export type { InputTicket, RuntimeAdapter, RuntimeExecutor, RuntimeSummary } from "./runtime/runtime-adapter.ts";

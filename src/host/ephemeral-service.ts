@@ -9,14 +9,17 @@ import { parseInput } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { Session } from "../protocol/session-model.ts";
 import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
-import { MobLiveService } from "./mob-live-service.ts";
+import { MachineService } from "./machine-service.ts";
 import type { Moves } from "./moves.ts";
+import type { RuntimeAdapter } from "../runtime/runtime-adapter.ts";
+import { SessionRuntimes } from "../runtime/session-runtimes.ts";
+import { makeRuntimesOf } from "./service-runtimes.ts";
 import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
 import { summaryOf, viewOf } from "./session-views.ts";
 import type { TurnStart } from "./turn-table.ts";
 
-export class EphemeralSessionService extends MobLiveService {
+export class EphemeralSessionService extends MachineService {
   get #moves(): Moves {
     return this.host.moves as Moves;
   }
@@ -104,10 +107,30 @@ export class EphemeralSessionService extends MobLiveService {
   async archive(id: SessionId): Promise<void> {
     await this.use(id, (entry) => this.host.leave(this.known(entry, id), "archive"));
     this.host.quarantine.forget(id);
+    await this.sessionEnded(id, "retire");
   }
 
   async discardLiveSession(id: SessionId): Promise<void> {
     await this.use(id, (entry) => this.host.leave(this.known(entry, id), "discard"));
+    await this.sessionEnded(id, "destroy");
+  }
+
+  // ── the machine ──
+
+  override runtimeAdapter(): RuntimeAdapter {
+    return this.runtimes();
+  }
+
+  protected override runtimes(): SessionRuntimes {
+    return makeRuntimesOf(this, () => {
+      const made = new SessionRuntimes(this.runtimeHost());
+      if (!this.host.isOpen) void made.close();
+      return made;
+    });
+  }
+
+  protected override async assertExists(id: SessionId): Promise<void> {
+    this.live(id);
   }
 
   // ── the facade: nothing outlives the process ──

@@ -13,14 +13,36 @@ import type {
   PeerIngressRuntimeSnapshot,
   ToolScopeSnapshot,
 } from "../protocol/snapshots.ts";
-import type { MobFacade } from "./mob-session-service.ts";
+import type { MachineSessionControlAuthority } from "../runtime/machine-authority.ts";
+import type { RuntimeAdapter } from "../runtime/runtime-adapter.ts";
+import type { MachineFacade, MobFacade } from "./mob-session-service.ts";
 import { receiptHead } from "./runtime-outputs.ts";
 
-export abstract class MobSessionServiceDefaults implements MobFacade {
+export abstract class MobSessionServiceDefaults implements MobFacade, MachineFacade {
   abstract appendSystemContext(id: SessionId, request: AppendSystemContextRequest): Promise<{ status: "applied" | "staged" | "duplicate" }>;
+
+  abstract archive(id: SessionId): Promise<void>;
 
   supportsPersistentSessions(): boolean {
     return false;
+  }
+
+  runtimeAdapter(): RuntimeAdapter | undefined {
+    return undefined;
+  }
+
+  async interruptWithMachineAuthority(id: SessionId, _authority: MachineSessionControlAuthority): Promise<void> {
+    throw machineOwned("interrupt", id);
+  }
+
+  async cancelAfterBoundaryWithMachineAuthority(id: SessionId, _authority: MachineSessionControlAuthority): Promise<void> {
+    throw machineOwned("cancel_after_boundary", id);
+  }
+
+  /** With an adapter, a service has to say itself how the runtime is retired. */
+  async archiveWithMobLifecycleAuthority(id: SessionId): Promise<void> {
+    if (this.runtimeAdapter() !== undefined) throw machineOwned("archive", id);
+    await this.archive(id);
   }
 
   async executionSnapshot(_id: SessionId): Promise<AgentExecutionSnapshot | undefined> {
@@ -101,4 +123,10 @@ export abstract class MobSessionServiceDefaults implements MobFacade {
 function controlFailure(id: SessionId, error: unknown): unknown {
   const isControl = error instanceof SessionError && (error.code === "INVALID_PARAMS" || error.code === "SESSION_SYSTEM_CONTEXT_CONFLICT");
   return isControl ? agentFailure("internal_error", error.message, { sessionId: id, details: error.details }) : error;
+}
+
+/** What a service answers that leaves control of its sessions to a machine it does not have. */
+function machineOwned(operation: "interrupt" | "cancel_after_boundary" | "archive", id: SessionId): SessionError {
+  const text = `${operation} for runtime-backed mob session ${id} must be implemented by the machine-owned session service`;
+  return new SessionError("SESSION_UNSUPPORTED", `unsupported: ${text}`, { sessionId: id });
 }

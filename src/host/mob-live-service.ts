@@ -17,14 +17,14 @@ import type {
 } from "../protocol/snapshots.ts";
 import { within } from "../transport/within.ts";
 import { LiveSessionService } from "./live-session-service.ts";
-import type { MobSessionService } from "./mob-session-service.ts";
+import type { MobFacade } from "./mob-session-service.ts";
 import { overloaded } from "./overloaded.ts";
 import { appendedOutput, receiptHead, turnOutput, unseenOutput } from "./runtime-outputs.ts";
 
 /** Milliseconds a lane may take to say what its agent tells: whoever looks at a mob must not hang on one blocked member. */
 const SNAPSHOT_MAX_MS = 1000;
 
-export abstract class MobLiveService extends LiveSessionService implements MobSessionService {
+export abstract class MobLiveService extends LiveSessionService implements MobFacade {
   abstract supportsPersistentSessions(): boolean;
   abstract loadPersistedSession(id: SessionId): Promise<Session | undefined>;
   abstract checkpointCommittedRuntimeSessionSnapshot(id: SessionId, snapshot: Uint8Array): Promise<void>;

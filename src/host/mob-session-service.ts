@@ -9,6 +9,8 @@ import type {
   PeerIngressRuntimeSnapshot,
   ToolScopeSnapshot,
 } from "../protocol/snapshots.ts";
+import type { MachineSessionControlAuthority } from "../runtime/machine-authority.ts";
+import type { RuntimeAdapter } from "../runtime/runtime-adapter.ts";
 import type { SessionService } from "./session-service.ts";
 
 /** What the facade adds to a session service. */
@@ -72,4 +74,20 @@ export interface MobFacade {
   rearmAllCheckpointers(): Promise<void>;
 }
 
-export interface MobSessionService extends SessionService, MobFacade {}
+/** Of the facade, what the machine of a runtime asks. */
+export interface MachineFacade {
+  /** The runtimes of this service's sessions: one object for the life of the service. Undefined when it offers none. */
+  runtimeAdapter(): RuntimeAdapter | undefined;
+  /** `interrupt`, for who holds an authority of this service's runtime adapter. INVALID_PARAMS for any other value, before anything else. */
+  interruptWithMachineAuthority(id: SessionId, authority: MachineSessionControlAuthority): Promise<void>;
+  /** Likewise `cancelAfterBoundary`. */
+  cancelAfterBoundaryWithMachineAuthority(id: SessionId, authority: MachineSessionControlAuthority): Promise<void>;
+  /**
+   * Retire the session's runtime, then archive the session. When one of them fails, the runtime is where it was and the session lives on:
+   * AGENT_ERROR internal_error "machine archive retire failed: …", or what `archive` failed with. Ok for a session that is archived, so
+   * that it may be tried again. Waits for queued inputs as `retire` does. Without a runtime adapter: `archive`.
+   */
+  archiveWithMobLifecycleAuthority(id: SessionId): Promise<void>;
+}
+
+export interface MobSessionService extends SessionService, MobFacade, MachineFacade {}

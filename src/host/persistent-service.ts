@@ -19,13 +19,15 @@ import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from 
 import { sessionOfSnapshot, takeSnapshot } from "./committed-snapshots.ts";
 import { EventHistory, EventSource } from "./event-history.ts";
 import type { Written } from "./live-session-service.ts";
-import { MobLiveService } from "./mob-live-service.ts";
+import { MachineService } from "./machine-service.ts";
 import type { Persistence } from "./persistence.ts";
 import { ResumedStream } from "./resumed-stream.ts";
 import type { CreateOrder } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
+import type { SessionRuntimes } from "../runtime/session-runtimes.ts";
+import { runtimesOf } from "./service-runtimes.ts";
 import { storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts";
 import { StoreThread } from "./store-thread.ts";
 import { asSessionError, StoredSessions } from "./stored-sessions.ts";
@@ -33,7 +35,7 @@ import type { TurnStart } from "./turn-table.ts";
 import type { WakingContext } from "./waking-context.ts";
 import { mayTake } from "./waking-context.ts";
 
-export class PersistentSessionService extends MobLiveService {
+export class PersistentSessionService extends MachineService {
   readonly #keeping: Persistence;
   readonly #stored: StoredSessions;
 
@@ -336,6 +338,7 @@ export class PersistentSessionService extends MobLiveService {
     this.#keeping.channels.end(id);
     this.host.quarantine.forget(id);
     if (archivePolicy === "delete" && runs) this.#keeping.onUnwanted(entry);
+    await this.sessionEnded(id, "retire");
   }
 
   async #remove(id: SessionId): Promise<boolean> {
@@ -351,6 +354,7 @@ export class PersistentSessionService extends MobLiveService {
       if (entry === undefined) throw notFound(id);
       this.host.leave(entry, "discard");
     });
+    await this.sessionEnded(id, "stop");
   }
 
   /**
@@ -364,6 +368,7 @@ export class PersistentSessionService extends MobLiveService {
     if (!head.isArchived)
       throw new SessionError("SESSION_UNSUPPORTED", `unsupported: purge of session ${id}, which is not archived`, { sessionId: id });
     await this.#remove(id);
+    await this.sessionEnded(id, "destroy");
   }
 
   /** Write a copy of the store to `path`, which must not exist, while sessions go on. @throws SessionError SESSION_STORE_ERROR */
@@ -371,6 +376,20 @@ export class PersistentSessionService extends MobLiveService {
     if (typeof path !== "string" || path === "") refuse("path", "must be a path");
     this.host.assertOpen();
     await this.#stored.ask(undefined, "backup", path);
+  }
+
+  // ── the machine ──
+
+  protected override runtimes(): SessionRuntimes | undefined {
+    return runtimesOf(this);
+  }
+
+  protected override async assertExists(id: SessionId): Promise<void> {
+    if (this.find(id) === undefined) await this.#stored.sleeping(this.checks.id(id));
+  }
+
+  protected override busyWith(id: SessionId): Promise<unknown> | undefined {
+    return this.#keeping.departures.over(id) ?? super.busyWith(id);
   }
 
   override async releaseQuarantine(id: SessionId): Promise<void> {

@@ -23,9 +23,9 @@ import type { TurnCommand } from "../protocol/frames.ts";
 import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { ExecutionKind } from "../protocol/runtime.ts";
 import type { SessionSnapshot } from "../protocol/session-model.ts";
-import type { SavedTurn, StoredResult } from "../protocol/stored-session.ts";
+import type { StoredResult } from "../protocol/stored-session.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
-import { AgentError, CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
+import { CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-errors.ts";
 import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
@@ -35,6 +35,7 @@ import { TurnEmitter } from "./turn-emitter.ts";
 import { endTurn, endUnsaved } from "./turn-end.ts";
 import type { Outcome } from "./turn-outcome.ts";
 import { outcomeOf } from "./turn-outcome.ts";
+import { remember, saveAside, saveTurn } from "./turn-save.ts";
 import type { TurnSeat } from "./turn-seat.ts";
 
 export class TurnRun implements RunContext, Interruptible {
@@ -265,7 +266,7 @@ export class TurnRun implements RunContext, Interruptible {
     this.#step("seal");
     const final = this.#seat.hasAgent ? this.#bounded(clearOverlay(this.#seat.agent, this.#judge(outcome))) : outcome;
     if (this.#seat.keeper === undefined) {
-      if (final.ok) this.#remember(final.result);
+      if (final.ok) remember(this.#seat, this.#key, final);
       this.#step(final.ok ? "complete" : "fail");
       this.#end(final);
     } else void this.#commit(this.#seat.keeper, final);
@@ -281,7 +282,7 @@ export class TurnRun implements RunContext, Interruptible {
     this.#step("commit");
     let saved: SessionSnapshot | undefined;
     try {
-      if (outcome.ok) saved = await this.#save(keeper, outcome.result);
+      if (outcome.ok) saved = await saveTurn(this.#seat, keeper, this.ticket, this.#key, outcome);
       else await this.#saveAside(keeper);
     } catch (error) {
       this.#step("fail");
@@ -290,22 +291,6 @@ export class TurnRun implements RunContext, Interruptible {
     }
     this.#step(outcome.ok ? "complete" : "fail");
     this.#end(outcome, saved);
-  }
-
-  /** @returns the snapshot that was saved */
-  async #save(keeper: SessionKeeper, result: CheckedResult): Promise<SessionSnapshot> {
-    const taken = this.#seat.takeSnapshot();
-    if (!taken.ok) throw new AgentError("internal_error", taken.error.agentError?.message ?? taken.error.message);
-    const key = this.#key;
-    const turn: SavedTurn = { ticket: this.ticket, result, ...(key !== undefined && { key }) };
-    await keeper.saveTurn(turn, taken.snapshot);
-    this.#remember(result);
-    return taken.snapshot;
-  }
-
-  #remember(result: StoredResult): void {
-    const key = this.#key;
-    this.#seat.lastTurn = key === undefined ? undefined : { key, result };
   }
 
   /** A run that was spoiled fails even if the agent went on as if nothing had been, and is taken back. */
@@ -341,12 +326,8 @@ export class TurnRun implements RunContext, Interruptible {
       );
   }
 
-  /** Of a turn that does not stand: its events, and the context that was written before its run. @returns undefined: nothing */
   #saveAside(keeper: SessionKeeper): Promise<void> | undefined {
-    if (this.#command[6]?.contextAppends === undefined) return keeper.saveEvents();
-    const taken = this.#seat.takeSnapshot();
-    const saved = taken.ok ? keeper.saveRest(taken.snapshot, true) : Promise.resolve();
-    return saved.then(() => keeper.saveEvents());
+    return saveAside(this.#seat, keeper, this.#command[6]?.contextAppends !== undefined);
   }
 
   #cancel(): Outcome {

@@ -195,6 +195,21 @@ describe.each(services)("%s", (name, open) => {
     expect(await kindOf(service.startTurn(id, { prompt: "", executionKind: "resume_pending" }))).toBe("no_pending_boundary");
   });
 
+  test("F9: a turn that is asked for again by its key: a result is given again with its receipt, a terminal is found out again", async () => {
+    const service = await open();
+    const id = await deferred(service, { agent: "scripted" });
+    const details = { toolName: "ask", args: null };
+    const keyed = async (idempotencyKey: string, prompt: string): Promise<CoreApplyOutput> =>
+      settled(service.applyRuntimeTurn(id, "r", { ...content, prompt, idempotencyKey }, "run_start", []));
+    const first = await keyed("a", "one");
+    expect(await keyed("a", "two")).toEqual(first);
+    for (let i = 0; i < 2; i++) {
+      const waiting = await keyed("b", script(["failKind", "callback_pending", "waits", details]));
+      expect(waiting.terminal).toEqual({ kind: "callback_pending", ...details });
+    }
+    expect((await keyed("b", "now")).receipt.messageCount).toBe(4);
+  });
+
   test("F9: what is pending in a session is resumed, without a new prompt", async () => {
     const service = await open();
     const resumeSession: Session = {

@@ -6,9 +6,14 @@ import { SessionError, notFound } from "../../src/protocol/errors.ts";
 import type { AppendSystemContextRequest } from "../../src/protocol/requests.ts";
 
 class Theirs extends MobSessionServiceDefaults {
+  readonly archived: string[] = [];
   readonly staged: AppendSystemContextRequest[] = [];
   failAt = Infinity;
   error = new SessionError("SESSION_SYSTEM_CONTEXT_CONFLICT", "the key maps to different content");
+
+  async archive(id: string): Promise<void> {
+    this.archived.push(id);
+  }
 
   async appendSystemContext(_id: string, request: AppendSystemContextRequest): Promise<{ status: "staged" }> {
     if (this.staged.length >= this.failAt) throw this.error;
@@ -79,5 +84,25 @@ describe("MobSessionServiceDefaults", () => {
     await theirs.discardLiveSession("s");
     await theirs.cancelAllCheckpointers();
     await theirs.rearmAllCheckpointers();
+  });
+
+  test("F2, F3, F8: it has no machine; an archive is an archive, unless there is one", async () => {
+    const theirs = new Theirs();
+    const authority = null as never;
+    expect(theirs.runtimeAdapter()).toBeUndefined();
+    const text = (operation: string): string =>
+      `unsupported: ${operation} for runtime-backed mob session s must be implemented by the machine-owned session service`;
+    expect(await errorOf(theirs.interruptWithMachineAuthority("s", authority))).toMatchObject({
+      code: "SESSION_UNSUPPORTED",
+      message: text("interrupt"),
+    });
+    expect(await errorOf(theirs.cancelAfterBoundaryWithMachineAuthority("s", authority))).toMatchObject({
+      code: "SESSION_UNSUPPORTED",
+      message: text("cancel_after_boundary"),
+    });
+    await theirs.archiveWithMobLifecycleAuthority("s");
+    theirs.runtimeAdapter = () => ({}) as never;
+    expect(await errorOf(theirs.archiveWithMobLifecycleAuthority("s"))).toMatchObject({ message: text("archive") });
+    expect(theirs.archived).toEqual(["s"]);
   });
 });
