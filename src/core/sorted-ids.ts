@@ -13,6 +13,13 @@ export class SortedIds<T extends Item> {
   #runs: T[][] = [];
   #size = 0;
 
+  /** @param items - in any order; those nearly sorted are cheapest */
+  static of<T extends Item>(items: Iterable<T>): SortedIds<T> {
+    const sorted = new SortedIds<T>();
+    for (const item of [...items].sort((a, b) => (a.id < b.id ? -1 : 1))) sorted.add(item);
+    return sorted;
+  }
+
   get size(): number {
     return this.#size;
   }

@@ -287,7 +287,7 @@ export class SessionHost {
     const nowMs = Date.now();
     const { capacity, slots, archived, liveCount } = this.registry;
     let subscribers = this.persistence?.channels.subscribers ?? 0;
-    for (const entry of this.registry.list()) subscribers += entry.channel?.subscribers ?? 0;
+    for (const entry of this.registry.live) subscribers += entry.channel?.subscribers ?? 0;
     const lanesDown = this.pool.down();
     return {
       state: this.#state,

@@ -31,7 +31,8 @@ export class SessionRegistry {
   readonly #onGone: (entry: SessionEntry) => void;
   readonly #bySlot: (SessionEntry | undefined)[] = [];
   readonly #byId = new Map<SessionId, SessionEntry>();
-  readonly #inOrder = new SortedIds<SessionEntry>();
+  /** Made when first asked for: a host that keeps its sessions lists them from its store. */
+  #inOrder: SortedIds<SessionEntry> | undefined;
   /** Out of the index, and not yet forgotten by their lanes. */
   readonly #leaving = new Set<SessionEntry>();
 
@@ -64,9 +65,14 @@ export class SessionRegistry {
     return this.#byId.get(id);
   }
 
+  /** Live sessions, in any order. */
+  get live(): Iterable<SessionEntry> {
+    return this.#byId.values();
+  }
+
   /** Live sessions in order of id. */
   list(after?: SessionId): Iterable<SessionEntry> {
-    return this.#inOrder.iterate(after);
+    return (this.#inOrder ??= SortedIds.of(this.#byId.values())).iterate(after);
   }
 
   /** The session a lane's record speaks of, unless the slot has another owner by now. */
@@ -123,7 +129,7 @@ export class SessionRegistry {
   register(entry: SessionEntry): void {
     entry.step("register");
     this.#byId.set(entry.id, entry);
-    this.#inOrder.add(entry);
+    this.#inOrder?.add(entry);
     this.archived.drop(entry.id);
     this.lost.drop(entry.id);
   }
@@ -230,7 +236,7 @@ export class SessionRegistry {
   #unindex(entry: SessionEntry): void {
     if (this.#byId.get(entry.id) !== entry) return;
     this.#byId.delete(entry.id);
-    this.#inOrder.remove(entry.id);
+    this.#inOrder?.remove(entry.id);
   }
 
   /** Held until the running turn has really stopped (S3). */

@@ -43,6 +43,7 @@ describe("SortedIds", () => {
         }
         expect(sizes.filter(([actual, wanted]) => actual !== wanted)).toEqual([]);
         expect([...sorted.iterate()]).toEqual(expected());
+        expect([...SortedIds.of(model.values()).iterate()]).toEqual(expected());
       }),
       { numRuns: 30 },
     );
