@@ -1,8 +1,8 @@
 /**
  * What follows the end of a lane.
  *
- *   G2. When a lane ends, everything it owed is settled, in the order turns, builds, sessions, before it is replaced. Nothing of it is left:
- *       locks, slots, capacity, queries, streams and handles of its sessions are freed.
+ *   G2. When a lane ends, everything it owed is settled, in the order turns, builds, sessions, before its successor is given anything.
+ *       Nothing of it is left: locks, slots, capacity, queries, streams and handles of its sessions are freed.
  *   G3. Who brought it down is found out before anybody is answered: a caller who starts again at once is told already.
  */
 import type { SlotTable } from "../core/slot-table.ts";
@@ -41,25 +41,8 @@ export class LaneEnds {
     this.#parts = parts;
   }
 
-  /** The lane has ended (N2), asked or not; its state says which. */
-  ended(lane: HostLane, end: LaneEnd): void {
-    const { registry, turns, builds, queries, lostTurns, moves } = this.#parts;
-    const isLost = lane.state === "lost";
-    if (isLost) this.#tell(lane, end);
-    const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
-    const lost = turns.laneLost(lane);
-    if (lostTurns === undefined || !isLost) for (const turn of lost) turns.fail(turn, why(turn.entry.id));
-    else lostTurns.settle(lane, lost, why);
-    builds.laneLost(lane, why());
-    moves?.laneLost(lane, why);
-    for (const entry of registry.inLane(lane)) {
-      queries.gone(entry, ({ id }) => why(id));
-      registry.laneLost(entry);
-    }
-  }
-
-  /** G3 */
-  #tell(lane: HostLane, { exitCode, error }: LaneEnd): void {
+  /** The lane has been lost; nothing it owed is settled yet (G3). */
+  lost(lane: HostLane, { exitCode, error }: LaneEnd): void {
     const { table, registry, quarantine, events } = this.#parts;
     const { number, sessionCount: sessions, runningTurns: turns } = lane;
     events.emit("lane_lost", { lane: number, details: { exitCode, ...(error && { error: error.message }), sessions, turns } });
@@ -74,6 +57,22 @@ export class LaneEnds {
     const { killedFor } = lane;
     const wasAtWork = killedFor !== undefined && (killedFor.state === "building" || table.isRunning(killedFor.slot));
     quarantine.lost({ lane: number, killedFor: wasAtWork ? killedFor.id : undefined, inLoop, ran });
+  }
+
+  /** The lane has ended (N2), asked or not; its state says which. */
+  ended(lane: HostLane, end: LaneEnd): void {
+    const { registry, turns, builds, queries, lostTurns, moves } = this.#parts;
+    const isLost = lane.state === "lost";
+    const why = (sessionId?: SessionId): SessionError => (isLost ? laneLost(lane, end, sessionId) : hostClosed());
+    const lost = turns.laneLost(lane);
+    if (lostTurns === undefined || !isLost) for (const turn of lost) turns.fail(turn, why(turn.entry.id));
+    else lostTurns.settle(lane, lost, why);
+    builds.laneLost(lane, why());
+    moves?.laneLost(lane, why);
+    for (const entry of registry.inLane(lane)) {
+      queries.gone(entry, ({ id }) => why(id));
+      registry.laneLost(entry);
+    }
   }
 }
 

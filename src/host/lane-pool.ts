@@ -39,7 +39,9 @@ export interface LanePoolEvents {
   onGarbage(lane: HostLane, error: unknown): void;
   /** Its agents are loaded: it serves. */
   onLoaded(lane: HostLane): void;
-  /** The lane has ended (N2), asked or not; its state says which. Called before it is replaced. */
+  /** The lane has been lost (N2). Called before it is replaced. */
+  onLost(lane: HostLane, end: LaneEnd): void;
+  /** The lane has ended (N2), asked or not; its state says which. The thread of its successor may be starting. */
   onEnded(lane: HostLane, end: LaneEnd): void;
 }
 
@@ -254,9 +256,16 @@ export class LanePool {
     lane.step("ended");
     this.#pollRights?.drop(lane.words);
     if (this.#lanes.get(lane.number) === lane) this.#lanes.delete(lane.number);
-    if (lane.state === "lost") this.lost++;
-    this.#parts.events.onEnded(lane, end);
-    if (lane.state === "lost" && lane.kind === "shared") this.#restarts.lost(lane.number);
+    const { events } = this.#parts;
+    try {
+      if (lane.state !== "lost") return;
+      this.lost++;
+      events.onLost(lane, end);
+      // Ahead of what it owed: a thread takes longer to start than thousands of sessions to be settled.
+      if (lane.kind === "shared") this.#restarts.lost(lane.number);
+    } finally {
+      events.onEnded(lane, end);
+    }
   }
 
   #restart(number: number): void {

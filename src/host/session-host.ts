@@ -98,6 +98,7 @@ export class SessionHost {
         onReports: (lane, reports) => this.#reports.take(lane, reports),
         onGarbage: (lane, error) => this.#reports.stray(lane, String(error)),
         onLoaded: (lane) => this.#memory.loaded(lane),
+        onLost: (lane, end) => this.#ends.lost(lane, end),
         onEnded: (lane, end) => this.#ends.ended(lane, end),
       },
       hostEvents: this.events,

@@ -292,6 +292,22 @@ describe("session-host", () => {
     expect([service.inspect().slots.allocated, threads.length]).toEqual([0, 2]);
   });
 
+  test("G2: the thread of a lane's successor is started ahead of all that, which the successor is given nothing of", async () => {
+    let owed: number | undefined;
+    const service = await newHost(forever, {
+      onHostEvent: ({ type }) => {
+        if (type === "lane_restarting") owed = service.inspect().slots.allocated;
+      },
+    });
+    const id = await deferred(service);
+    entered = 0;
+    const outcome = service.startTurn(id, { prompt: "q" }).catch(kindOf);
+    await until(() => entered === 1);
+    await threads[0]?.crash();
+    expect([owed, threads.length, service.inspect().slots.allocated]).toEqual([1, 2, 0]);
+    expect([await outcome, entered]).toEqual(["lane_lost", 1]);
+  });
+
   test("G1: reading, listing and interrupting do not wait for a lane that says nothing", async () => {
     const service = await newHost(forever);
     const id = await deferred(service);
