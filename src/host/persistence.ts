@@ -85,7 +85,7 @@ export class Persistence {
         const entry = this.departures.of(id);
         return entry && { entry, isActive: this.departures.isActive(id), gone: this.departures.over(id) as Promise<void> };
       },
-      room: async (id) => this.moves.takePlace(id) ?? host.creator.room(),
+      room: (id) => this.moves.takePlace(id) ?? host.registry.capacity.tryTake() ?? host.creator.room(),
       enter: () => host.gate.enterSome(host.pool),
       open: (id, stored, permit, onLive) => this.#open(id, stored, permit, onLive),
       startTurn: (entry, ticket, start) => {
@@ -121,8 +121,11 @@ export class Persistence {
   /** For a wake-up: what is staged from now on until it ends finds it here. */
   async #stored(id: SessionId): Promise<SleepingSession> {
     if (this.#replaced.has(id)) throw busy(id);
-    await this.lostTurns.settled(id);
-    await this.#ending.get(id)?.catch(() => {}); // what the store says decides
+    // Nothing is awaited that is not there: thousands may be woken at once.
+    const lostTurns = this.lostTurns.settled(id);
+    if (lostTurns !== undefined) await lostTurns;
+    const ending = this.#ending.get(id);
+    if (ending !== undefined) await ending.catch(() => {}); // what the store says decides
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
     const known = this.recent.take(id);
     const stored = known === undefined ? this.#readStored(id) : Promise.resolve(known);

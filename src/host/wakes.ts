@@ -52,7 +52,7 @@ export interface WakeParts {
   stored(id: SessionId): Promise<SleepingSession>;
   /** The session of that id which is leaving its lane. `gone` rejects with why it is not to be had any more. */
   leaving(id: SessionId): { readonly entry: SessionEntry; readonly isActive: boolean; readonly gone: Promise<void> } | undefined;
-  room(id: SessionId): Promise<Permit>;
+  room(id: SessionId): Permit | Promise<Permit>;
   /** A wake-up begins. @throws SessionError HOST_OVERLOADED when the host is behind with its work */
   enter(): void;
   /** Have a lane open the session. `onLive` is called when it is in the index, before anybody else can reach it. Rejects when it cannot be made live */
