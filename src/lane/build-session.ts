@@ -13,6 +13,7 @@ import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { decodeValue } from "../transport/codec.ts";
+import { readMessages } from "../transport/message-reader.ts";
 import { unpackSession } from "../transport/packed-session.ts";
 import { unpackMessages } from "../transport/packed-write.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
@@ -102,7 +103,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
 /** The log, as long as the head says. Rejects with StoreError naming the row that is not one */
 async function messagesOf({ store }: Keeping, { id, logLength }: SessionHead, packed: Uint8Array): Promise<Session["messages"]> {
   try {
-    const messages = unpackMessages(packed) as Session["messages"];
+    const messages = readMessages(packed) ?? (unpackMessages(packed) as Session["messages"]);
     if (messages.length === logLength) return messages;
   } catch {
     // Then row by row.

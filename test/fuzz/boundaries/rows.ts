@@ -1,4 +1,6 @@
 /** Rows and keys of the LMDB store: whatever a disk has made of them, what is read is of the right shape or StoreError corrupt or schema. */
+import { isDeepStrictEqual } from "node:util";
+
 import type { Message } from "../../../src/protocol/session-model.ts";
 import { StoreError } from "../../../src/protocol/store-error.ts";
 import type { SessionHead, StoredContext } from "../../../src/protocol/stored-session.ts";
@@ -12,6 +14,7 @@ import type { HeadRow } from "../../../src/store/lmdb-rows.ts";
 import * as sessions from "../../../src/store/lmdb-sessions.ts";
 import type { Table } from "../../../src/store/lmdb-env.ts";
 import { encodeValue } from "../../../src/transport/codec.ts";
+import { readMessages as readOrdinary } from "../../../src/transport/message-reader.ts";
 import * as parts from "../../../src/transport/packed-session.ts";
 import { packRest, packTurn, packWrite, unpackMessages } from "../../../src/transport/packed-write.ts";
 import type { Boundary, Verdict } from "../boundary.ts";
@@ -270,10 +273,12 @@ const readPacked = (memory: MemoryEnv): void => {
   if (head === undefined) return;
   const packed = readPackedLog(memory.env, ID, head);
   // Whoever unpacks them looks again, and asks for the rows one by one when they are not messages.
-  attempt(
+  const decoded = attempt(
     () => unpackMessages(packed),
     (error) => error instanceof Error && error.name === "FrameError",
   );
+  const ordinary = readOrdinary(packed);
+  expectThat(ordinary === undefined || isDeepStrictEqual(ordinary, decoded?.value), "the messages that the decoder gives");
 };
 
 const readAllEvents = (memory: MemoryEnv, seq: number): void => {
