@@ -62,17 +62,17 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   const [, slot, generation, id, context, minSeq] = command;
   const { keeping } = lane;
   if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
-  let opened: { head: SessionHead; resume: Session; log: Session["messages"]; loggedSeq: number };
+  let opened: { head: SessionHead; rest: Uint8Array; resume: Session; log: Session["messages"]; loggedSeq: number };
   try {
-    const { head, log: packed } = unpackSession(id, await keeping.store.call("open", id));
+    const { head, rest, log: packed } = unpackSession(id, await keeping.store.call("open", id));
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
     const log = await messagesOf(keeping, head, packed);
     const session = sessionOf(head, log);
-    opened = { head, resume: ordinarySession(session) ?? SessionSchema.parse(session), log, loggedSeq };
+    opened = { head, rest, resume: ordinarySession(session) ?? SessionSchema.parse(session), log, loggedSeq };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
   }
-  const { head, resume, log, loggedSeq } = opened;
+  const { head, rest, resume, log, loggedSeq } = opened;
   const builder = lane.agents.get(head.agent);
   if (builder === undefined)
     return failed(agentFailure("internal_error", `this host has no agent named ${head.agent}, which session ${id} needs`));
@@ -94,7 +94,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     const snapshot = snapshotOf(actor);
     const { key, result } = head.lastTurn ?? {};
     if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
-    actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, log, snapshot.revision);
+    actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, { log, rest }, snapshot.revision);
     const comms = actor.comms?.ask;
     return { snapshot, kept: { epoch: head.epoch, ...(comms && { comms }) } };
   });

@@ -49,7 +49,7 @@ export class SessionKeeper {
   readonly #transcript: SavedTranscript;
   #version: number;
   #saved: SessionState;
-  /** Of the saved state, packed; undefined: not known. */
+  /** Of the saved state, packed as the store has it; undefined: not known. */
   #savedRest: Uint8Array | undefined;
   /** How many staged appends the agent has taken, ever. */
   contextTaken: number;
@@ -110,15 +110,17 @@ export class SessionKeeper {
     return new SessionKeeper(keeping, session, { epoch, version: 1 }, state, new SavedTranscript({ system, log }, snapshot.revision));
   }
 
-  /** Go on with a session that was opened. @param revision - of the agent's transcript, now */
+  /** Go on with a session that was opened. @param stored - also its rest, packed. @param revision - of the agent's transcript, now */
   static resume(
     keeping: Keeping,
     session: KeptSession,
     head: SessionHead,
-    log: Session["messages"],
+    { log, rest }: { readonly log: Session["messages"]; readonly rest: Uint8Array },
     revision: number | undefined,
   ): SessionKeeper {
-    return new SessionKeeper(keeping, session, head, head, new SavedTranscript({ system: head.system, log }, revision));
+    const resumed = new SessionKeeper(keeping, session, head, head, new SavedTranscript({ system: head.system, log }, revision));
+    resumed.#savedRest = rest;
+    return resumed;
   }
 
   /** A turn begins: what is written while it runs is its own. */

@@ -28,12 +28,12 @@ export function packSession(head: SessionHead, messages: readonly Message[]): Pa
   return [epoch, version, createdAt, updatedAt, packUsage(usage), labels, lastSeq, contextTaken, logLength, ...parts];
 }
 
-/** @returns also the log, which is not looked into. @throws StoreError corrupt, schema */
-export function unpackSession(id: SessionId, packed: PackedSession): { head: SessionHead; log: Uint8Array } {
+/** @returns also the log, which is not looked into, and the state's row. @throws StoreError corrupt, schema */
+export function unpackSession(id: SessionId, packed: PackedSession): { head: SessionHead; rest: Uint8Array; log: Uint8Array } {
   const [epoch, version, createdAt, updatedAt, counts, labels, lastSeq, contextTaken, logLength, origin, state, turn, log] = packed;
   const usage = unpackUsage(counts);
   const numbers = { epoch, version, createdAt, updatedAt, logLength, usage, labels, lastSeq, contextTaken, isArchived: false };
-  return { head: headOf(id, numbers, { origin, state, turn }), log };
+  return { head: headOf(id, numbers, { origin, state, turn }), rest: state, log };
 }
 
 /** What of a head stands in no row that is packed. */

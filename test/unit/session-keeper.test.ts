@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 
 import { SessionKeeper } from "../../src/lane/session-keeper.ts";
+import type { PackedWrite } from "../../src/protocol/store-calls.ts";
 import type { StoredRequest } from "../../src/protocol/stored-session.ts";
 import { unpackSession } from "../../src/transport/packed-session.ts";
 import type { StoreClient } from "../../src/transport/store-client.ts";
@@ -193,14 +194,17 @@ describe("SessionKeeper", () => {
   test("a session that is gone on with is written from where it stands", async () => {
     const { store, client, written, keeper } = await kept();
     await keeper.saveTurn({ ticket: 1, result: RESULT }, written.add("1", "2").snapshot());
-    const { head } = unpackSession("s", await client.call("open", "s"));
+    const { head, rest } = unpackSession("s", await client.call("open", "s"));
     const messages = (await client.call("messages", "s", 0, undefined)) ?? [];
     const woken = new WrittenAgent(true);
     woken.messages = [...messages];
     const session = { id: "s", agent: woken.agent, lastSeq: 0 };
-    const resumed = SessionKeeper.resume({ store: client, logsEvents: false }, session, head, messages, undefined);
+    const resumed = SessionKeeper.resume({ store: client, logsEvents: false }, session, head, { log: messages, rest }, undefined);
+    const calls = vi.spyOn(client, "call");
     await resumed.saveTurn({ ticket: 2, result: RESULT }, woken.add("3").snapshot());
     expect(store.writes.at(-1)).toEqual(["append", 1, 2]);
+    const [, write] = calls.mock.calls[0] as unknown as ["append", PackedWrite];
+    expect([write[12], write[13]]).toEqual([rest, false]); // what the store has of the state is known, and has not changed
     expect(await client.call("messages", "s", 2, undefined)).toEqual([user("3")]);
   });
 });
