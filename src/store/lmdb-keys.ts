@@ -30,8 +30,17 @@ const NOTHING = -1;
 export const PART = { origin: 1, state: 2, turn: 3, context: 4 } as const;
 export type Part = (typeof PART)[keyof typeof PART];
 
-export function idKey(id: string): Buffer {
-  return Buffer.from(id);
+/** The last one that was asked for: a call asks for it when it reads, and again when it writes. */
+let lastId = "";
+let lastKey = Buffer.from(lastId);
+
+/** @returns a key that nobody may write into */
+export function idKey(id: string): Uint8Array {
+  if (id !== lastId) {
+    lastKey = Buffer.from(id);
+    lastId = id;
+  }
+  return lastKey;
 }
 
 export function numberKey(number: number): Buffer {
