@@ -54,7 +54,6 @@ export class SessionComms {
   #callBytes = 0;
   /** What calls are told instead of being made. */
   #refusal: AgentError | undefined = closed("the session is not live yet");
-  #willTellHeld = false;
   #isHeld = false;
   #wasHeld = false;
 
@@ -73,18 +72,18 @@ export class SessionComms {
     this.taps = new InteractionTaps((id) => lane.reportStray(`the end of interaction ${id} was not read in time by its subscriber`));
   }
 
-  /** An agent that waits at each message is held and not held all the time: main is told how it is when the immediates run. */
+  /** Told at once, so that it is known before the turn's end is. That it is over can wait: an agent that waits at each message soon waits again. */
   #held(isHeld: boolean): void {
     this.#isHeld = isHeld;
-    if (this.#willTellHeld) return;
-    this.#willTellHeld = true;
-    setImmediate(() => {
-      this.#willTellHeld = false;
-      if (this.#isHeld === this.#wasHeld || this.inbox.isClosed) return;
-      this.#wasHeld = this.#isHeld;
-      const { lane, slot, generation } = this.#seat;
-      lane.outbox.append([REPORTS.COMMS_HELD.op, slot, generation, this.#isHeld]);
-    });
+    if (isHeld) this.#tellHeld();
+    else setImmediate(() => this.#tellHeld());
+  }
+
+  #tellHeld(): void {
+    if (this.#isHeld === this.#wasHeld || this.inbox.isClosed) return;
+    this.#wasHeld = this.#isHeld;
+    const { lane, slot, generation } = this.#seat;
+    lane.outbox.append([REPORTS.COMMS_HELD.op, slot, generation, this.#isHeld]);
   }
 
   get running(): LaneContext["running"] {
