@@ -16,6 +16,7 @@ import type { Message, PendingSystemContextAppend, Session, SystemContextSnapsho
 import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
 import { Bound } from "./bound.ts";
 import { overloaded } from "./overloaded.ts";
+import type { HandleHold } from "./remote-handles.ts";
 import { RemoteHandle, remoteComms, remoteInjector } from "./remote-handles.ts";
 import { RequestChecks } from "./request-checks.ts";
 import type { CreateOrder } from "./session-creator.ts";
@@ -271,9 +272,9 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     return handle && remoteComms(handle);
   }
 
-  async #handle(id: SessionId, kind: HandleKind): Promise<RemoteHandle | undefined> {
+  async #handle(id: SessionId, kind: HandleKind): Promise<HandleHold | undefined> {
     this.host.assertOpen();
-    return this.use(id, (entry) => entry && RemoteHandle.open(entry, kind));
+    return this.use(id, (entry) => entry && RemoteHandle.hold(entry, kind));
   }
 
   // ── ends ──

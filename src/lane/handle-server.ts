@@ -2,11 +2,14 @@
  * Serves one handle of an agent (injector or comms runtime) over a port of its own. Outcomes travel as data, so that no error loses
  * its code; streams are pulled, one event a call, so that nothing piles up in the port.
  */
+import type { MessagePort } from "node:worker_threads";
+
 import type { WireError } from "../protocol/errors.ts";
 import { SessionError } from "../protocol/errors.ts";
 import type { HandleKind, InteractionSubscription } from "../protocol/handles.ts";
 import type { JsonValue } from "../protocol/json.ts";
 import { cloneJson } from "../protocol/json.ts";
+import { exposeOn } from "../transport/comlink-port.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
 import type { SessionActor } from "./session-actor.ts";
 
@@ -22,6 +25,15 @@ export interface HandleApi {
   next(stream: number): Promise<HandleOutcome>;
   /** Nobody reads the stream any more. */
   leave(stream: number): Promise<void>;
+  /** Nobody calls any more. */
+  end(): Promise<void>;
+}
+
+/** Serve a handle on the port until that closes. */
+export function serveHandle(port: MessagePort, actor: SessionActor, kind: HandleKind): void {
+  const api = handleApi(actor, kind);
+  exposeOn(port, api);
+  port.once("close", () => void api.end());
 }
 
 /** Methods a caller may name, by kind: a handle is not a door to everything the agent's object can do. */
@@ -80,6 +92,11 @@ export function handleApi(actor: SessionActor, kind: HandleKind): HandleApi {
       const iterator = streams.get(stream);
       streams.delete(stream);
       await attempt(() => iterator?.return?.().then(() => undefined));
+    },
+    end: async () => {
+      const iterators = [...streams.values()];
+      streams.clear();
+      await Promise.all(iterators.map((iterator) => attempt(() => iterator.return?.().then(() => undefined))));
     },
   };
 }

@@ -10,7 +10,7 @@ import { fixBuiltins } from "./fixed-builtins.ts";
 import { POLL_LOW, Poller } from "../transport/poller.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { StoreClient } from "../transport/store-client.ts";
-import { handleApi } from "./handle-server.ts";
+import { serveHandle } from "./handle-server.ts";
 import type { LoadReport } from "./load-agents.ts";
 import { loadAgents } from "./load-agents.ts";
 import { Lane } from "./serve-lane.ts";
@@ -75,7 +75,7 @@ export async function runLane(task: LaneTask): Promise<void> {
         port.close();
         return false;
       }
-      exposeOn(port, handleApi(actor, kind));
+      serveHandle(port, actor, kind);
       return true;
     },
     stop,

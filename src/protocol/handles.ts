@@ -57,7 +57,12 @@ export interface CommsRuntime {
   peerIngressRuntimeSnapshot?(): PeerIngressRuntimeSnapshot | Promise<PeerIngressRuntimeSnapshot>;
 }
 
-export interface RemoteEventInjector {
+/** What a caller holds of a session's handle. As long as anybody holds one, the session stays in its lane. */
+export interface RemoteHold extends AsyncDisposable {
+  /** Give it back. Calls that wait, and every later one, reject with SESSION_UNSUPPORTED (details.reason "handle_closed"); its streams end so too. */
+  close(): Promise<void>;
+}
+export interface RemoteEventInjector extends RemoteHold {
   inject(body: string, source: InjectSource): Promise<InjectOutcome>;
 }
 export interface RemoteInteractionSubscription {
@@ -68,7 +73,7 @@ export interface RemoteSubscribableInjector extends RemoteEventInjector {
   injectWithSubscription(body: string, source: InjectSource): Promise<RemoteInteractionSubscription>;
 }
 /** Members the agent's runtime does not have reject with SESSION_UNSUPPORTED. */
-export interface RemoteCommsRuntime {
+export interface RemoteCommsRuntime extends RemoteHold {
   publicKey(): Promise<string | undefined>;
   addTrustedPeer(peer: PeerDescription): Promise<void>;
   removeTrustedPeer(name: string): Promise<boolean>;

@@ -55,6 +55,9 @@ describe("sleep", () => {
     await run(service, a, ["say", "b", 1]);
     expect((await errorOf(service.hibernate(b))).details).toEqual({ reason: "it has messages, or waits for some" });
     await run(service, b, ["drain"], ["trust", "c"], ["distrust", "b"]);
+    const injector = await service.eventInjector(b);
+    expect((await errorOf(service.hibernate(b))).details).toEqual({ reason: "a handle of its agent is open" });
+    await injector?.close();
     await service.hibernate(b);
     expect(await run(service, a, ["say", "b", 2], ["peers"])).toEqual(["comms_peer_offline", [expect.objectContaining({ name: "a" })]]);
     expect(await run(service, b, ["snapshot"], ["drain"])).toMatchObject([{ trustedPeers: ["a", "c"] }, []]);

@@ -126,6 +126,28 @@ describe("beside others", () => {
     expect(await service.eventInjector(id)).toBeUndefined();
   });
 
+  test("A33: a handle that is given back refuses what waits and what is asked, typed; others who hold it go on", async () => {
+    const service = host();
+    const id = await withHandles();
+    const [mine, others] = [await service.commsRuntime(id), await service.commsRuntime(id)];
+    const interactions = await service.interactionEventInjector(id);
+    const stream = (await interactions?.injectWithSubscription("endless", "rpc"))?.events[Symbol.asyncIterator]();
+    for (let i = 0; i < 3; i++) await stream?.next();
+    const waiting = [codeOf(mine?.send({ kind: "hang" }) as Promise<unknown>), codeOf(stream?.next() as Promise<unknown>)];
+    await Promise.all([mine?.close(), interactions?.[Symbol.asyncDispose](), mine?.close()]);
+    expect(await settled(Promise.all(waiting))).toEqual(["SESSION_UNSUPPORTED", "SESSION_UNSUPPORTED"]);
+    expect(await errorOf(mine?.peers() as Promise<unknown>)).toMatchObject({
+      code: "SESSION_UNSUPPORTED",
+      sessionId: id,
+      details: { reason: "handle_closed" },
+    });
+    expect(await others?.peerCount()).toBe(1);
+    await others?.close();
+    const again = await service.commsRuntime(id);
+    expect(await again?.peerCount()).toBe(1);
+    expect(await codeOf(others?.peerCount() as Promise<unknown>)).toBe("SESSION_UNSUPPORTED");
+  });
+
   test("A33: arguments that cannot cross are refused, typed", async () => {
     const comms = await host().commsRuntime(await withHandles());
     expect(await codeOf(comms?.send({ kind: "x", callback: (() => {}) as never }) as Promise<unknown>)).toBe("INVALID_PARAMS");

@@ -127,6 +127,8 @@ describe("handles", () => {
       | "drainMessages"
       | "dismissReceived"
       | "peerIngressRuntimeSnapshot"
+      | "close"
+      | typeof Symbol.asyncDispose
     >();
   });
 });

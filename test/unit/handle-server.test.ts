@@ -26,6 +26,21 @@ test("one of our errors whose details no port takes is described like any other"
   }
 });
 
+test("streams that are left open end with their port", async () => {
+  let hasEnded = false;
+  const events = {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => ({ done: false, value: 1 }),
+      return: async () => ((hasEnded = true), { done: true, value: undefined }),
+    }),
+  };
+  const actor = { tenure: { handles: { eventInjector: { injectWithSubscription: () => ({ id: "i", events }) } } } };
+  const api = handleApi({ ...actor, entered: (work: () => unknown) => work() } as unknown as SessionActor, "eventInjector");
+  expect(await api.subscribe("body", "rpc")).toEqual({ ok: true, value: { id: "i", stream: 1 } });
+  await api.end();
+  expect([hasEnded, await api.next(1)]).toEqual([true, { ok: true, value: { done: true } }]);
+});
+
 test("methods that are not a handle's are not reached", async () => {
   for (const name of ["constructor", "__proto__", "toString", "other"]) {
     expect(await apiOf(() => 1).call(name, [])).toMatchObject({ ok: false, error: { code: "SESSION_UNSUPPORTED" } });

@@ -5,12 +5,11 @@
 import { LaneWords } from "../../../src/core/lane-words.ts";
 import { SlotTable } from "../../../src/core/slot-table.ts";
 import type { startLaneThread } from "../../../src/host/lane-thread.ts";
-import { handleApi } from "../../../src/lane/handle-server.ts";
+import { serveHandle } from "../../../src/lane/handle-server.ts";
 import type { LoadReport } from "../../../src/lane/load-agents.ts";
 import { Lane } from "../../../src/lane/serve-lane.ts";
 import type { SessionAgentBuilder } from "../../../src/protocol/agent.ts";
 import { encodeFrame } from "../../../src/transport/codec.ts";
-import { exposeOn } from "../../../src/transport/comlink-port.ts";
 import { memoryPipe } from "../../../src/transport/memory-transport.ts";
 
 type LaneThread = ReturnType<typeof startLaneThread>;
@@ -66,7 +65,7 @@ export const startFakeThread: typeof startLaneThread = (settings) => {
     openHandle: async (slot, generation, kind, port) => {
       const actor = lane.session(slot, generation);
       if (actor === undefined) port.close();
-      else exposeOn(port, handleApi(actor, kind));
+      else serveHandle(port, actor, kind);
       return actor !== undefined;
     },
     stop: async () => stop(),
