@@ -213,7 +213,7 @@ export class HostComms {
         answer(entry, request, this.#peersOf(peer));
         return;
       default:
-        verb satisfies never;
+        throw new Error(`no such verb: ${String(verb satisfies never)}`);
     }
   }
 

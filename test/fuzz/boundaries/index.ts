@@ -2,6 +2,7 @@
 import type { Boundary } from "../boundary.ts";
 import { AGENTS } from "./agents.ts";
 import { CODEC } from "./codec.ts";
+import { COMMS } from "./comms.ts";
 import { LIVE } from "./live.ts";
 import { MEMORY } from "./memory.ts";
 import { PACKED } from "./packed-write.ts";
@@ -17,6 +18,7 @@ export const BOUNDARIES: readonly Boundary<never>[] = [
   ...VALUES,
   ...TEXT,
   ...RUNTIME,
+  ...COMMS,
   ...MEMORY,
   ...AGENTS,
   ...LIVE,

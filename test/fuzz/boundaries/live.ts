@@ -257,7 +257,7 @@ function host(): Boundary<Uint8Array> {
     agent.builder = defineAgent((turn) => `said ${turn.prompt}`);
     const options = parseInput(SessionServiceOptionsSchema, { agent: "in-thread", lanes: { count: 1 } }, "options");
     service = Reflect.construct(EphemeralSessionService, [await SessionHost.open(options, startFakeThread)]) as EphemeralSessionService;
-    id = (await service.createSession({ prompt: "", initialTurn: "defer" })).sessionId;
+    id = (await service.createSession({ prompt: "", initialTurn: "defer", build: { commsName: "me", trustedPeers: ["me"] } })).sessionId;
   };
   return {
     name: "live: a host over a lane",
