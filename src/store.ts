@@ -20,4 +20,5 @@ export type {
   StoredSummary,
 } from "./protocol/stored-session.ts";
 export type { LmdbStoreOptions } from "./store/lmdb-open.ts";
-export type { EventStore, EventWrite, SessionStore, SessionStoreModule } from "./store/session-store.ts";
+export type { AcceptedInput, RestingState, RuntimePage, StoredRuntime } from "./protocol/stored-runtime.ts";
+export type { EventStore, EventWrite, RuntimeStore, SessionStore, SessionStoreModule } from "./store/session-store.ts";

@@ -5,6 +5,7 @@
 import type { SessionId } from "./ids.ts";
 import type { Message, Session } from "./session-model.ts";
 import type { StoreReason } from "./store-error.ts";
+import type { AcceptedInput, RestingState, RuntimePage } from "./stored-runtime.ts";
 import type {
   LoggedEvent,
   NewSession,
@@ -82,7 +83,7 @@ export type PackedSession = readonly [
 ];
 
 /**
- * What can be called over a port: the store's own methods (SessionStore and EventStore say what they do), and those of the thread
+ * What can be called over a port: the store's own methods (SessionStore, EventStore and RuntimeStore say what they do), and those of the thread
  * around it. Absent values come back as null.
  */
 export interface StoreCalls {
@@ -105,6 +106,12 @@ export interface StoreCalls {
   logEvents(write: { id: SessionId; epoch: number; events: readonly StoredEvent[]; ticket?: number | undefined }): number;
   readEvents(id: SessionId, seq: number, limit: number): LoggedEvent[];
   lastEvent(id: SessionId, maxEpoch: number | undefined): { seq: number; epoch: number } | null;
+
+  putRuntime(id: SessionId, state: RestingState): void;
+  addInput(id: SessionId, input: AcceptedInput): void;
+  removeInputs(id: SessionId, inputIds: readonly string[]): void;
+  removeRuntime(id: SessionId): boolean;
+  runtimes(from: string | undefined): RuntimePage;
 
   /** As `append` or `rewrite`, unless checkpoints are cancelled. @returns whether it was written */
   checkpoint(write: PackedWrite, isRewrite: boolean): boolean;

@@ -21,3 +21,8 @@ export interface StoredRuntime {
   /** Not settled yet, in the order in which they were accepted. */
   readonly inputs: readonly AcceptedInput[];
 }
+
+export interface RuntimePage {
+  readonly runtimes: readonly StoredRuntime[];
+  readonly next?: string | undefined;
+}

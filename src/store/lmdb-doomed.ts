@@ -7,6 +7,7 @@ import type { LmdbEnv } from "./lmdb-env.ts";
 import { eraseEvents } from "./lmdb-events.ts";
 import { PART, numberKey, numberOf, partKey } from "./lmdb-keys.ts";
 import { eraseLog } from "./lmdb-log.ts";
+import { eraseRuntime } from "./lmdb-runtimes.ts";
 
 /** Rows that one transaction erases. */
 const ERASED_AT_ONCE = 1000;
@@ -14,6 +15,7 @@ const ERASED_AT_ONCE = 1000;
 /** Erase rows of a removed session, as many as one transaction takes. @returns whether some are left, and noted */
 export function erase(env: LmdbEnv, number: number): boolean {
   for (const part of Object.values(PART)) env.remove("parts", partKey(number, part));
+  eraseRuntime(env, number);
   const left = ERASED_AT_ONCE - eraseLog(env, number, ERASED_AT_ONCE);
   if (left > 0 && eraseEvents(env, number, left) < left) {
     env.remove("doomed", numberKey(number));

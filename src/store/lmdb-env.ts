@@ -17,7 +17,7 @@ import type { Database, RootDatabase } from "lmdb";
 import { StoreError } from "../protocol/store-error.ts";
 import { checkLength, isNearlyFull } from "./lmdb-file.ts";
 
-export const TABLES = ["meta", "heads", "archived", "parts", "log", "events", "updated", "labels", "doomed"] as const;
+export const TABLES = ["meta", "heads", "archived", "parts", "log", "events", "updated", "labels", "doomed", "runtimes"] as const;
 export type Table = (typeof TABLES)[number];
 type Bytes = Uint8Array;
 
@@ -95,7 +95,9 @@ export class LmdbEnv {
   }
 
   entries(table: Table, range: Range): Iterable<{ key: Bytes; value: Bytes }> {
-    return this.#tables[table].getRange({ ...range });
+    // A store of an older version that is opened for reading has not all tables.
+    const known = this.#tables[table] as Database<Bytes, Bytes> | undefined;
+    return known?.getRange({ ...range }) ?? [];
   }
 
   keys(table: Table, range: Range): Iterable<Bytes> {

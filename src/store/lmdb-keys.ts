@@ -11,6 +11,7 @@
  * | updated  | archived? (1), updatedAt as a double (8), id                     |
  * | labels   | archived? (1), digest of a pair (16), id                         |
  * | doomed   | number of a session that was removed (5), whose rows are left    |
+ * | runtimes | session number (5): its runtime; and, number of an input (6)     |
  *
  * Session numbers are drawn from a counter and never used again, so a new session of an old id does not see the old one's rows.
  */
@@ -51,6 +52,9 @@ export function numberKey(number: number): Buffer {
 export function numberOf(key: Uint8Array): number {
   return numberAt(key, 0, NUMBER_BYTES);
 }
+
+/** Behind the keys of all session numbers. */
+export const END_OF_NUMBERS = Buffer.alloc(NUMBER_BYTES + SEQ_BYTES + 1, 0xff);
 
 export function partKey(number: number, part: Part): Buffer {
   const key = withNumber(NUMBER_BYTES + 1, number);

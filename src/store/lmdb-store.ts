@@ -21,8 +21,9 @@ import { readLog } from "./lmdb-log.ts";
 import { checkOwned, disown } from "./lmdb-owner.ts";
 import { makeFolder, unwritable } from "./lmdb-path.ts";
 import { decodeContext } from "./lmdb-rows.ts";
+import * as runtimes from "./lmdb-runtimes.ts";
 import * as sessions from "./lmdb-sessions.ts";
-import type { EventStore, SessionStore } from "./session-store.ts";
+import type { EventStore, RuntimeStore, SessionStore } from "./session-store.ts";
 
 export interface LmdbStoreParts {
   readonly path: string;
@@ -45,6 +46,13 @@ export class LmdbStore implements SessionStore {
         const head = findHead(this.#env, id);
         return head && lastEvent(this.#env, id, head.number, maxEpoch);
       }),
+  };
+  readonly runtimes: RuntimeStore = {
+    put: (id, state) => this.#write(() => runtimes.put(this.#env, id, state)),
+    addInput: (id, input) => this.#write(() => runtimes.addInput(this.#env, id, input)),
+    removeInputs: (id, inputIds) => this.#write(() => runtimes.removeInputs(this.#env, id, inputIds), "freeing"),
+    remove: (id) => this.#write(() => runtimes.remove(this.#env, id), "freeing"),
+    page: (from) => this.#read(() => runtimes.page(this.#env, from, this.#parts.onUnreadable)),
   };
   readonly #env: LmdbEnv;
   readonly #parts: LmdbStoreParts;

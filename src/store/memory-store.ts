@@ -7,6 +7,7 @@
  */
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
+import type { AcceptedInput, RestingState } from "../protocol/stored-runtime.ts";
 import type {
   LoggedEvent,
   NewSession,
@@ -28,7 +29,7 @@ import {
   notFound,
   summaryOf,
 } from "./session-rules.ts";
-import type { EventStore, EventWrite, SessionStore } from "./session-store.ts";
+import type { EventStore, EventWrite, RuntimeStore, SessionStore } from "./session-store.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
 /** One session: all of it is replaced or pushed to, never changed in place. */
@@ -37,6 +38,7 @@ interface Row {
   readonly log: Message[];
   readonly events: LoggedEvent[];
   context: StoredContext | undefined;
+  runtime: { readonly state: RestingState; readonly inputs: readonly AcceptedInput[] } | undefined;
   /** See Standing. */
   lastTicket: number | undefined;
 }
@@ -46,6 +48,36 @@ export class MemoryStore implements SessionStore {
     append: (write) => this.#call(() => this.#appendEvents(write)),
     readFrom: (id, seq, limit) => this.#call(() => copy(eventsFrom(this.#rows.get(id), seq, limit))),
     last: (id, maxEpoch) => this.#call(() => lastEvent(this.#rows.get(id), maxEpoch)),
+  };
+  readonly runtimes: RuntimeStore = {
+    put: (id, state) =>
+      this.#call(() => {
+        const row = this.#rowOf(id);
+        row.runtime = { state, inputs: row.runtime?.inputs ?? [] };
+      }),
+    addInput: (id, input) =>
+      this.#call(() => {
+        const row = this.#rowOf(id);
+        if (row.runtime === undefined) throw notFound(id);
+        row.runtime = { ...row.runtime, inputs: [...row.runtime.inputs, copy(input)] };
+      }),
+    removeInputs: (id, inputIds) =>
+      this.#call(() => {
+        const row = this.#rows.get(id);
+        if (row?.runtime === undefined) return;
+        row.runtime = { ...row.runtime, inputs: row.runtime.inputs.filter(({ inputId }) => !inputIds.includes(inputId)) };
+      }),
+    remove: (id) =>
+      this.#call(() => {
+        const row = this.#rows.get(id);
+        if (row?.runtime === undefined) return false;
+        row.runtime = undefined;
+        return true;
+      }),
+    page: () =>
+      this.#call(() => ({
+        runtimes: [...this.#rows].flatMap(([id, { runtime }]) => (runtime === undefined ? [] : [{ id, ...copy(runtime) }])),
+      })),
   };
   readonly #rows = new Map<SessionId, Row>();
   #isClosed = false;
@@ -58,15 +90,15 @@ export class MemoryStore implements SessionStore {
       checkCreate(stored?.head, session);
       const epoch = (stored?.head.epoch ?? 0) + 1;
       const head: SessionHead = { ...state, ...rest, id, epoch, version: 1, logLength: messages.length, isArchived: false };
-      this.#rows.set(id, { head, log: [...messages], events: stored?.events ?? [], context: undefined, lastTicket: undefined });
+      const { events = [], runtime } = stored ?? {};
+      this.#rows.set(id, { head, log: [...messages], events, context: undefined, runtime, lastTicket: undefined });
       return epoch;
     });
   }
 
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }> {
     return this.#call(() => {
-      const row = this.#rows.get(id);
-      if (row === undefined) throw notFound(id);
+      const row = this.#rowOf(id);
       if (row.head.isArchived) throw archived(id);
       row.head = { ...row.head, epoch: row.head.epoch + 1 };
       return copy({ head: row.head, messages: row.log });
@@ -130,8 +162,7 @@ export class MemoryStore implements SessionStore {
 
   putContext(id: SessionId, context: StoredContext): Promise<void> {
     return this.#call(() => {
-      const row = this.#rows.get(id);
-      if (row === undefined) throw notFound(id);
+      const row = this.#rowOf(id);
       if (row.head.isArchived) throw archived(id);
       row.context = copy(context);
     });
@@ -141,6 +172,12 @@ export class MemoryStore implements SessionStore {
     this.#isClosed = true;
     this.#rows.clear();
     return Promise.resolve();
+  }
+
+  #rowOf(id: SessionId): Row {
+    const row = this.#rows.get(id);
+    if (row === undefined) throw notFound(id);
+    return row;
   }
 
   #write(write: SessionWrite, how: "append" | "rewrite"): void {

@@ -29,7 +29,7 @@ import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
 import { adoptSession } from "./adopt-session.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
-import type { EventStore, SessionStore } from "./session-store.ts";
+import type { EventStore, RuntimeStore, SessionStore } from "./session-store.ts";
 
 /** Milliseconds the ports of lanes that have ended may take to close, and what came from them to be done. */
 const DRAIN_MAX_MS = 5000;
@@ -128,6 +128,10 @@ export class StoreServer {
       if (store.events === undefined) throw new StoreError("invalid", "the store keeps no events");
       return store.events;
     };
+    const runtimes = (): RuntimeStore => {
+      if (store.runtimes === undefined) throw new StoreError("invalid", "the store keeps no runtimes");
+      return store.runtimes;
+    };
     const write = (packed: PackedWrite, how: "append" | "rewrite"): Promise<void> =>
       store.writePacked === undefined ? store[how](unpackWrite(packed)) : store.writePacked(packed, how);
     const open = async (id: SessionId): Promise<PackedSession> => {
@@ -176,6 +180,11 @@ export class StoreServer {
       logEvents: (write) => events().append(write),
       readEvents: (id, seq, limit) => events().readFrom(id, seq, limit),
       lastEvent: (id, maxEpoch) => events().last(id, maxEpoch ?? undefined),
+      putRuntime: (id, state) => runtimes().put(id, state),
+      addInput: (id, input) => runtimes().addInput(id, input),
+      removeInputs: (id, inputIds) => runtimes().removeInputs(id, inputIds),
+      removeRuntime: (id) => runtimes().remove(id),
+      runtimes: (from) => runtimes().page(from ?? undefined),
       checkpoint: (packed, isRewrite) => gates.pass(packed[0], () => write(packed, isRewrite ? "rewrite" : "append")),
       adopt: (session, lastText) => gates.pass(session.id, () => adoptSession(store, session, lastText ?? undefined)),
       cancelCheckpoints: () => gates.cancelAll(),

@@ -12,6 +12,7 @@
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
 import type { PackedSession, PackedWrite } from "../protocol/store-calls.ts";
+import type { AcceptedInput, RestingState, RuntimePage } from "../protocol/stored-runtime.ts";
 import type {
   LoggedEvent,
   NewSession,
@@ -69,6 +70,8 @@ export interface SessionStore {
 
   /** The event log, where the store keeps one. */
   readonly events?: EventStore | undefined;
+  /** Runtimes of sessions and their inputs, where the store keeps them. */
+  readonly runtimes?: RuntimeStore | undefined;
   /** Write a copy of everything to `path`, which does not exist yet, while the store is in use. */
   backup?(path: string): Promise<void>;
   /** Finish what was begun, make it durable, let go of everything. */
@@ -83,6 +86,28 @@ export interface EventStore {
   readFrom(id: SessionId, seq: number, limit: number): Promise<LoggedEvent[]>;
   /** @returns the last event in the log, undefined when it is empty. @param maxEpoch - the last one that was written under this epoch or an older one */
   last(id: SessionId, maxEpoch?: number): Promise<{ seq: number; epoch: number } | undefined>;
+}
+
+/**
+ * Runtimes of stored sessions, archived or not, and the inputs they have accepted. They are main's rows, so no epoch guards them. They go
+ * with their session, and stay when it is archived or replaced.
+ */
+export interface RuntimeStore {
+  /** Lay a runtime down, or put it into another state; its inputs stay. Refusals: not_found */
+  put(id: SessionId, state: RestingState): Promise<void>;
+  /** Add an input behind those that are there. Refusals: not_found, also of a session without a runtime */
+  addInput(id: SessionId, input: AcceptedInput): Promise<void>;
+  /** Those that are not there are passed over. */
+  removeInputs(id: SessionId, inputIds: readonly string[]): Promise<void>;
+  /** Remove a runtime with its inputs. @returns whether there was one */
+  remove(id: SessionId): Promise<boolean>;
+  /**
+   * Some of the runtimes, in any order, with their inputs in theirs. What cannot be read is left out (B4).
+   *
+   * @param from - `next` of the page before; undefined: the first page
+   * @returns `next` undefined: there are no more
+   */
+  page(from: string | undefined): Promise<RuntimePage>;
 }
 
 export interface EventWrite {

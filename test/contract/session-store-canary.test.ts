@@ -3,10 +3,13 @@ import { describe, expect, test } from "vitest";
 
 import { storeConformance } from "../../dist/src/store/conformance/index.js";
 import { MemoryStore } from "../../dist/src/store/memory-store.js";
-import type { SessionStore } from "../../dist/src/store/session-store.js";
+import type { StoredRuntime } from "../../dist/src/protocol/stored-runtime.js";
+import type { RuntimeStore, SessionStore } from "../../dist/src/store/session-store.js";
 
 /** What is wrong: methods in place of the good ones. `good` is the store below, which outlives `close` here. */
 type Fault = (good: SessionStore) => Partial<SessionStore>;
+
+const left = new Map<string, StoredRuntime | undefined>();
 
 const FAULTS: Record<string, { fault: Fault; caughtBy: string[] }> = {
   "forgets fencing": {
@@ -93,6 +96,32 @@ const FAULTS: Record<string, { fault: Fault; caughtBy: string[] }> = {
       },
     }),
     caughtBy: ["labels: every pair must match, and ids do not run into values"],
+  },
+  "removes one input where it should remove many": {
+    fault: ({ runtimes }) => ({
+      runtimes: { ...(runtimes as RuntimeStore), removeInputs: (id, ids) => (runtimes as RuntimeStore).removeInputs(id, ids.slice(0, 1)) },
+    }),
+    caughtBy: ["inputs stand in the order in which they were added, whichever are removed"],
+  },
+  "gives a removed session's runtime to the next of its id": {
+    fault: (good) => {
+      const runtimes = good.runtimes as RuntimeStore;
+      return {
+        remove: async (id) => {
+          const { runtimes: known } = await runtimes.page(undefined);
+          const [was] = known.filter((runtime) => runtime.id === id);
+          left.set(id, was);
+          return good.remove(id);
+        },
+        create: async (session) => {
+          const epoch = await good.create(session);
+          const was = left.get(session.id);
+          if (was !== undefined) await runtimes.put(session.id, was.state);
+          return epoch;
+        },
+      };
+    },
+    caughtBy: ["a runtime stays when its session is archived or replaced, and goes with it"],
   },
   "leaves a removed session to the next of its id": {
     fault: (good) => ({ remove: (id) => good.archive(id, undefined) }),

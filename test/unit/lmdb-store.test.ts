@@ -2,14 +2,18 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+import type { RootDatabase } from "lmdb";
+import { open as openDatabase } from "lmdb";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { randomFrom } from "../../dist/src/store/conformance/kit.js";
-import { eventsOf, logUpTo, messagesOf, newSession, stateOf, turnOf } from "../../dist/src/store/conformance/samples.js";
+import { eventsOf, inputOf, logUpTo, messagesOf, newSession, stateOf, turnOf } from "../../dist/src/store/conformance/samples.js";
 import type { Table } from "../../dist/src/store/lmdb-env.js";
 import { LmdbEnv } from "../../dist/src/store/lmdb-env.js";
 import { openLmdbStore } from "../../dist/src/store/lmdb-open.js";
-import type { SessionStore } from "../../dist/src/store/session-store.js";
+import type { StoreError } from "../../dist/src/protocol/store-error.js";
+import type { RuntimeStore, SessionStore } from "../../dist/src/store/session-store.js";
 import { decodeValue, encodeValue } from "../../dist/src/transport/codec.js";
 import { changeRows, inDatabase, numberOfSession } from "../helpers/store-damage.ts";
 
@@ -379,3 +383,71 @@ describe("a copy", () => {
     expect(existsSync(join(copy, "data.mdb"))).toBe(true);
   });
 });
+
+describe("runtimes", () => {
+  const runtimes = (): RuntimeStore => store.runtimes as RuntimeStore;
+  const reopened = async (): Promise<void> => {
+    await store.close();
+    store = await open();
+  };
+
+  test("a store that was made before there were runtimes opens, for reading and for writing", async () => {
+    await store.create(newSession("a"));
+    await store.close();
+    await inDatabaseOf(path, (root) => root.openDB({ name: "runtimes" }).dropSync());
+    const reading = await open({ readOnly: true });
+    expect(await reading.runtimes?.page(undefined)).toEqual({ runtimes: [] });
+    expect(await reading.messages("a", 0, undefined)).toEqual(messagesOf(0));
+    await reading.close();
+    store = await open();
+    await runtimes().put("a", "idle");
+    await reopened();
+    expect((await runtimes().page(undefined)).runtimes).toEqual([{ id: "a", state: "idle", inputs: [] }]);
+  });
+
+  test("rows that cannot be read are left out, and said; the others are given, and can be removed", async () => {
+    for (const id of ["a", "b"]) {
+      await store.create(newSession(id));
+      await runtimes().put(id, "idle");
+      for (const n of [1, 2, 3]) await runtimes().addInput(id, inputOf(n));
+    }
+    await store.close();
+    const damaged: number[][] = [];
+    // Of the first session its runtime, of the second its second input: a row's key is a number in 5 bytes, and that of an input in 6.
+    await changeRows(path, "runtimes", (key, value) => {
+      const isDamaged = (key[4] === 1 && key.length === 5) || (key[4] === 2 && key[10] === 2);
+      if (isDamaged) damaged.push([...key]);
+      return isDamaged ? value.subarray(0, value.length - 2) : undefined;
+    });
+    expect(damaged).toHaveLength(2);
+    const unreadable: string[] = [];
+    store = await open({ onUnreadable: (error: StoreError) => unreadable.push(error.reason) });
+    expect((await runtimes().page(undefined)).runtimes).toEqual([{ id: "b", state: "idle", inputs: [inputOf(1), inputOf(3)] }]);
+    expect(unreadable).toEqual(["corrupt", "corrupt"]);
+    await runtimes().removeInputs("b", ["input 3"]);
+    await runtimes().addInput("b", inputOf(4));
+    expect(await runtimes().remove("a")).toBe(true);
+    expect((await runtimes().page(undefined)).runtimes).toEqual([{ id: "b", state: "idle", inputs: [inputOf(1), inputOf(4)] }]);
+    await expect(runtimes().page("x")).rejects.toMatchObject({ reason: "invalid" });
+  });
+
+  test("what an input takes on disk does not depend on those before it", async () => {
+    await store.create(newSession("a"));
+    await runtimes().put("a", "idle");
+    const reads = async (n: number): Promise<number> => {
+      const counted = countReads();
+      await runtimes().addInput("a", inputOf(n));
+      counted.restore();
+      return counted.reads;
+    };
+    const first = await reads(1);
+    for (let n = 2; n <= 200; n++) await runtimes().addInput("a", inputOf(n));
+    expect(await reads(201)).toBeLessThanOrEqual(first + 2);
+  });
+});
+
+async function inDatabaseOf(folderOf: string, work: (root: RootDatabase) => unknown): Promise<void> {
+  const root = openDatabase({ path: folderOf, keyEncoding: "binary", encoding: "binary", noSubdir: false });
+  work(root);
+  await root.close();
+}

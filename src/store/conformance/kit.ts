@@ -42,7 +42,7 @@ export interface Bench {
 }
 export interface Check {
   readonly name: string;
-  readonly needs?: "events" | "reopen" | "crash" | "corrupt" | undefined;
+  readonly needs?: "events" | "runtimes" | "reopen" | "crash" | "corrupt" | undefined;
   run(bench: Bench): Promise<void>;
 }
 

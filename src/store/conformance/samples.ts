@@ -1,5 +1,6 @@
 /** Sessions, turns and events that the checks store, each made anew, so that a check may change what it gave away. */
 import type { Message } from "../../protocol/session-model.ts";
+import type { AcceptedInput } from "../../protocol/stored-runtime.ts";
 import type { NewSession, SessionState, SessionWrite, StoredEvent } from "../../protocol/stored-session.ts";
 
 export const CREATED_AT = 1_700_000_000_000;
@@ -68,4 +69,19 @@ export function eventsOf(from: number, to: number): StoredEvent[] {
     const payload = seq % 4 === 0 ? { type: "turn_started", turnNumber: seq, extra: { seq } } : { type: "text_delta", delta: `d${seq}` };
     return { seq, timestampMs: CREATED_AT + seq, payload };
   });
+}
+
+/** An input of a runtime. */
+export function inputOf(number: number): AcceptedInput {
+  return {
+    inputId: `input ${number}`,
+    runId: `run ${number}`,
+    boundary: number % 2 === 0 ? "immediate" : "run_start",
+    request: {
+      prompt: `do ${number}`,
+      executionKind: "content_turn",
+      idempotencyKey: `input ${number}`,
+      flowToolOverlay: { allowedTools: ["look"] },
+    },
+  };
 }

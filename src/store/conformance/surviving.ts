@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 
 import type { ConformanceOptions, Bench, Check, CrashHooks } from "./kit.ts";
 import { begun, refuses, same } from "./kit.ts";
-import { eventsOf, logUpTo, newSession, stateOf, turnOf } from "./samples.ts";
+import { allRuntimes } from "./runtimes.ts";
+import { eventsOf, inputOf, logUpTo, newSession, stateOf, turnOf } from "./samples.ts";
 
 export const REOPEN: Check[] = [
   {
@@ -19,6 +20,10 @@ export const REOPEN: Check[] = [
       await store.append(turnOf("b", 1, store.events === undefined ? {} : { events: eventsOf(1, 3) }));
       await store.putContext("b", { staged: 2, pending: [{ text: "t" }], seen: {} });
       await store.fence("b");
+      await store.runtimes?.put("a", "idle");
+      for (const n of [1, 2, 3]) await store.runtimes?.addInput("a", inputOf(n));
+      await store.runtimes?.removeInputs("a", ["input 1"]);
+      await store.runtimes?.put("b", "stopped");
       await store.archive("c", 4);
       await store.remove("d");
       const look = async ({ store: open }: Bench): Promise<unknown> => ({
@@ -31,6 +36,7 @@ export const REOPEN: Check[] = [
         log: await open.messages("a", 0, undefined),
         last: await open.events?.last("b"),
         events: await open.events?.readFrom("b", 1, 9),
+        runtimes: open.runtimes && (await allRuntimes(open)),
       });
       const before = await look(bench);
       const again = await reopened(bench);
