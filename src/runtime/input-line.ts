@@ -3,11 +3,12 @@
  *
  *   X1. An input runs when it is at the head of the queue, in the store (if there is one), and the line is not halted.
  *   X2. Its row is removed when its run has ended, before its outcome is told. That the host closes is not its run's end.
+ *      While it cannot be removed no other input begins: behind another turn it would run again, in the next life of the process.
  *   X3. A failed input settles alone; the next one runs. One that met a busy session, or an overloaded host, has not run and stays at the head.
  */
 import type { SessionError } from "../protocol/errors.ts";
 import { hasErrorCode } from "../protocol/errors.ts";
-import type { SessionId } from "../protocol/ids.ts";
+import type { InputId, SessionId } from "../protocol/ids.ts";
 import type { AcceptedInput } from "../protocol/stored-runtime.ts";
 import { within } from "../transport/within.ts";
 import type { InputTotals, QueuedInput } from "./input-queue.ts";
@@ -18,6 +19,9 @@ import type { RuntimeHost, RuntimeRows } from "./runtime-host.ts";
 /** How often an input that an overloaded host refuses is tried. Then it fails with that: its caller decides. */
 const TRIES_MAX = 3;
 const RETRY_AFTER_MS = 100;
+/** Between two attempts to remove a row: doubled each time. */
+const REMOVAL_RETRY_MS = 100;
+const REMOVAL_RETRY_MAX_MS = 5000;
 
 export interface LineParts {
   readonly host: RuntimeHost;
@@ -33,6 +37,13 @@ type Wait = (over: () => void) => () => void;
 
 const nothing = (): void => {};
 
+const later =
+  (ms: number): Wait =>
+  (over) => {
+    const timer = setTimeout(over, ms);
+    return () => clearTimeout(timer);
+  };
+
 export class InputLine {
   readonly #id: SessionId;
   readonly #parts: LineParts;
@@ -44,8 +55,11 @@ export class InputLine {
   #work: Promise<void> | undefined;
   #isHalted = false;
   #isClosed = false;
-  /** Ends an input's wait for its session. */
+  /** Ends an input's wait. */
   #wake: () => void = nothing;
+  /** Of inputs that have settled: their rows are not removed yet. */
+  readonly #leftRows = new Set<InputId>();
+  #failedRemovals = 0;
 
   constructor(id: SessionId, parts: LineParts, step: (event: "run" | "busy" | "settle") => void) {
     this.#id = id;
@@ -77,12 +91,21 @@ export class InputLine {
     const known = this.#queue.find(input.inputId);
     const queued = known ?? this.#queue.add(input);
     const position = this.#queue.positionOf(queued);
-    if (known === undefined)
-      queued.accepted = this.#parts.rows?.addInput(this.#id, input).catch((error: unknown) => this.#refused(queued, error));
+    if (known === undefined) queued.accepted = this.#write(input)?.catch((error: unknown) => this.#refused(queued, error));
     this.#go();
     await queued.accepted;
     const { inputId, runId } = queued.input;
     return { inputId, runId, position, outcome: queued.outcome };
+  }
+
+  #write(input: AcceptedInput): Promise<void> | undefined {
+    const { rows } = this.#parts;
+    // A row of that id which is left over would be removed with this one.
+    if (!this.#leftRows.has(input.inputId)) return rows?.addInput(this.#id, input);
+    return rows?.removeInputs(this.#id, [input.inputId]).then(() => {
+      this.#leftRows.delete(input.inputId);
+      return rows.addInput(this.#id, input);
+    });
   }
 
   #refused(queued: QueuedInput, error: unknown): never {
@@ -162,6 +185,8 @@ export class InputLine {
 
   async #runHead(queued: QueuedInput): Promise<void> {
     await queued.accepted?.catch(nothing); // its caller is told; it is out of the queue then
+    if (!(await this.#rowsAreRemoved()))
+      return this.#wait(later(Math.min(REMOVAL_RETRY_MS * 2 ** this.#failedRemovals++, REMOVAL_RETRY_MAX_MS)));
     if (!this.#mayRun || this.#queue.head !== queued) return;
     const running = { queued, controller: new AbortController() };
     this.#step("run");
@@ -196,15 +221,16 @@ export class InputLine {
     }
     if (error.code !== "HOST_OVERLOADED" || ++queued.refusals >= TRIES_MAX) return undefined;
     const { retryAfterMs = RETRY_AFTER_MS } = (error.details ?? {}) as { retryAfterMs?: number };
-    return (over) => {
-      const timer = setTimeout(over, retryAfterMs);
-      return () => clearTimeout(timer);
-    };
+    return later(retryAfterMs);
   }
 
-  async #putBack(wait: Wait): Promise<void> {
+  #putBack(wait: Wait): Promise<void> {
     this.#running = undefined;
     this.#step("busy");
+    return this.#wait(wait);
+  }
+
+  async #wait(wait: Wait): Promise<void> {
     if (!this.#mayRun) return;
     let stop = nothing;
     await new Promise<void>((resolve) => {
@@ -215,11 +241,24 @@ export class InputLine {
     stop();
   }
 
-  /** A row that stays is one of an input that has run, or runs again: see docs/runtime.md. */
   async #removeRows(inputs: readonly QueuedInput[]): Promise<void> {
-    if (this.#parts.rows === undefined || inputs.length === 0) return;
-    const ids = inputs.map(({ input }) => input.inputId);
-    await this.#parts.rows.removeInputs(this.#id, ids).catch(nothing);
+    if (this.#parts.rows === undefined) return;
+    for (const { input } of inputs) this.#leftRows.add(input.inputId);
+    await this.#rowsAreRemoved();
+  }
+
+  /** X2. Tries to make it so. */
+  async #rowsAreRemoved(): Promise<boolean> {
+    const ids = [...this.#leftRows];
+    if (ids.length === 0) return true;
+    try {
+      await this.#parts.rows?.removeInputs(this.#id, ids);
+    } catch {
+      return false; // tried again before the next input
+    }
+    for (const id of ids) this.#leftRows.delete(id);
+    this.#failedRemovals = 0;
+    return true;
   }
 }
 

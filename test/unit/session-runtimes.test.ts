@@ -476,6 +476,29 @@ describe("with rows in a store", () => {
     expect([host.begun, adapter.list()[0]?.inputs]).toEqual([["2"], 1]);
   });
 
+  test("X2: while a row cannot be removed no other input begins; the outcome is told all the same", async () => {
+    const rows = new FakeRows();
+    const { host, accept } = await runtimeOf({ rows });
+    const [first, second] = [await accept("1", { inputId: "i1" }), await accept("2", { inputId: "i2" })];
+    await turn();
+    rows.failing.add("removeInputs");
+    host.running[0]?.end();
+    expect(await codeOf(first.outcome)).toBe("ok");
+    for (let n = 0; n < 5; n++) await turn();
+    expect(host.begun).toEqual(["1"]);
+    expect(await codeOf(accept("1", { inputId: "i1" }))).toBe("SESSION_STORE_ERROR");
+    rows.failing.clear();
+    const again = await accept("1", { inputId: "i1" });
+    while (host.running.length === 0) await turn();
+    expect(inputsOf(rows)).toEqual(["i2", "i1"]);
+    for (const ticket of [second, again]) {
+      await turn();
+      host.running[0]?.end();
+      expect(await codeOf(ticket.outcome)).toBe("ok");
+    }
+    expect([host.begun, inputsOf(rows)]).toEqual([["1", "2", "1"], []]);
+  });
+
   test("Z1: a stop that cannot be written has stopped nothing", async () => {
     const rows = new FakeRows();
     const { host, adapter, accept } = await runtimeOf({ rows });
