@@ -2,7 +2,8 @@
  * The interpreter agent: every session is a JavaScript sandbox, every prompt a program.
  *
  * A turn evaluates its prompt in the session's sandbox, streams what the program prints as `text_delta` events, and
- * answers with the program's completion value. Tokens are not reported: there is no model.
+ * answers with the program's completion value. Tokens are not reported: there is no model. In host mode it answers requests
+ * of its peers (interpreter-requests.ts).
  *
  * Invariants
  *   A1. The sandbox is made at the first turn, so that a session that waits costs no realm.
@@ -16,6 +17,7 @@ import { setImmediate as immediate } from "node:timers/promises";
 
 import { defineAgent } from "../agent.ts";
 import type { TurnContext } from "../agent.ts";
+import { answerInteraction, isInteraction } from "./interpreter-requests.ts";
 import { loadSandboxModule, Sandbox, SandboxError } from "./sandbox.ts";
 
 const FLUSH_CHARS = 4 * 1024;
@@ -98,12 +100,13 @@ async function makeSandbox(turn: TurnContext, isEmpty: boolean): Promise<Sandbox
 /** Prompts that were answered; the last message is the prompt of this turn. */
 function earlierPrograms(messages: TurnContext["messages"]): string[] {
   const answered = messages.filter(({ role }, at) => role === "user" && messages[at + 1]?.role === "assistant");
-  return answered.flatMap((message) => (message.role === "user" ? [message.content] : []));
+  return answered.flatMap((message) => (message.role === "user" && !isInteraction(message.content) ? [message.content] : []));
 }
 
 export default defineAgent({
   setup: (): InterpreterState => ({ sandbox: undefined, isMade: false }),
   async turn(turn) {
+    if (turn.interaction !== undefined) return answerInteraction(turn, turn.interaction);
     const state = turn.state as InterpreterState;
     const sandbox = (state.sandbox ??= await makeSandbox(turn, state.isMade));
     state.isMade = true;
