@@ -1,5 +1,6 @@
 /** Every case, in the order of the targets; then those without one. */
 import type { Case } from "../harness/case.ts";
+import { agentMessages } from "./agent-messages.ts";
 import { coldStart } from "./cold-start.ts";
 import { creates } from "./creates.ts";
 import { durableTurns } from "./durable-turns.ts";
@@ -30,6 +31,7 @@ export const CASES: readonly Case[] = [
   storedSessions,
   coldStart,
   overload,
+  agentMessages,
   payloads,
   lanes,
 ];
