@@ -37,7 +37,7 @@ export interface AgentOwner {
   /** The agent emits, in a run or outside. */
   emit(event: AgentEvent): void | Promise<void>;
   /** Save the session as it stands; only in a lane that keeps sessions. Never rejects. */
-  checkpoint(session: Session): Promise<void>;
+  checkpoint(session: Session | undefined): Promise<void>;
   contextTaken(count: number): void;
   /** Do what enters the agent's code: main sees whose it is (RUNNING_SLOT), until `work` returns. */
   entered<T>(work: () => T): T;

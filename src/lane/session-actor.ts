@@ -116,9 +116,11 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   async checkpoint(session: unknown): Promise<void> {
     if (this.keeper === undefined || this.#hasLeft) return;
     try {
-      const parsed = SessionSchema.parse(session);
-      const snapshot = this.takeSnapshot();
-      await this.keeper.checkpoint(parsed, snapshot.ok ? snapshot.snapshot.revision : undefined);
+      const parsed = session === undefined ? undefined : SessionSchema.parse(session);
+      const taken = this.takeSnapshot();
+      if (parsed !== undefined) await this.keeper.checkpoint(parsed, taken.ok ? taken.snapshot.revision : undefined);
+      else if (taken.ok) await this.keeper.checkpointAgent(taken.snapshot);
+      else throw new AgentError("internal_error", taken.error.message);
     } catch (error) {
       this.lane.reportStray(`checkpoint of session ${this.id} failed: ${describeError(error)}`);
     }

@@ -34,9 +34,15 @@ export interface Keeping {
   readonly logsEvents: boolean;
 }
 
+/** What a checkpoint writes, found out when its turn has come. */
+type Checkpointed = () => {
+  readonly change: TranscriptChange;
+  readonly now: Omit<SessionSnapshot, "messageCount">;
+  readonly revision: number | undefined;
+};
+
 interface WaitingCheckpoint {
-  session: Session;
-  revision: number | undefined;
+  what: Checkpointed;
   hasBegun?: true;
   written: Promise<void>;
 }
@@ -159,13 +165,30 @@ export class SessionKeeper {
    * as `saveTurn`.
    */
   checkpoint(session: Session, revision: number | undefined): Promise<void> {
+    return this.#checkpoint(() => ({
+      change: this.#transcript.changeTo(session, revision),
+      now: { ...session, lastAssistantText: lastAssistantText(session.messages) },
+      revision,
+    }));
+  }
+
+  /** As `checkpoint`, for the session as its agent has it at its boundary: the cost is that of what was added. */
+  checkpointAgent(snapshot: SessionSnapshot): Promise<void> {
+    return this.#checkpoint(() => ({
+      change: this.#transcript.changeOf(this.#session.agent, snapshot),
+      now: snapshot,
+      revision: snapshot.revision,
+    }));
+  }
+
+  /** K3 */
+  #checkpoint(what: Checkpointed): Promise<void> {
     const waiting = this.#waiting;
     if (waiting !== undefined) {
-      waiting.session = session;
-      waiting.revision = revision;
+      waiting.what = what;
       return waiting.written;
     }
-    const checkpoint: WaitingCheckpoint = { session, revision, written: undefined as never };
+    const checkpoint: WaitingCheckpoint = { what, written: undefined as never };
     checkpoint.written = this.#inOrder(() => this.#writeCheckpoint(checkpoint));
     if (!checkpoint.hasBegun) this.#waiting = checkpoint;
     return checkpoint.written;
@@ -174,9 +197,8 @@ export class SessionKeeper {
   async #writeCheckpoint(checkpoint: WaitingCheckpoint): Promise<void> {
     checkpoint.hasBegun = true;
     if (this.#waiting === checkpoint) this.#waiting = undefined;
-    const { session, revision } = checkpoint;
-    const change = this.#transcript.changeTo(session, revision);
-    const state = this.#stateWith({ ...session, lastAssistantText: lastAssistantText(session.messages) }, change);
+    const { change, now, revision } = checkpoint.what();
+    const state = this.#stateWith(now, change);
     if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
     const write = this.#pack(change, state, undefined);
     const isWritten = await this.#store.call("checkpoint", write, change.isWhole);

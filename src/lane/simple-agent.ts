@@ -70,7 +70,7 @@ export class SimpleAgent implements SessionAgent {
       takeBack: () => transcript.rollBack(),
       keep: async () => {
         transcript.keep();
-        await build.checkpointer?.checkpoint(this.sessionClone());
+        await build.checkpointer?.checkpoint();
       },
     };
   }

@@ -84,7 +84,8 @@ export interface SessionAgentBuilder {
 
 /** Saves a session between turns; failures are logged, never thrown. */
 export interface SessionCheckpointer {
-  checkpoint(session: Session): Promise<void>;
+  /** @param session - as it is to be saved; without one, as the agent's snapshot says it is, at the cost of what its messagesFrom adds */
+  checkpoint(session?: Session): Promise<void>;
 }
 
 /** The lane's replica of a session's staged context; the host owns the original. */

@@ -155,6 +155,29 @@ describe("SessionKeeper", () => {
     expect(await contentsOf(client)).toHaveLength(1002);
   });
 
+  test("K3: a checkpoint of the agent as it is costs what was added, and takes the place of one that waits", async () => {
+    const { store, client, written, keeper } = await kept();
+    await keeper.saveTurn({ ticket: 1, result: RESULT }, written.add("1", "2").snapshot());
+    const clones = vi.spyOn(written, "sessionClone");
+    await keeper.checkpointAgent(written.add("3").snapshot());
+    await keeper.checkpointAgent(written.snapshot());
+    let go!: () => void;
+    store.wait = new Promise((resolve) => (go = resolve));
+    const first = keeper.checkpointAgent(written.add("4").snapshot());
+    const waiting = Array.from({ length: 100 }, (_, i) => keeper.checkpointAgent(written.add(String(i)).snapshot()));
+    expect(new Set(waiting).size).toBe(1);
+    go();
+    await Promise.all([first, ...waiting]);
+    expect(clones).not.toHaveBeenCalled();
+    expect(store.writes.map(([how, messages]) => [how, messages])).toEqual([
+      ["append", 2],
+      ["append", 1],
+      ["append", 1],
+      ["append", 100],
+    ]);
+    expect(await contentsOf(client)).toHaveLength(104);
+  });
+
   test("E6: a checkpoint that is cancelled is not taken for saved", async () => {
     const { client, written, keeper } = await kept();
     await client.call("cancelCheckpoints");
