@@ -330,10 +330,16 @@ export class PersistentSessionService extends MachineService {
     const { archivePolicy } = this.#keeping.options;
     const runs = entry !== undefined && lockHolder(this.host.table, entry.slot) > 0;
     const ticket = entry?.turn?.ticket;
-    const isStored =
-      archivePolicy === "delete" && !runs
-        ? await this.#remove(id)
-        : await this.#keeping.ending(id, () => this.#stored.ask(id, "archive", id, ticket));
+    let isStored: boolean;
+    try {
+      isStored =
+        archivePolicy === "delete" && !runs
+          ? await this.#remove(id)
+          : await this.#keeping.ending(id, () => this.#stored.ask(id, "archive", id, ticket));
+    } catch (error) {
+      if (entry !== undefined) entry.isArchived = false; // it lives on, and its next turn waits until it has left its lane
+      throw error;
+    }
     if (!isStored) throw notFound(id);
     this.#keeping.channels.end(id);
     this.host.quarantine.forget(id);

@@ -176,6 +176,18 @@ test("D6: an archive that the store refuses is told, and can be tried again", as
   expect(await service.list()).toEqual([]);
 });
 
+test("D6: a session whose archive failed is busy while its turn runs, and goes on then", async () => {
+  const { store, order } = counting();
+  const service = await open({ store });
+  const id = await deferred(service);
+  const turn = service.startTurn(id, { prompt: busy });
+  order({ fail: ["archive"] });
+  expect(await codeOf(service.archive(id))).toBe("SESSION_STORE_ERROR");
+  expect(await codeOf(service.startTurn(id, { prompt: "x" }))).toBe("SESSION_BUSY");
+  expect((await turn).text).toBe("finished");
+  expect((await service.startTurn(id, { prompt: "next" })).text).toBe("next");
+});
+
 test("R3: an archive while the session is waking waits for it; the turn it woke for is served", async () => {
   const service = await open({ agent: { scripted: SCRIPTED, recording: RECORDING } });
   const id = await deferred(service, { agent: "recording", build: { buildDelayMs: 40 } });
