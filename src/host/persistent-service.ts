@@ -26,10 +26,11 @@ import type { CreateOrder } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionEventStream } from "./session-event-stream.ts";
 import { SessionHost } from "./session-host.ts";
-import type { SessionRuntimes } from "../runtime/session-runtimes.ts";
-import { runtimesOf } from "./service-runtimes.ts";
+import { SessionRuntimes } from "../runtime/session-runtimes.ts";
+import { makeRuntimesOf, runtimesOf } from "./service-runtimes.ts";
 import { storedSummary, storedView, summaryOf, viewOf } from "./session-views.ts";
 import { StoreThread } from "./store-thread.ts";
+import { StoredRuntimes } from "./stored-runtimes.ts";
 import { asSessionError, StoredSessions } from "./stored-sessions.ts";
 import type { TurnStart } from "./turn-table.ts";
 import type { WakingContext } from "./waking-context.ts";
@@ -63,7 +64,25 @@ export class PersistentSessionService extends MachineService {
       await thread.close();
       refuse("options.events", "the store keeps no events");
     }
-    return PersistentSessionService.over(await SessionHost.open(checked, undefined, { thread, options: checked }));
+    if (checked.runtime === "durable" && !thread.hasRuntimes) {
+      await thread.close();
+      refuse("options.runtime", "the store keeps no runtimes");
+    }
+    const service = PersistentSessionService.over(await SessionHost.open(checked, undefined, { thread, options: checked }));
+    if (checked.runtime === "durable") await service.#openRuntimes();
+    return service;
+  }
+
+  /** Make the service's runtimes, with those that are stored. @throws SessionError SESSION_STORE_ERROR; the service is shut down then */
+  async #openRuntimes(): Promise<void> {
+    const rows = new StoredRuntimes(this.#stored);
+    const runtimes = makeRuntimesOf(this, () => new SessionRuntimes(this.runtimeHost(), rows));
+    try {
+      for await (const stored of rows.all()) runtimes.restore(stored);
+    } catch (error) {
+      await this.shutdown({ deadlineMs: 0 });
+      throw error;
+    }
   }
 
   /** @internal Over a host that is open and has a store: what a simulation puts below it is in its threads' place. */

@@ -25,6 +25,7 @@ const openPaths = new Set<string>();
 /** What runs a store: a worker thread, or what a simulation puts in its place. */
 export interface StoreSeat {
   readonly hasEvents: boolean;
+  readonly hasRuntimes: boolean;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
   /** @returns a port to the store. @param connection - what it is called there; undefined: main's own */
@@ -36,6 +37,7 @@ export class StoreThread {
   /** Of the main thread: lanes share it. */
   readonly intake = new Intake();
   readonly hasEvents: boolean;
+  readonly hasRuntimes: boolean;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
   readonly #seat: StoreSeat;
@@ -45,6 +47,7 @@ export class StoreThread {
   constructor(seat: StoreSeat) {
     this.#seat = seat;
     this.hasEvents = seat.hasEvents;
+    this.hasRuntimes = seat.hasRuntimes;
     this.ended = seat.ended;
     this.client = new StoreClient(new PortTransport(seat.connect(), undefined, this.intake));
   }
@@ -71,7 +74,7 @@ export class StoreThread {
       worker.on("error", failed);
       worker.once("exit", failed);
     });
-    if (opened.ok) return new StoreThread(seatOf(worker, opened.hasEvents, ended));
+    if (opened.ok) return new StoreThread(seatOf(worker, opened, ended));
     await within(ended, END_MAX_MS);
     throw new StoreError(opened.reason, opened.message, opened.details);
   }
@@ -90,14 +93,14 @@ export class StoreThread {
   }
 }
 
-function seatOf(worker: Worker, hasEvents: boolean, ended: Promise<void>): StoreSeat {
+function seatOf(worker: Worker, { hasEvents, hasRuntimes }: Pick<StoreSeat, "hasEvents" | "hasRuntimes">, ended: Promise<void>): StoreSeat {
   const connect = (connection?: number): MessagePort => {
     const { port1, port2 } = new MessageChannel();
     const served: StorePort = { port: port2, connection };
     worker.postMessage(served, [port2]);
     return port1;
   };
-  return { hasEvents, ended, connect };
+  return { hasEvents, hasRuntimes, ended, connect };
 }
 
 function settingsOf({ store, durability }: PersistentHostOptions): StoreSettings {

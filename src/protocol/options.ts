@@ -78,6 +78,7 @@ export const PersistenceOptionsSchema = SessionServiceOptionsSchema.extend({
   durability: z.enum(["fsync", "commit"]).default("fsync"),
   archivePolicy: z.enum(["retain", "delete"]).default("retain"),
   events: z.enum(["none", "log"]).default("none"),
+  runtime: z.enum(["none", "durable"]).default("none"),
   hibernateAfterMs: z.number().positive().max(2_147_483_647).optional(),
 });
 /** Options of a host with a store. */
@@ -107,6 +108,8 @@ export interface PersistenceOptions {
   archivePolicy?: "retain" | "delete" | undefined;
   /** Keep turns' events in the store, so that streams can be resumed. Default "none". */
   events?: "none" | "log" | undefined;
+  /** Offer a runtime adapter whose runtimes and accepted inputs are in the store ("durable"), or none. Default "none". */
+  runtime?: "none" | "durable" | undefined;
   /** Milliseconds after which an idle live session sleeps. Default: only when the host is at capacity. */
   hibernateAfterMs?: number | undefined;
 }

@@ -11,7 +11,7 @@ import { StoreServer } from "./serve-store.ts";
 
 /** What the thread says first: whether the store is open. */
 export type StoreOpened =
-  | { readonly ok: true; readonly hasEvents: boolean }
+  | { readonly ok: true; readonly hasEvents: boolean; readonly hasRuntimes: boolean }
   | { readonly ok: false; readonly reason: StoreReason; readonly message: string; readonly details: StoreError["details"] };
 /** A port to serve; `connection` names it for `laneDrained`, undefined for main. */
 export interface StorePort {
@@ -27,7 +27,7 @@ export async function runStore(): Promise<void> {
     const store = await openStore(workerData as StoreSettings);
     const server = new StoreServer(store, () => parent.close());
     parent.on("message", ({ port, connection }: StorePort) => server.serve(new PortTransport(port), connection));
-    say({ ok: true, hasEvents: store.events !== undefined });
+    say({ ok: true, hasEvents: store.events !== undefined, hasRuntimes: store.runtimes !== undefined });
   } catch (error) {
     const { reason, message, details } = error instanceof StoreError ? error : new StoreError("io", String(error));
     say({ ok: false, reason, message, details });

@@ -113,6 +113,6 @@ export class SimulatedStore {
       toThread.post(() => server.serve(new PortTransport(far.asPort), connection), delay());
       return near;
     };
-    this.seat = { hasEvents: true, ended, connect: (connection) => connect(connection).asPort };
+    this.seat = { hasEvents: true, hasRuntimes: false, ended, connect: (connection) => connect(connection).asPort };
   }
 }
