@@ -75,7 +75,7 @@ export abstract class MachineService extends MobLiveService implements MobSessio
       check: (request) => void this.checks.turn(request),
       apply: (id, { inputId, runId, request, boundary }, signal) =>
         this.applyRuntimeTurn(id, runId, request, boundary, [inputId], { signal }),
-      whenIdle: async (id) => void (await (this.busyWith(id) ?? nextTurnOfLoop())),
+      whenIdle: async (id) => void (await (this.busyWith(id) ?? aLittle())),
     };
   }
 
@@ -85,4 +85,6 @@ export abstract class MachineService extends MobLiveService implements MobSessio
   }
 }
 
-const nextTurnOfLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Milliseconds until a session is tried again that is kept busy by something that does not say when it ends. */
+const UNKNOWN_MS = 10;
+const aLittle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, UNKNOWN_MS));

@@ -10,7 +10,7 @@ export interface RuntimeHost {
   /** @throws SessionError INVALID_PARAMS */
   check(request: StartTurnRequest): void;
   readonly apply: RuntimeExecutor;
-  /** Resolves when what keeps the session busy has ended; when nothing is known that does, in a later turn of the event loop. Never rejects. */
+  /** Resolves when what keeps the session busy has ended; when nothing is known that does, after some milliseconds. Never rejects. */
   whenIdle(id: SessionId): Promise<void>;
 }
 
