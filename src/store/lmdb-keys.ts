@@ -24,6 +24,8 @@ const SEQ_BYTES = 6;
 export const NUMBER_MAX = 2 ** 40 - 1;
 /** Largest index of a message. */
 export const INDEX_MAX = 2 ** 32 - 1;
+/** Largest number of an event or an input. */
+export const SEQ_MAX = 2 ** 48 - 1;
 /** What a key says that is none of the table's: it names nothing. */
 const NOTHING = -1;
 
@@ -75,7 +77,7 @@ export function indexOf(key: Uint8Array): number {
 
 export function eventKey(number: number, seq: number): Buffer {
   const key = withNumber(NUMBER_BYTES + SEQ_BYTES, number);
-  key.writeUIntBE(Math.min(seq, 2 ** 48 - 1), NUMBER_BYTES, SEQ_BYTES);
+  key.writeUIntBE(Math.min(seq, SEQ_MAX), NUMBER_BYTES, SEQ_BYTES);
   return key;
 }
 

@@ -15,7 +15,7 @@ import { encodeValue } from "../transport/codec.ts";
 import { decodeRow, misshapen } from "../transport/stored-row.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { findHead } from "./lmdb-heads.ts";
-import { END_OF_NUMBERS, NUMBER_MAX, eventKey, numberKey, numberOf, seqOf } from "./lmdb-keys.ts";
+import { END_OF_NUMBERS, NUMBER_MAX, SEQ_MAX, eventKey, numberKey, numberOf, seqOf } from "./lmdb-keys.ts";
 import { ROW_SCHEMA } from "./lmdb-rows.ts";
 import { notFound } from "./session-rules.ts";
 
@@ -37,7 +37,7 @@ export function addInput(env: LmdbEnv, id: SessionId, { inputId, runId, boundary
   const head = findHead(env, id);
   if (head === undefined || !env.has("runtimes", numberKey(head.number))) throw notFound(id);
   const row = encodeValue([ROW_SCHEMA, inputId, runId, boundary, request]);
-  env.put("runtimes", eventKey(head.number, lastInput(env, head.number) + 1), row);
+  env.put("runtimes", eventKey(head.number, lastInput(env, head.number, id) + 1), row);
 }
 
 export function removeInputs(env: LmdbEnv, id: SessionId, inputIds: readonly string[]): void {
@@ -73,14 +73,16 @@ export function page(env: LmdbEnv, from: string | undefined, onUnreadable: (erro
   const runtimes: { id: SessionId; state: RestingState; inputs: AcceptedInput[] }[] = [];
   const start = numberKey(from === undefined ? 0 : startOf(from));
   let open: (typeof runtimes)[number] | undefined;
+  let owner: Uint8Array = start;
   let bytes = 0;
   for (const { key, value } of env.entries("runtimes", { start, end: END_OF_NUMBERS })) {
     const number = numberOf(key);
     if (number >= 0) {
       if (runtimes.length >= PAGE_RUNTIMES || bytes >= PAGE_BYTES) return { runtimes, next: String(number) };
       open = readable(() => ({ ...decodeRuntime(value, number), inputs: [] }), onUnreadable);
+      owner = numberKey(number);
       if (open !== undefined) runtimes.push(open);
-    } else if (open !== undefined) {
+    } else if (open !== undefined && Buffer.compare(key.subarray(0, owner.length), owner) === 0 && seqOf(key) >= 0) {
       const { id } = open;
       const input = readable(() => decodeInput(value, id, seqOf(key)), onUnreadable);
       if (input !== undefined) open.inputs.push(input);
@@ -99,12 +101,12 @@ function startOf(from: string): number {
 const inputsOf = (number: number) => ({ start: eventKey(number, 0), end: behindInputs(number) });
 const behindInputs = (number: number): Uint8Array => (number >= NUMBER_MAX ? END_OF_NUMBERS : numberKey(number + 1));
 
-/** @returns the number of the last input, 0 when there is none */
-function lastInput(env: LmdbEnv, number: number): number {
-  const range = { start: behindInputs(number), end: eventKey(number, 0), reverse: true, limit: 2 };
-  // The range begins with the next session's runtime, if it has one.
-  for (const key of env.keys("runtimes", range)) {
-    if (key.length > numberKey(number).length) return Math.max(0, seqOf(key));
+/** @returns the number of the last input, 0 when there is none; keys that are none are passed over. @throws StoreError corrupt */
+function lastInput(env: LmdbEnv, number: number, session: SessionId): number {
+  for (const key of env.keys("runtimes", { start: behindInputs(number), end: eventKey(number, 0), reverse: true })) {
+    const seq = seqOf(key);
+    if (seq >= SEQ_MAX) throw misshapen({ session, row: `input ${seq}` });
+    if (seq >= 0) return seq;
   }
   return 0;
 }

@@ -11,6 +11,7 @@ import { randomFrom } from "../../dist/src/store/conformance/kit.js";
 import { eventsOf, inputOf, logUpTo, messagesOf, newSession, stateOf, turnOf } from "../../dist/src/store/conformance/samples.js";
 import type { Table } from "../../dist/src/store/lmdb-env.js";
 import { LmdbEnv } from "../../dist/src/store/lmdb-env.js";
+import { numberKey } from "../../dist/src/store/lmdb-keys.js";
 import { openLmdbStore } from "../../dist/src/store/lmdb-open.js";
 import type { StoreError } from "../../dist/src/protocol/store-error.js";
 import type { RuntimeStore, SessionStore } from "../../dist/src/store/session-store.js";
@@ -429,6 +430,18 @@ describe("runtimes", () => {
     expect(await runtimes().remove("a")).toBe(true);
     expect((await runtimes().page(undefined)).runtimes).toEqual([{ id: "b", state: "idle", inputs: [inputOf(1), inputOf(4)] }]);
     await expect(runtimes().page("x")).rejects.toMatchObject({ reason: "invalid" });
+  });
+
+  test("inputs whose runtime's row is missing are nobody else's", async () => {
+    for (const id of ["a", "b"]) {
+      await store.create(newSession(id));
+      await runtimes().put(id, "idle");
+      await runtimes().addInput(id, inputOf(1));
+    }
+    await store.close();
+    await inDatabase(path, (env) => env.remove("runtimes", numberKey(2)));
+    store = await open();
+    expect((await runtimes().page(undefined)).runtimes).toEqual([{ id: "a", state: "idle", inputs: [inputOf(1)] }]);
   });
 
   test("what an input takes on disk does not depend on those before it", async () => {

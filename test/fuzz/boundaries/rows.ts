@@ -5,12 +5,14 @@ import type { Message } from "../../../src/protocol/session-model.ts";
 import { StoreError } from "../../../src/protocol/store-error.ts";
 import type { SessionHead, StoredContext } from "../../../src/protocol/stored-session.ts";
 import * as listing from "../../../src/store/lmdb-listing.ts";
+import { inputOf } from "../../../src/store/conformance/samples.ts";
 import { findHead, wholeHead } from "../../../src/store/lmdb-heads.ts";
 import { lastEvent, readEvents } from "../../../src/store/lmdb-events.ts";
 import { readLog, readPackedLog } from "../../../src/store/lmdb-log.ts";
 import { checkOwned } from "../../../src/store/lmdb-owner.ts";
 import * as rows from "../../../src/store/lmdb-rows.ts";
 import type { HeadRow } from "../../../src/store/lmdb-rows.ts";
+import * as runtimes from "../../../src/store/lmdb-runtimes.ts";
 import * as sessions from "../../../src/store/lmdb-sessions.ts";
 import type { Table } from "../../../src/store/lmdb-env.ts";
 import { encodeValue } from "../../../src/transport/codec.ts";
@@ -186,6 +188,8 @@ function filledEnv(seed: number): MemoryEnv {
       sessions.writeTurn(memory.env, packWrite(write), random.oneIn(6) ? "rewrite" : "append");
     }
     sessions.putContext(memory.env, id, make.contextOf(random));
+    runtimes.put(memory.env, id, "idle");
+    for (const n of [1, 2, 3]) runtimes.addInput(memory.env, id, inputOf(n));
   }
   if (random.oneIn(2)) sessions.archive(memory.env, "third", 5);
   return memory;
@@ -310,7 +314,28 @@ const append = (memory: MemoryEnv, how: "append" | "rewrite", count: number): vo
   sessions.writeTurn(memory.env, packWrite(write), how);
 };
 
+const readRuntimes = (memory: MemoryEnv): void => {
+  for (const { id, state, inputs } of runtimes.page(memory.env, undefined, () => {}).runtimes) {
+    expectThat(isText(id) && ["idle", "retired", "stopped"].includes(state) && inputs.length <= 4, "a runtime");
+    for (const { inputId, runId, boundary, request } of inputs) {
+      expectThat(isText(inputId) && isText(runId) && isText(boundary) && isRecord(request) && isText(request["prompt"]), "an input");
+    }
+  }
+};
+
 const LOG: readonly Boundary<Damage>[] = [
+  store(
+    "runtimes",
+    ["runtimes"],
+    (memory) => [
+      () => readRuntimes(memory),
+      () => runtimes.removeInputs(memory.env, ID, ["input 2"]),
+      () => runtimes.addInput(memory.env, ID, inputOf(4)),
+      () => readRuntimes(memory),
+      () => void runtimes.remove(memory.env, ID),
+    ],
+    isRefusal,
+  ),
   store(
     "a whole session",
     ["heads", "parts"],
