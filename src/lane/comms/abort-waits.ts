@@ -10,8 +10,15 @@ interface Group {
 export class AbortWaits {
   readonly #groups = new Map<AbortSignal, Group>();
 
-  /** Call `stop` with the signal's reason when it aborts. @returns what takes it back */
-  on(signal: AbortSignal, stop: Stop): () => void {
+  /** Call `stop` with the reason of the first of the signals that aborts. @returns what takes it back, to be called also when one has */
+  onAny(signals: readonly AbortSignal[], stop: Stop): () => void {
+    const overs = signals.map((signal) => this.#on(signal, stop));
+    return () => {
+      for (const over of overs) over();
+    };
+  }
+
+  #on(signal: AbortSignal, stop: Stop): () => void {
     const group = this.#groups.get(signal) ?? this.#open(signal);
     group.stops.add(stop);
     return () => {

@@ -127,26 +127,28 @@ export class AgentComms implements LaneComms {
 
   async #call(verb: "send" | "trust" | "distrust" | "peers", name?: string, message?: Uint8Array, options?: WaitOptions): Promise<unknown> {
     this.#assertOn();
-    return this.#session.call(verb, name, message, this.#signalOf(options));
+    return this.#session.call(verb, name, message, this.#signalsOf(options));
   }
 
-  #signalOf(options: WaitOptions | undefined): AbortSignal | undefined {
-    const [own, turns] = [options?.signal, this.#signal?.()];
-    return own !== undefined && turns !== undefined ? AbortSignal.any([own, turns]) : (own ?? turns);
+  /** What ends a wait. @throws the reason of one that has aborted */
+  #signalsOf(options: WaitOptions | undefined): AbortSignal[] {
+    const signals: AbortSignal[] = [];
+    for (const signal of [options?.signal, this.#signal?.()]) if (signal !== undefined) signals.push(signal);
+    for (const signal of signals) signal.throwIfAborted();
+    return signals;
   }
 
   // ── receiving ──
 
   get receive(): (options?: WaitOptions) => Promise<Interaction> {
     return async (options) => {
-      const signal = this.#signalOf(options);
-      signal?.throwIfAborted();
+      const signals = this.#signalsOf(options);
       const { next, stop } = this.wait();
-      const over = signal && this.#session.aborts.on(signal, stop);
+      const over = this.#session.aborts.onAny(signals, stop);
       try {
         return await next;
       } finally {
-        over?.();
+        over();
       }
     };
   }

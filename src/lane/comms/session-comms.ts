@@ -21,8 +21,8 @@ import { InteractionTaps, TAPS_MAX } from "./interaction-taps.ts";
 
 interface Call {
   readonly bytes: number;
-  /** Takes its signal's listener away. */
-  readonly over: (() => void) | undefined;
+  /** Takes its signals' listeners away. */
+  readonly over: () => void;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -160,23 +160,20 @@ export class SessionComms {
     return this.#calls.size;
   }
 
-  /** Ask main. Rejects with AgentError comms_…, or the signal's reason (L1) */
-  call(verb: CommsVerb, name?: string, message?: Uint8Array, signal?: AbortSignal): Promise<unknown> {
+  /** Ask main. Rejects with AgentError comms_…, or the reason of a signal that aborts (L1) @param signals - none of which has aborted */
+  call(verb: CommsVerb, name: string | undefined, message: Uint8Array | undefined, signals: readonly AbortSignal[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
       if (this.#refusal !== undefined) throw this.#refusal;
       const bytes = message?.byteLength ?? 0;
       if (this.#calls.size >= SENDING_MAX || this.#callBytes + bytes > SENDING_BYTES_MAX)
         throw new AgentError("comms_input_full", `${SENDING_MAX} calls, or ${SENDING_BYTES_MAX} bytes of them, wait already`);
       const request = ++this.#lastCall;
       const { lane, slot, generation } = this.#seat;
-      const over =
-        signal &&
-        this.aborts.on(signal, (reason) => {
-          this.#forget(request);
-          if (verb === "send") lane.outbox.append([REPORTS.COMMS_CALL.op, slot, generation, request, "withdraw"]);
-          reject(reason as Error);
-        });
+      const over = this.aborts.onAny(signals, (reason) => {
+        this.#forget(request);
+        if (verb === "send") lane.outbox.append([REPORTS.COMMS_CALL.op, slot, generation, request, "withdraw"]);
+        reject(reason as Error);
+      });
       this.#calls.set(request, { bytes, over, resolve, reject });
       this.#callBytes += bytes;
       lane.outbox.append([REPORTS.COMMS_CALL.op, slot, generation, request, verb, name, message], bytes);
@@ -188,7 +185,7 @@ export class SessionComms {
     if (call === undefined) return undefined;
     this.#calls.delete(request);
     this.#callBytes -= call.bytes;
-    call.over?.();
+    call.over();
     return call;
   }
 
