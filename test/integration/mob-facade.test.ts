@@ -286,6 +286,17 @@ describe.each(services)("%s", (name, open) => {
     expect(text).toContain("told");
   });
 
+  test("F15: discarding drops the live session: gone without a store, with one back at its last boundary", async () => {
+    const service = await open();
+    const id = await deferred(service, { agent: "scripted" });
+    await apply(service, id, "kept");
+    await service.discardLiveSession(id);
+    expect(service.inspect().sessions.live).toBe(0);
+    const next = await apply(service, id, "next").catch((error: unknown) => error);
+    if (name === "persistent") expect(next).toMatchObject({ receipt: { messageCount: 4 } });
+    else expect(next).toMatchObject({ code: "SESSION_NOT_FOUND" });
+  });
+
   test("F16: cancelling and rearming checkpointers is answered", async () => {
     const service = await open();
     await service.cancelAllCheckpointers();

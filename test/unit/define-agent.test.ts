@@ -4,6 +4,7 @@ import { ContextReplica } from "../../src/lane/context-replica.ts";
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { AgentBuildContext, AgentSetup } from "../../src/protocol/agent.ts";
 import type { Session } from "../../src/protocol/session-model.ts";
+import { quietRun } from "./support/quiet-run.ts";
 
 const newContext = (resume?: Session): AgentBuildContext => ({
   sessionId: "s1",
@@ -55,13 +56,7 @@ describe("defineAgent", () => {
     const request = { prompt: "p", model: "m" };
     const agent = await builder.buildAgent(request, newContext(RESUMED));
     expect(seen).toEqual([{ request, sessionId: "s1", messages: RESUMED.messages, agentName: "mine" }]);
-    const run = {
-      ticket: 1,
-      signal: new AbortController().signal,
-      isInterrupted: () => false,
-      shouldStopAtBoundary: () => false,
-      emit: () => {},
-    };
+    const run = quietRun();
     expect(await agent.runWithEvents("q", run)).toMatchObject({ text: '{"ready":true}' });
   });
 
@@ -72,13 +67,7 @@ describe("defineAgent", () => {
 
   test("sessions of one builder share nothing", async () => {
     const builder = defineAgent({ setup: () => ({ count: 0 }), turn: ({ state }) => String(++(state as { count: number }).count) });
-    const run = {
-      ticket: 1,
-      signal: new AbortController().signal,
-      isInterrupted: () => false,
-      shouldStopAtBoundary: () => false,
-      emit: () => {},
-    };
+    const run = quietRun();
     const [one, two] = [await builder.buildAgent({ prompt: "" }, newContext()), await builder.buildAgent({ prompt: "" }, newContext())];
     await one.runWithEvents("q", run);
     expect(await two.runWithEvents("q", run)).toMatchObject({ text: "1" });

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import interpreter from "../../src/agents/interpreter.ts";
 import { ContextReplica } from "../../src/lane/context-replica.ts";
 import type { SimpleAgent } from "../../src/lane/simple-agent.ts";
+import { quietRun } from "./support/quiet-run.ts";
 
 test("A1: the sandbox is made at the first turn, and goes with the session", async () => {
   const agent = (await interpreter.buildAgent(
@@ -11,13 +12,7 @@ test("A1: the sandbox is made at the first turn, and goes with the session", asy
   )) as SimpleAgent;
   const state = agent.state as { sandbox?: { run: (program: string, io: object) => string } };
   expect(state.sandbox).toBeUndefined();
-  const run = {
-    ticket: 1,
-    signal: new AbortController().signal,
-    isInterrupted: () => false,
-    shouldStopAtBoundary: () => false,
-    emit: () => {},
-  };
+  const run = quietRun();
   expect((await agent.runWithEvents("1 + 1", run)).text).toBe("2");
   const { sandbox } = state;
   expect(sandbox).toBeDefined();

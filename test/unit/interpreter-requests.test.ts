@@ -7,6 +7,7 @@ import interpreter from "../../src/agents/interpreter.ts";
 import { renderInteraction } from "../../src/lane/comms/render-interaction.ts";
 import { ContextReplica } from "../../src/lane/context-replica.ts";
 import type { Message, Session } from "../../src/protocol/session-model.ts";
+import { quietRun } from "./support/quiet-run.ts";
 
 const request = (params: unknown, intent = "run"): Interaction =>
   ({ kind: "peer_request", id: "r1", from: "planner", intent, params }) as Interaction;
@@ -91,13 +92,7 @@ describe("an interpreter answers its peers", () => {
     };
     const context = { sessionId: "s", agentName: "interpreter", emit: () => {}, systemContext: new ContextReplica(() => {}), resume };
     const agent = await interpreter.buildAgent({ prompt: "" }, context);
-    const run = {
-      ticket: 1,
-      signal: new AbortController().signal,
-      isInterrupted: () => false,
-      shouldStopAtBoundary: () => false,
-      emit: () => {},
-    };
+    const run = quietRun();
     expect((await agent.runWithEvents("kept", run)).text).toBe("5");
     await agent.dispose?.();
   });
