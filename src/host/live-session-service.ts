@@ -232,11 +232,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   }
 
   /** Write into the system message of a session, which is made live for it. @returns what it is then, if that is wanted */
-  protected async writeContext<B extends boolean>(
-    id: SessionId,
-    checked: PendingSystemContextAppend[],
-    wantsBoundary: B,
-  ): Promise<Written<B>> {
+  protected writeContext<B extends boolean>(id: SessionId, checked: PendingSystemContextAppend[], wantsBoundary: B): Promise<Written<B>> {
     return this.use(id, (entry) => this.writeContextLive(this.known(entry, id), checked, wantsBoundary));
   }
 
@@ -247,7 +243,15 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   ): Promise<Written<B>> {
     if (checked.length === 0 && !wantsBoundary) return null as Written<B>;
     const { slot, generation } = entry;
-    return this.host.queries.ask(entry, (request) => [COMMANDS.APPLY_CONTEXT.op, slot, generation, request, checked, wantsBoundary]);
+    const written = await this.host.queries.ask<Written<B>>(entry, (request) => [
+      COMMANDS.APPLY_CONTEXT.op,
+      slot,
+      generation,
+      request,
+      checked,
+      wantsBoundary,
+    ]);
+    return written;
   }
 
   async systemContextState(id: SessionId): Promise<SystemContextSnapshot | undefined> {
