@@ -18,13 +18,23 @@ type Answer =
   | { readonly status: "completed"; readonly result: string[] }
   | { readonly status: "failed"; readonly result: { readonly index?: number; readonly error: string } };
 
-/** @returns what the transcript says was done. Rejects when the answer cannot be sent */
+/** @returns what the transcript says was done. Rejects when the turn is interrupted */
 export async function answerInteraction(turn: TurnContext, interaction: Interaction): Promise<string> {
   if (interaction.kind !== "peer_request") return "not a request";
-  const { status, result } = await answerOf(turn, interaction);
-  const answer = { kind: "peer_response", to: interaction.from, inReplyTo: interaction.id, status, result } as const;
-  await turn.comms?.send(answer);
-  return status === "completed" ? `ran ${result.length}` : `failed: ${result.error}`;
+  const answer = await answerOf(turn, interaction);
+  try {
+    await tell(turn, interaction, answer);
+  } catch (error) {
+    turn.throwIfInterrupted();
+    const problem = error instanceof Error ? error.message : String(error);
+    await tell(turn, interaction, { status: "failed", result: { error: `the answer cannot be sent: ${problem}` } }).catch(() => {});
+    return `not told: ${problem}`; // one that is gone is no reason to stop serving the others
+  }
+  return answer.status === "completed" ? `ran ${answer.result.length}` : `failed: ${answer.result.error}`;
+}
+
+async function tell(turn: TurnContext, { from, id }: Request, { status, result }: Answer): Promise<void> {
+  await turn.comms?.send({ kind: "peer_response", to: from, inReplyTo: id, status, result });
 }
 
 async function answerOf(turn: TurnContext, { intent, params }: Request): Promise<Answer> {

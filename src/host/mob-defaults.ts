@@ -4,7 +4,9 @@
  */
 import { SessionError, agentFailure } from "../protocol/errors.ts";
 import type { InputId, RunId, SessionId } from "../protocol/ids.ts";
+import { parseInput } from "../protocol/parse.ts";
 import type { AppendSystemContextRequest, CallOptions, StartTurnRequest } from "../protocol/requests.ts";
+import { SystemContextAppends } from "../protocol/requests.ts";
 import type { CoreApplyOutput, RunApplyBoundary } from "../protocol/runtime.ts";
 import type { PendingSystemContextAppend, Session } from "../protocol/session-model.ts";
 import type {
@@ -98,8 +100,9 @@ export abstract class MobSessionServiceDefaults implements MobFacade, MachineFac
     contributingInputIds: InputId[],
   ): Promise<CoreApplyOutput> {
     const head = receiptHead(runId, boundary, contributingInputIds);
+    const checked = parseInput(SystemContextAppends, appends, "appends") as PendingSystemContextAppend[];
     try {
-      for (const { text, source, idempotencyKey } of appends) await this.appendSystemContext(id, { text, source, idempotencyKey });
+      for (const { text, source, idempotencyKey } of checked) await this.appendSystemContext(id, { text, source, idempotencyKey });
     } catch (error) {
       throw controlFailure(id, error);
     }

@@ -15,10 +15,8 @@ import type {
   PeerIngressRuntimeSnapshot,
   ToolScopeSnapshot,
 } from "../protocol/snapshots.ts";
-import { within } from "../transport/within.ts";
 import { LiveSessionService } from "./live-session-service.ts";
 import type { MobFacade } from "./mob-session-service.ts";
-import { overloaded } from "./overloaded.ts";
 import { appendedOutput, receiptHead, turnOutput, unseenOutput } from "./runtime-outputs.ts";
 
 /** Milliseconds a lane may take to say what its agent tells: whoever looks at a mob must not hang on one blocked member. */
@@ -51,28 +49,19 @@ export abstract class MobLiveService extends LiveSessionService implements MobFa
 
   async #snapshot<K extends keyof AgentSnapshots>(id: SessionId, which: K): Promise<AgentSnapshots[K] | undefined> {
     this.host.assertOpen();
-    const asked = await this.use(id, (entry) => {
+    const given = await this.use(id, async (entry) => {
       if (entry === undefined) return undefined;
       const { slot, generation, lane } = entry;
-      const reply = this.host.queries.serve<AgentSnapshots[K] | null>(entry, (request) => [
-        COMMANDS.AGENT_SNAPSHOT.op,
-        slot,
-        generation,
-        request,
-        which,
-      ]);
-      reply.catch(() => {}); // it may come when nobody waits any more
       lane.wake();
-      return { reply };
+      return this.host.queries.serve<AgentSnapshots[K] | null>(
+        entry,
+        (request) => [COMMANDS.AGENT_SNAPSHOT.op, slot, generation, request, which],
+        SNAPSHOT_MAX_MS,
+      );
     });
-    if (asked === undefined) {
-      if (which !== "peerIngressRuntimeSnapshot") await this.read(id); // an unknown session is an error, one that is not live is not
-      return undefined;
-    }
-    if (!(await within(asked.reply, SNAPSHOT_MAX_MS))) {
-      throw overloaded("snapshot", `the lane of session ${id} did not answer within ${SNAPSHOT_MAX_MS} ms`, SNAPSHOT_MAX_MS);
-    }
-    return (await asked.reply) ?? undefined;
+    // An unknown session is an error, one that is not live is not.
+    if (given === undefined && which !== "peerIngressRuntimeSnapshot") await this.read(id);
+    return given ?? undefined;
   }
 
   async sessionBelongsToMob(_id: SessionId, _mobId: string): Promise<boolean> {
@@ -101,7 +90,15 @@ export abstract class MobLiveService extends LiveSessionService implements MobFa
     }
     let seen: TurnBoundary | undefined;
     const result = await this.start(id, checked, this.checks.callOptions(options), this.consumer(checked.onEvent), (at) => (seen = at));
-    return seen === undefined ? unseenOutput(head, (await this.read(id)).state.messageCount, result) : turnOutput(head, seen, result);
+    return seen === undefined ? unseenOutput(head, await this.#countOf(id), result) : turnOutput(head, seen, result);
+  }
+
+  /** As far as it is known now. */
+  #countOf(id: SessionId): Promise<number> {
+    return this.read(id).then(
+      ({ state }) => state.messageCount,
+      () => 0,
+    );
   }
 
   applyRuntimeContextAppends(

@@ -52,15 +52,27 @@ export class SessionQueries {
     }
   }
 
-  /** What the lane answers without its mailbox, and what no load keeps it from. @throws SessionError HOST_OVERLOADED queries */
-  async serve<T>(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<T> {
+  /**
+   * What the lane answers without its mailbox, and what no load keeps it from.
+   *
+   * @param maxMs - milliseconds; then nobody waits any more
+   * @throws SessionError HOST_OVERLOADED queries, or answer when it took too long
+   */
+  async serve<T>(entry: SessionEntry, command: (request: number) => LaneCommand, maxMs?: number): Promise<T> {
     assertPlace(entry);
     entry.queries++;
+    let timer: NodeJS.Timeout | undefined;
     try {
       const { id, reply } = this.#requests.open<T>(entry);
       entry.lane.link.sendSized(command(id));
+      const tooLate = (): void =>
+        this.#requests.reject(id, () =>
+          overloaded("answer", `the lane of session ${entry.id} did not answer within ${maxMs} ms`, maxMs ?? 0),
+        );
+      if (maxMs !== undefined) timer = setTimeout(tooLate, maxMs);
       return await reply;
     } finally {
+      clearTimeout(timer);
       entry.queries--;
     }
   }

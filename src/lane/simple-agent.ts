@@ -9,6 +9,7 @@ import { Transcript } from "../core/transcript.ts";
 import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnOutput } from "../protocol/agent.ts";
 import type { Interaction, LaneComms } from "../protocol/comms.ts";
 import type { EventInjector, SubscribableInjector } from "../protocol/handles.ts";
+import { isInstance } from "../protocol/foreign.ts";
 import { json } from "../protocol/json-schema.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, SkillKey, ToolOverlay } from "../protocol/session-model.ts";
@@ -96,8 +97,7 @@ export class SimpleAgent implements SessionAgent {
 
   /** The run answers what the transcript ends with. */
   #resume(): void {
-    const role = this.transcript.messages.at(-1)?.role;
-    if (role !== "user" && role !== "tool_results")
+    if (!isPending(this.transcript.messages.at(-1)))
       throw new AgentError("no_pending_boundary", "the transcript ends with nothing to answer");
     this.transcript.begin();
   }
@@ -120,9 +120,13 @@ export class SimpleAgent implements SessionAgent {
     return full;
   }
 
+  /** A run that waits for its caller is kept as it is, until the lane says that it is to be taken back. */
   #fail(turn: SimpleTurn, error: unknown): never {
     turn.close();
-    this.transcript.rollBack();
+    if (isInstance(error, AgentError) && error.kind === "callback_pending") {
+      this.transcript.addUsage(turn.takeUsage());
+      this.transcript.complete(Date.now());
+    } else this.transcript.rollBack();
     throw error;
   }
 
@@ -200,4 +204,11 @@ function readOutput(output: unknown): { text: string; toolCalls: number; usage?:
   }
   const { text, toolCalls = 0, usage, structuredOutput } = parsed.data;
   return { text, toolCalls, ...(usage && { usage: usage as Partial<Usage> }), ...(structuredOutput !== undefined && { structuredOutput }) };
+}
+
+/** Whether a transcript that ends with it wants an answer: of the agent, or of who is to bring a tool's. */
+function isPending(last: Message | undefined): boolean {
+  if (last?.role === "assistant") return (last.toolCalls?.length ?? 0) > 0;
+  if (last?.role === "block_assistant") return last.blocks.some(({ blockType }) => blockType === "tool_use");
+  return last?.role === "user" || last?.role === "tool_results";
 }

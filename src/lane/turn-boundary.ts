@@ -14,10 +14,19 @@ import type { TurnSeat } from "./turn-seat.ts";
 
 const NOTHING: CheckedResult = { text: "", turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } };
 
-/** @returns the outcome with the session's boundary; a success of which there is none is a failure, and is taken back */
-export function atBoundary(seat: TurnSeat, outcome: Outcome): Outcome {
-  const terminal = outcome.ok ? undefined : terminalOf(outcome.error);
-  if (!outcome.ok && terminal === undefined) return outcome;
+/**
+ * Called while the run can still be taken back: a success of which there is no boundary is a failure, and for a caller who wants no
+ * receipt one that waits for a tool call's answer is none of the session's.
+ *
+ * @param wantsBoundary - of the turn
+ */
+export function atBoundary(seat: TurnSeat, outcome: Outcome, wantsBoundary: boolean): Outcome {
+  if (outcome.ok && !wantsBoundary) return outcome;
+  const terminal = outcome.ok || !wantsBoundary ? undefined : terminalOf(outcome.error);
+  if (!outcome.ok && terminal === undefined) {
+    if (outcome.error.agentError?.kind === "callback_pending") takeBack(seat.agent, seat.lane);
+    return outcome;
+  }
   try {
     const state = boundaryOf(seat.agent.sessionClone());
     const boundary: TurnBoundary = terminal === undefined ? state : { ...state, terminal };

@@ -264,7 +264,7 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("seal");
-    const final = this.#seat.hasAgent ? this.#bounded(clearOverlay(this.#seat.agent, this.#judge(outcome))) : outcome;
+    const final = this.#seat.hasAgent ? clearOverlay(this.#seat.agent, this.#bounded(this.#judge(outcome))) : outcome;
     if (this.#seat.keeper === undefined) {
       if (final.ok) remember(this.#seat, this.#key, final);
       this.#step(final.ok ? "complete" : "fail");
@@ -274,7 +274,7 @@ export class TurnRun implements RunContext, Interruptible {
 
   /** With what the session is now, if the caller wants it. */
   #bounded(outcome: Outcome): Outcome {
-    return this.#command[6]?.wantsBoundary === true ? atBoundary(this.#seat, outcome) : outcome;
+    return atBoundary(this.#seat, outcome, this.#command[6]?.wantsBoundary === true);
   }
 
   /** R4. A turn that failed saves its events only. */

@@ -57,7 +57,7 @@ export class InputLine {
   #isClosed = false;
   /** Ends an input's wait. */
   #wake: () => void = nothing;
-  /** Of inputs that have settled: their rows are not removed yet. */
+  /** Of inputs that have settled, or were not accepted: their rows may be there yet. */
   readonly #leftRows = new Set<InputId>();
   #failedRemovals = 0;
 
@@ -108,7 +108,9 @@ export class InputLine {
     });
   }
 
+  /** A store that did not answer may have written the row all the same. */
   #refused(queued: QueuedInput, error: unknown): never {
+    this.#leftRows.add(queued.input.inputId);
     if (this.#queue.take(queued)) queued.reject(error);
     throw error;
   }

@@ -89,4 +89,19 @@ describe("sleep", () => {
     await service.archive(second);
     expect(await run(service, first, ["trust", "b"], ["peers"])).toEqual([null, [{ name: "a" }]]);
   });
+
+  test("whom a session trusts no more it does not trust after a life without its line either", async () => {
+    const service = await openKept(OPTIONS);
+    const first = await deferred(service, peer("a", trusting));
+    const comms = await service.commsRuntime(first);
+    expect(await comms?.removeTrustedPeer("b")).toBe(true);
+    await comms?.close();
+    const before = (await run(service, first, ["snapshot"]))[0] as { trustedPeers: string[] };
+    await service.hibernate(first);
+    const second = await deferred(service, peer("a", trusting));
+    await run(service, first, ["has"]);
+    await service.hibernate(first);
+    await service.archive(second);
+    expect(await run(service, first, ["snapshot"])).toMatchObject([{ trustedPeers: before.trustedPeers }]);
+  });
 });

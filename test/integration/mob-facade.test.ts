@@ -73,7 +73,7 @@ describe.each(services)("%s", (name, open) => {
     const service = await open();
     const id = await deferred(service, { agent: "scripted" });
     const turn = service.startTurn(id, { prompt: script(["spin", 3000]) });
-    expect(await errorOf(service.executionSnapshot(id))).toMatchObject({ code: "HOST_OVERLOADED", details: { reason: "snapshot" } });
+    expect(await errorOf(service.executionSnapshot(id))).toMatchObject({ code: "HOST_OVERLOADED", details: { reason: "answer" } });
     await service.interrupt(id);
     expect(await kindOf(settled(turn))).toBe("cancelled");
   });
@@ -186,13 +186,36 @@ describe.each(services)("%s", (name, open) => {
     const resumed = await settled(service.applyRuntimeTurn(id, "r", { prompt: "", executionKind: "resume_pending" }, "immediate", []));
     expect(resumed).toMatchObject({ terminal: { kind: "no_pending_boundary" }, receipt: { messageCount: 2 } });
     expect(sessionOf(resumed).messages).toHaveLength(2);
+    // Whoever asks for no receipt gets the error.
+    expect(await kindOf(service.startTurn(id, { prompt: "", executionKind: "resume_pending" }))).toBe("no_pending_boundary");
     const details = { toolName: "ask", args: { of: ["whom"] } };
     const waiting = await apply(service, id, script(["failKind", "callback_pending", "waits", details]));
     expect(waiting.terminal).toEqual({ kind: "callback_pending", ...details });
-    expect(waiting.receipt.messageCount).toBe(2);
+    expect(waiting.receipt.messageCount).toBe(3); // its prompt is to be answered yet
     expect(await kindOf(apply(service, id, script(["failKind", "callback_pending", "waits", { no: "tool" }])))).toBe("callback_pending");
-    // Whoever asks for no receipt gets the error.
-    expect(await kindOf(service.startTurn(id, { prompt: "", executionKind: "resume_pending" }))).toBe("no_pending_boundary");
+    expect((await service.exportSession(id)).messages).toHaveLength(3);
+  });
+
+  test("F9: a run that waits for its caller is kept as it was left, and resumed; for a plain turn it is taken back", async () => {
+    const service = await open();
+    const id = await deferred(service, { agent: "scripted" });
+    const call = { role: "assistant", content: "", toolCalls: [{ id: "c", name: "ask", args: {} }] };
+    const prompt = script(["append", call], ["failKind", "callback_pending", "waits", { toolName: "ask", args: {} }]);
+    expect(await kindOf(settled(service.startTurn(id, { prompt })))).toBe("callback_pending");
+    expect((await service.exportSession(id)).messages).toEqual([]);
+    const waiting = await apply(service, id, prompt);
+    expect(sessionOf(waiting).messages).toMatchObject([{ role: "user" }, call]);
+    expect(await service.exportSession(id)).toEqual(sessionOf(waiting));
+    const resume = { executionKind: "resume_pending", prompt: "the answer" } as const;
+    const resumed = await settled(service.applyRuntimeTurn(id, "r", resume, "immediate", []));
+    expect(sessionOf(resumed).messages).toMatchObject([{ role: "user" }, call, { role: "assistant", content: "the answer" }]);
+  });
+
+  test("F9: a restriction that cannot be lifted fails the turn, however it ended", async () => {
+    const service = await open();
+    const id = await deferred(service, { agent: "recording", build: { overlayClearFails: true } });
+    const prompt = script(["failKind", "callback_pending", "waits", { toolName: "ask", args: {} }]);
+    expect(await kindOf(apply(service, id, prompt))).toBe("tool_overlay");
   });
 
   test("F9: a turn that is asked for again by its key: a result is given again with its receipt, a terminal is found out again", async () => {
@@ -207,7 +230,7 @@ describe.each(services)("%s", (name, open) => {
       const waiting = await keyed("b", script(["failKind", "callback_pending", "waits", details]));
       expect(waiting.terminal).toEqual({ kind: "callback_pending", ...details });
     }
-    expect((await keyed("b", "now")).receipt.messageCount).toBe(4);
+    expect((await keyed("b", "now")).receipt.messageCount).toBe(6);
   });
 
   test("F9: what is pending in a session is resumed, without a new prompt", async () => {

@@ -62,6 +62,19 @@ describe("an interpreter answers its peers", () => {
     expect(await answer({ kind: "peer_message", id: "m", from: "x", body: "1" })).toEqual({ text: "not a request", sent: [] });
   });
 
+  test("an answer that cannot be sent is answered with why; a peer that is gone is no failure of the session's", async () => {
+    for (const isGone of [false, true]) {
+      const told: object[] = [];
+      const send = async (command: { status: string }): Promise<void> => {
+        if (isGone || command.status === "completed") throw new Error("too large");
+        told.push(command);
+      };
+      const turn = { isInterrupted: () => false, throwIfInterrupted: () => {}, comms: { send } } as unknown as TurnContext;
+      expect(await answerInteraction(turn, request("1"))).toBe("not told: too large");
+      expect(told).toEqual(isGone ? [] : [response("failed", { error: "the answer cannot be sent: too large" })]);
+    }
+  });
+
   test("an interrupt ends it, and nothing is answered", async () => {
     let polls = 0;
     await expect(answer(request("for (;;);"), () => ++polls > 3)).rejects.toThrow("cancelled");

@@ -153,6 +153,18 @@ describe("one recipient", () => {
     expect([waits(), b.unread, post.textsOf(b).includes("waits")]).toEqual([undefined, 0, false]);
   });
 
+  test("Q2: what stood behind a message that is withdrawn goes, if there is room for it", () => {
+    const post = new Post();
+    const [a] = [post.peer("a", "b"), post.peer("b", "a")];
+    for (const n of range(7)) post.send(a, "b", String(n), MESSAGE_BYTES_MAX);
+    post.send(a, "b", "7", MESSAGE_BYTES_MAX - 100);
+    const large = post.send(a, "b", "large", 1000);
+    const small = post.send(a, "b", "small", 10);
+    expect([large(), small()]).toEqual([undefined, undefined]);
+    post.mail.withdraw(a, 9);
+    expect([large(), small(), post.mail.waiting]).toEqual([undefined, "sent", 0]);
+  });
+
   test("Q2: while its session is on its way to another lane messages wait, and then go there", () => {
     const post = new Post();
     const [a, b] = [post.peer("a", "b"), post.peer("b", "a")];

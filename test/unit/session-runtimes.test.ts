@@ -476,6 +476,20 @@ describe("with rows in a store", () => {
     expect([host.begun, adapter.list()[0]?.inputs]).toEqual([["2"], 1]);
   });
 
+  test("one that was refused although its row may be there is given again with one row only", async () => {
+    const rows = new FakeRows();
+    const { host, accept } = await runtimeOf({ rows });
+    rows.unanswered.add("addInput");
+    expect(await codeOf(accept("1", { inputId: "x" }))).toBe("SESSION_STORE_ERROR");
+    rows.unanswered.clear();
+    const ticket = await accept("1", { inputId: "x" });
+    expect(rows.rows.get("a")?.inputs).toHaveLength(1);
+    await turn();
+    host.running[0]?.end();
+    await ticket.outcome;
+    expect(rows.rows.get("a")?.inputs).toEqual([]);
+  });
+
   test("X2: while a row cannot be removed no other input begins; the outcome is told all the same", async () => {
     const rows = new FakeRows();
     const { host, accept } = await runtimeOf({ rows });

@@ -78,7 +78,6 @@ export class HostComms {
   /** A stored session has been built and is about to be live. If its name is taken meanwhile it has no line. */
   woke(entry: SessionEntry, ask: CommsAsk): void {
     const chosen = this.#chosen.get(entry.id);
-    this.#chosen.delete(entry.id);
     const peer = this.#onTheirWay.get(entry.id) ?? this.#directory.claim(ask, chosen);
     this.#onTheirWay.delete(entry.id);
     if (peer === undefined) {
@@ -87,6 +86,7 @@ export class HostComms {
       seat(entry, "none");
       return;
     }
+    this.#chosen.delete(entry.id);
     if (chosen !== undefined) peer.hasChosen = true;
     this.#settle(peer, entry);
   }

@@ -88,7 +88,9 @@ export class PeerMail {
   /** The sender does not want it sent any more, if it still waits. */
   withdraw(from: Peer, request: number): void {
     const send = from.sending.get(request);
-    if (send !== undefined) this.#forget(send);
+    if (send === undefined) return;
+    this.#forget(send);
+    this.pump(send.to); // what stood behind it may have room
   }
 
   /** The session has left for good: what it sends is dropped, what is sent to it is refused. */

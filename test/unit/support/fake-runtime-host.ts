@@ -71,6 +71,8 @@ export class FakeRows implements RuntimeRows {
   readonly journal: string[] = [];
   /** Calls that fail. */
   readonly failing = new Set<string>();
+  /** Calls that are done, and fail all the same. */
+  readonly unanswered = new Set<string>();
 
   async put(id: string, state: RestingState): Promise<void> {
     this.#begin("put", `${id} ${state}`);
@@ -80,6 +82,7 @@ export class FakeRows implements RuntimeRows {
   async addInput(id: string, input: AcceptedInput): Promise<void> {
     this.#begin("addInput", input.inputId);
     this.rows.get(id)?.inputs.push(input);
+    if (this.unanswered.has("addInput")) throw new SessionError("SESSION_STORE_ERROR", "addInput was not answered");
   }
 
   async removeInputs(id: string, inputIds: readonly string[]): Promise<void> {
