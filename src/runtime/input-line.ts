@@ -53,12 +53,16 @@ export class InputLine {
   #running: { readonly queued: QueuedInput; readonly controller: AbortController } | undefined;
   /** Resolves when no input runs or is about to; undefined: none is. */
   #work: Promise<void> | undefined;
+  /** Of the input that is at the head now. */
+  #present: Promise<void> | undefined;
   #isHalted = false;
   #isClosed = false;
   /** Ends an input's wait. */
   #wake: () => void = nothing;
   /** Of inputs that have settled, or were not accepted: their rows may be there yet. */
   readonly #leftRows = new Set<InputId>();
+  /** While they are being removed for inputs that wait to be written. */
+  #clearing: Promise<void> | undefined;
   #failedRemovals = 0;
 
   constructor(id: SessionId, parts: LineParts, step: (event: "run" | "busy" | "settle") => void) {
@@ -98,19 +102,24 @@ export class InputLine {
     return { inputId, runId, position, outcome: queued.outcome };
   }
 
+  /** Behind the removal of what is left over, as all that come meanwhile: in the order of the calls. A row of the same id would be removed with it later. */
   #write(input: AcceptedInput): Promise<void> | undefined {
     const { rows } = this.#parts;
-    // A row of that id which is left over would be removed with this one.
-    if (!this.#leftRows.has(input.inputId)) return rows?.addInput(this.#id, input);
-    return rows?.removeInputs(this.#id, [input.inputId]).then(() => {
-      this.#leftRows.delete(input.inputId);
-      return rows.addInput(this.#id, input);
-    });
+    if (rows === undefined) return undefined;
+    if (this.#clearing === undefined && this.#leftRows.size === 0) return this.#add(rows, input);
+    this.#clearing ??= this.#removeLeft().finally(() => (this.#clearing = undefined));
+    return this.#clearing.then(() => this.#add(rows, input));
   }
 
   /** A store that did not answer may have written the row all the same. */
+  #add(rows: RuntimeRows, input: AcceptedInput): Promise<void> {
+    return rows.addInput(this.#id, input).catch((error: unknown) => {
+      this.#leftRows.add(input.inputId);
+      throw error;
+    });
+  }
+
   #refused(queued: QueuedInput, error: unknown): never {
-    this.#leftRows.add(queued.input.inputId);
     if (this.#queue.take(queued)) queued.reject(error);
     throw error;
   }
@@ -141,6 +150,11 @@ export class InputLine {
   /** Resolves when no input runs or is about to. */
   async quiet(): Promise<void> {
     await this.#work;
+  }
+
+  /** Resolves when the input that runs, or is about to, has settled or gone back to the queue. */
+  async present(): Promise<void> {
+    await this.#present;
   }
 
   /** Let what is queued run for `ms` milliseconds; then no further input begins, and the one that runs is interrupted. @returns how many have run */
@@ -181,7 +195,11 @@ export class InputLine {
   }
 
   async #runAll(): Promise<void> {
-    while (this.#mayRun) await this.#runHead(this.#queue.head as QueuedInput);
+    while (this.#mayRun) {
+      this.#present = this.#runHead(this.#queue.head as QueuedInput);
+      await this.#present;
+    }
+    this.#present = undefined;
     this.#work = undefined;
   }
 
@@ -251,16 +269,20 @@ export class InputLine {
 
   /** X2. Tries to make it so. */
   async #rowsAreRemoved(): Promise<boolean> {
-    const ids = [...this.#leftRows];
-    if (ids.length === 0) return true;
     try {
-      await this.#parts.rows?.removeInputs(this.#id, ids);
+      await this.#removeLeft();
+      return true;
     } catch {
       return false; // tried again before the next input
     }
+  }
+
+  async #removeLeft(): Promise<void> {
+    const ids = [...this.#leftRows];
+    if (ids.length === 0) return;
+    await this.#parts.rows?.removeInputs(this.#id, ids);
     for (const id of ids) this.#leftRows.delete(id);
     this.#failedRemovals = 0;
-    return true;
   }
 }
 

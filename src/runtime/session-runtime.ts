@@ -3,10 +3,11 @@
  *
  *   Z1. What the store refuses has changed nothing here.
  *   Z2. While it ends it takes no input, so that what ends it ends.
+ *   Z3. From the instant in which it is to be gone for good nothing writes its row but what removes it.
  */
 import type { RuntimeEvent, RuntimeState } from "../core/machines.ts";
 import { RUNTIME_TRANSITIONS, advance, nextState } from "../core/machines.ts";
-import { SessionError, agentFailure } from "../protocol/errors.ts";
+import { SessionError, agentFailure, notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { AcceptedInput, RestingState } from "../protocol/stored-runtime.ts";
 import type { LineParts } from "./input-line.ts";
@@ -28,6 +29,9 @@ export class SessionRuntime {
   #state: RuntimeState = "initializing";
   /** Ends under way. */
   #endings = 0;
+  /** Z3 */
+  #isGoing = false;
+  #reviving: Promise<number> | undefined;
   /** While it is being stopped or destroyed: resolves when it is. */
   leaving: Promise<void> | undefined;
 
@@ -50,10 +54,12 @@ export class SessionRuntime {
   async register(): Promise<void> {
     try {
       await this.#parts.host.assertExists(this.id);
+      this.#assertStays();
       await this.#parts.rows?.put(this.id, "idle");
+      this.#assertStays();
       this.#step("register");
     } catch (error) {
-      this.#step("destroy");
+      if (this.#canTake("destroy")) this.#step("destroy");
       throw error;
     }
   }
@@ -82,8 +88,13 @@ export class SessionRuntime {
 
   async detach(): Promise<void> {
     this.#line.run(undefined);
-    await this.#line.quiet();
+    await this.#line.present();
     if (this.#line.executor === undefined && this.#state === "attached") this.#step("detach");
+  }
+
+  /** Z3. @throws SessionError SESSION_NOT_FOUND: its session has ended meanwhile */
+  #assertStays(): void {
+    if (this.#isGoing) throw notFound(this.id);
   }
 
   #assertTakes(): void {
@@ -103,8 +114,11 @@ export class SessionRuntime {
     return this.#ending(async () => {
       if (!this.#canTake("retire")) return NOTHING_RETIRED;
       const drained = await this.#line.drain(drainMs, this.#abandoned("retired"));
-      await this.#write(() => this.#parts.rows?.put(this.id, "retired"));
       if (!this.#canTake("retire")) return NOTHING_RETIRED; // it has ended in another way meanwhile
+      await this.#write(() => this.#parts.rows?.put(this.id, "retired"));
+      this.#line.halt(); // another end that failed may have let it go on
+      await this.#line.quiet();
+      if (!this.#canTake("retire")) return NOTHING_RETIRED;
       const { executor } = this.#line;
       const before = this.#state === "stopped" ? "stopped" : "idle";
       this.#step("retire");
@@ -113,7 +127,7 @@ export class SessionRuntime {
   }
 
   async #rollBack(state: "idle" | "stopped", executor: RuntimeExecutor | undefined): Promise<void> {
-    if (this.#state !== "retired") return; // it has ended, or was revived, meanwhile
+    if (this.#state !== "retired" || this.#isGoing) return; // it has ended, or was revived, meanwhile
     this.#step("revive");
     if (state === "stopped") this.#step("stop");
     else {
@@ -138,7 +152,7 @@ export class SessionRuntime {
   async #end(event: "stop" | "destroy", reason: string, interrupts: boolean): Promise<number> {
     if (!this.#canTake(event)) return 0;
     this.#line.halt();
-    await this.#write(() => (event === "stop" ? this.#parts.rows?.put(this.id, "stopped") : this.#parts.rows?.remove(this.id)));
+    await (event === "stop" ? this.#write(() => this.#parts.rows?.put(this.id, "stopped")) : this.#removeRow());
     const abandoned = await this.abandon(reason);
     if (interrupts) this.#line.interrupt(this.#abandoned(reason));
     await this.#line.quiet();
@@ -152,6 +166,7 @@ export class SessionRuntime {
     this.#line.halt();
     const { rows } = this.#parts;
     const written = event !== "stop" ? rows?.remove(this.id) : this.#canTake(event) ? rows?.put(this.id, "stopped") : undefined;
+    if (event !== "stop") this.#isGoing = true;
     const dropped = this.#line.drop(error);
     const finish = (): void => {
       this.#finish(event);
@@ -169,9 +184,16 @@ export class SessionRuntime {
       this.#assertTakes();
       return this.abandon("reset");
     }
+    this.#reviving ??= this.#revive().finally(() => (this.#reviving = undefined));
+    return this.#reviving;
+  }
+
+  /** Once for all who ask for it meanwhile: what comes behind it may have inputs already. */
+  async #revive(): Promise<number> {
     await this.#parts.rows?.put(this.id, "idle");
     const abandoned = await this.abandon("reset");
-    if (this.#canTake("revive")) this.#step("revive");
+    if (!this.#canTake("revive")) return abandoned;
+    this.#step("revive");
     this.#line.run(undefined);
     this.#line.resume();
     return abandoned;
@@ -208,14 +230,30 @@ export class SessionRuntime {
     }
   }
 
+  /** Z3 */
+  async #removeRow(): Promise<void> {
+    const wasGoing = this.#isGoing;
+    this.#isGoing = true;
+    try {
+      await this.#write(() => this.#parts.rows?.remove(this.id));
+    } catch (error) {
+      this.#isGoing = wasGoing;
+      throw error;
+    }
+  }
+
   /** When nothing runs. */
   #finish(event: RuntimeEvent): void {
     this.#line.run(undefined);
-    if (this.#canTake(event)) this.#step(event);
+    if (this.#mayStep(event)) this.#step(event);
   }
 
-  /** Whether that may be the next step, when nothing runs. */
+  /** Whether that may be the next step, when nothing runs (Z3). */
   #canTake(event: RuntimeEvent): boolean {
+    return (!this.#isGoing || event === "destroy") && this.#mayStep(event);
+  }
+
+  #mayStep(event: RuntimeEvent): boolean {
     return nextState(RUNTIME_TRANSITIONS, this.#state === "running" ? "attached" : this.#state, event) !== undefined;
   }
 

@@ -4,7 +4,7 @@ import { SessionError, agentFailure, hostClosed, notFound } from "../protocol/er
 import { isInstance, textOf } from "../protocol/foreign.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
-import { parseInput } from "../protocol/parse.ts";
+import { parseInput, refuse } from "../protocol/parse.ts";
 import type { RuntimeInput } from "../protocol/runtime-input.ts";
 import { RetireOptionsSchema, RuntimeInputSchema } from "../protocol/runtime-input.ts";
 import type { AcceptedInput, StoredRuntime } from "../protocol/stored-runtime.ts";
@@ -86,7 +86,10 @@ export class SessionRuntimes implements RuntimeAdapter {
   }
 
   attach(id: SessionId, executor: RuntimeExecutor = this.#host.apply): Promise<void> {
-    return this.#use(id, async (runtime) => runtime.attach(executor));
+    return this.#use(id, async (runtime) => {
+      if (typeof executor !== "function") refuse("executor", "must be a function");
+      runtime.attach(executor);
+    });
   }
 
   detach(id: SessionId): Promise<void> {

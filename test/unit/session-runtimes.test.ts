@@ -594,3 +594,95 @@ describe("the authority", () => {
     expect(forged.map((value) => mine.hasMinted(value))).toEqual(forged.map(() => false));
   });
 });
+
+describe("what meets", () => {
+  /** A store that takes its time. */
+  class SlowRows extends FakeRows {
+    override async put(id: string, state: "idle" | "retired" | "stopped"): Promise<void> {
+      await turn();
+      return super.put(id, state);
+    }
+  }
+
+  test.each(["destroy", "unregister", "archive"] as const)(
+    "Z3: a runtime that is being retired leaves no row behind its %s",
+    async (way) => {
+      const rows = new FakeRows();
+      const { host, adapter, accept } = await runtimeOf({ rows });
+      await accept("1");
+      await turn();
+      const retired = adapter.retire("a");
+      const gone = way === "archive" ? adapter.sessionEnded("a", "retire") : adapter[way]("a");
+      await turn();
+      host.running[0]?.end();
+      await Promise.all([retired, gone]);
+      await turn();
+      expect(rows.rows.has("a")).toBe(false);
+      expect(rows.journal.at(-1)).toMatch(/^remove/);
+    },
+  );
+
+  test("a stopped runtime that two revive keeps what came in behind the first", async () => {
+    const released: (() => void)[] = [];
+    const rows = new FakeRows();
+    const { adapter, host, accept } = await runtimeOf({ rows });
+    await adapter.stop("a");
+    const put = rows.put.bind(rows);
+    rows.put = async (id, state) => {
+      await new Promise<void>((resolve) => released.push(resolve));
+      return put(id, state);
+    };
+    const revived = [adapter.register("a"), adapter.reset("a")];
+    await turn();
+    released.shift()?.();
+    await revived[0];
+    await adapter.attach("a");
+    const ticket = await accept("kept");
+    for (const release of released) release();
+    await Promise.all(revived);
+    await turn();
+    host.running[0]?.end();
+    expect(await codeOf(ticket.outcome)).toBe("ok");
+    expect(adapter.state("a")).toBe("attached");
+  });
+
+  test("detaching waits for the input that runs, whoever attaches meanwhile", async () => {
+    const { adapter, host, accept } = await runtimeOf();
+    await accept("1");
+    await accept("2");
+    await turn();
+    const detached = adapter.detach("a");
+    await adapter.attach("a");
+    host.running[0]?.end();
+    await detached;
+    await turn();
+    expect(host.begun).toEqual(["1", "2"]);
+    host.running[0]?.end();
+  });
+
+  test.each(["retire", "destroy"] as const)("a session that ends (%s) while its runtime is registered has none", async (event) => {
+    const host = new FakeRuntimeHost();
+    const rows = new SlowRows();
+    const adapter = new SessionRuntimes(host, rows);
+    const registered = codeOf(adapter.register("a"));
+    await adapter.sessionEnded("a", event);
+    expect(await registered).toBe("SESSION_NOT_FOUND");
+  });
+
+  test("an executor must be a function", async () => {
+    const { adapter } = await runtimeOf({ attached: false });
+    expect(await codeOf(adapter.attach("a", null as never))).toBe("INVALID_PARAMS");
+    expect(adapter.state("a")).toBe("idle");
+  });
+
+  test("inputs that wait for a left row to go stand in the order of their calls", async () => {
+    const rows = new FakeRows();
+    const { adapter, accept } = await runtimeOf({ rows, attached: false });
+    rows.unanswered.add("addInput");
+    expect(await codeOf(accept("1", { inputId: "x" }))).toBe("SESSION_STORE_ERROR");
+    rows.unanswered.clear();
+    await Promise.all(["x", "y", "z"].map((inputId) => accept(inputId, { inputId })));
+    expect(rows.rows.get("a")?.inputs.map(({ inputId }) => inputId)).toEqual(["x", "y", "z"]);
+    await adapter.destroy("a");
+  });
+});
