@@ -51,8 +51,7 @@ export abstract class MobLiveService extends LiveSessionService implements MobFa
     this.host.assertOpen();
     const given = await this.use(id, async (entry) => {
       if (entry === undefined) return undefined;
-      const { slot, generation, lane } = entry;
-      lane.wake();
+      const { slot, generation } = entry;
       return this.host.queries.serve<AgentSnapshots[K] | null>(
         entry,
         (request) => [COMMANDS.AGENT_SNAPSHOT.op, slot, generation, request, which],
