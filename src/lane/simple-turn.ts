@@ -23,6 +23,7 @@ export class SimpleTurn implements TurnContext {
   /** Not yet in the transcript. */
   #uncounted = NO_USAGE;
   #isClosed = false;
+  #comms: AgentComms | undefined;
 
   constructor(agent: SimpleAgent, prompt: string, run: RunContext, hostMode: boolean, interaction: Interaction | undefined) {
     this.#agent = agent;
@@ -56,7 +57,8 @@ export class SimpleTurn implements TurnContext {
   }
   get comms(): LaneComms | undefined {
     const { comms } = this.#agent.build;
-    return comms instanceof AgentComms ? comms.within(() => this.#run.signal) : comms;
+    if (!(comms instanceof AgentComms)) return comms;
+    return (this.#comms ??= comms.within(() => this.#run.signal));
   }
   get signal(): AbortSignal {
     return this.#run.signal;
@@ -125,8 +127,9 @@ export class SimpleTurn implements TurnContext {
     return usage;
   }
 
-  /** The run is over: what it appends later is not part of it. */
+  /** The run is over: what it appends later is not part of it, and what it still waits for does not come. */
   close(): void {
     this.#isClosed = true;
+    this.#comms?.endTurn();
   }
 }

@@ -6,7 +6,7 @@ import type { SessionAgentBuilder, SimpleAgentDefinition, TurnContext, TurnFunct
 import type { LaneComms } from "../../src/protocol/comms.ts";
 import { SENDING_MAX } from "../../src/protocol/comms.ts";
 import type { CommsCallReport, LaneReport } from "../../src/protocol/frames.ts";
-import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { COMMANDS, REPORTS, TURN_FLAGS } from "../../src/protocol/frames.ts";
 import { decodeValue, encodeValue } from "../../src/transport/codec.ts";
 import { OneLane } from "./support/one-lane.ts";
 
@@ -222,4 +222,41 @@ test("whom it trusts is what main says, and a snapshot shows it with what waits"
     trustedPeers: ["a", "b"],
     queue: { ...none, total: 1, actionable: 1, queuedEntries: [{ id: "i", kind: "peer_message", from: "a" }] },
   });
+});
+
+test("J1: whoever follows an interaction of an agent that is given up is told, and there is no host-mode run to dismiss", async () => {
+  const lines: LaneComms[] = [];
+  const lane = newLane(
+    knowing((line) => {
+      lines.push(line);
+      return ({ interaction }) => (interaction === undefined ? "begun" : new Promise<string>(() => {}));
+    }),
+    1,
+  );
+  const slot = await lane.create(BUILD);
+  const word = lane.start(slot, "q", TURN_FLAGS.hostMode);
+  await turns();
+  const [old] = lines as [LaneComms];
+  const { events } = old.interactionEventInjector().injectWithSubscription("hang", "rpc");
+  const followed = events[Symbol.asyncIterator]().next();
+  followed.catch(() => {});
+  await turns();
+  lane.interrupt(slot);
+  expect(await lane.outcome(word)).toBe("cancelled");
+  await expect(followed).rejects.toMatchObject({ kind: "comms_input_closed" });
+  expect((lines.at(-1) as LaneComms).dismissReceived()).toBe(false);
+});
+
+test("J2: what a turn left waiting takes no message of the next one", async () => {
+  const left: Promise<unknown>[] = [];
+  const lane = newLane((turn) => {
+    if (turn.prompt === "drain") return JSON.stringify(lineOf(turn).drainMessages());
+    left.push(lineOf(turn).receive());
+    return "left";
+  });
+  const slot = await lane.create(BUILD);
+  expect(await lane.outcome(lane.start(slot))).toBe("left");
+  lane.send([COMMANDS.PEER_DELIVER.op, slot, 1, "you", message("kept")]);
+  expect(JSON.parse(await lane.outcome(lane.start(slot, "drain")))).toMatchObject([{ body: "kept" }]);
+  await expect(left[0]).rejects.toMatchObject({ kind: "comms_input_closed" });
 });

@@ -2,7 +2,7 @@
  * What an agent holds of its session's line to its peers. Its members are getters that give functions, so that it may be taken apart.
  *
  *   J1. An agent that was given up, or has left, sends and receives nothing: its messages are its successor's.
- *   J2. What a turn waits for through `turn.comms` ends with the turn's interrupt.
+ *   J2. What a turn waits for through `turn.comms` ends with the turn's interrupt; a message it still waits for, with the turn.
  */
 import type { CheckedCommand, Interaction, InteractionTap, LaneComms, PeerIngress, WaitOptions } from "../../protocol/comms.ts";
 import { CommsCommandSchema, MESSAGE_BYTES_MAX, PeerNameParam } from "../../protocol/comms.ts";
@@ -51,10 +51,20 @@ export class AgentComms implements LaneComms {
     return new AgentComms(this.#session, this.#life, signal);
   }
 
-  /** J1 */
+  /** J1. Whom it answers, and who could end its host-mode run, are told. */
   end(): void {
     this.#life.isOver = true;
-    this.#session.inbox.stop(this.#life, OVER());
+    const { inbox, taps } = this.#session;
+    const waiting = new Set<string>();
+    for (const { id } of inbox) waiting.add(id);
+    inbox.stop(this.#life, OVER());
+    taps.close(OVER(), waiting);
+    this.#session.dismiss = undefined;
+  }
+
+  /** J2. The turn whose line it is has ended. */
+  endTurn(): void {
+    this.#session.inbox.stop(this, new AgentError("comms_input_closed", "the turn has ended"));
   }
 
   get name(): string {
@@ -141,16 +151,22 @@ export class AgentComms implements LaneComms {
   // ── receiving ──
 
   get receive(): (options?: WaitOptions) => Promise<Interaction> {
-    return async (options) => {
-      const signals = this.#signalsOf(options);
-      const { next, stop } = this.wait();
-      const over = this.#session.aborts.onAny(signals, stop);
-      try {
-        return await next;
-      } finally {
-        over();
-      }
+    return (options) => {
+      const received = this.#receive(options);
+      received.catch(() => {}); // one that is left waiting is nobody's failure
+      return received;
     };
+  }
+
+  async #receive(options: WaitOptions | undefined): Promise<Interaction> {
+    const signals = this.#signalsOf(options);
+    const { next, stop } = this.wait();
+    const over = this.#session.aborts.onAny(signals, stop);
+    try {
+      return await next;
+    } finally {
+      over();
+    }
   }
 
   /** The next interaction, and the way to wait for it no longer. @throws AgentError */
@@ -158,7 +174,7 @@ export class AgentComms implements LaneComms {
     this.#assertOn();
     const { inbox } = this.#session;
     if (inbox.receiving >= RECEIVING_MAX) throw new AgentError("comms_validation", `${RECEIVING_MAX} calls wait for messages already`);
-    return inbox.receive(this.#life);
+    return inbox.receive(this.#life, this);
   }
 
   get drainMessages(): () => readonly Interaction[] {

@@ -34,8 +34,9 @@ export interface Receiving {
 }
 
 interface Receiver {
-  /** Whose call it is. */
+  /** Whose call it is: an agent's, and of it a turn's. */
   readonly owner: object;
+  readonly group: object;
   readonly resolve: (interaction: Interaction) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -108,8 +109,8 @@ export class Inbox {
     return items.map(({ interaction }) => interaction);
   }
 
-  /** @param owner - whose call it is: `stop(owner)` ends it */
-  receive(owner: object): Receiving {
+  /** Whose call it is: `stop(owner)` ends it, and so does `stop(group)`. */
+  receive(owner: object, group: object = owner): Receiving {
     let stop = (_reason: unknown): void => {};
     const next = new Promise<Interaction>((resolve, reject) => {
       if (this.#closed !== undefined) {
@@ -121,7 +122,7 @@ export class Inbox {
         this.#count(item.bytes);
         resolve(item.interaction);
       } else {
-        const receiver = { owner, resolve, reject };
+        const receiver = { owner, group, resolve, reject };
         this.#receivers.add(receiver);
         stop = (reason) => this.#stop(receiver, reason);
       }
@@ -130,9 +131,9 @@ export class Inbox {
     return { next, stop };
   }
 
-  /** Those calls wait no longer. */
-  stop(owner: object, reason: unknown): void {
-    for (const receiver of this.#receivers) if (receiver.owner === owner) this.#stop(receiver, reason);
+  /** Those calls wait no longer. @param whose - an owner or a group */
+  stop(whose: object, reason: unknown): void {
+    for (const receiver of this.#receivers) if (receiver.owner === whose || receiver.group === whose) this.#stop(receiver, reason);
   }
 
   #stop(receiver: Receiver, reason: unknown): void {

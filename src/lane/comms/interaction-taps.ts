@@ -4,7 +4,8 @@
  *   E1. TAP_EVENTS_MAX events wait for their reader; what comes then is lost, and one marker, stream_truncated with the reason
  *       "channel_full", takes its place as soon as there is room.
  *   E2. The last event waits for room, END_WAIT_MAX_MS at most; then it is lost too, which is told, and the stream ends without it.
- *   E3. A tap is gone when its last event came, when its reader left, and when the session leaves: then its reader is told why.
+ *   E3. A tap is gone when its last event came, when its reader left, and when the session leaves or the agent that had its interaction was
+ *       given up: then its reader is told why.
  */
 import { Mailbox } from "../../core/mailbox.ts";
 import type { InteractionTap } from "../../protocol/comms.ts";
@@ -47,9 +48,9 @@ export class InteractionTaps {
     return this.#byId.get(id);
   }
 
-  /** E3. @param reason - what readers are told */
-  close(reason: unknown): void {
-    for (const tap of this.#byId.values()) tap.fail(reason);
+  /** E3. @param reason - what readers are told. @param except - interactions that are still to be answered */
+  close(reason: unknown, except?: ReadonlySet<string>): void {
+    for (const [id, tap] of this.#byId) if (except?.has(id) !== true) tap.fail(reason);
   }
 }
 
