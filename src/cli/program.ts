@@ -2,10 +2,9 @@
  * The command line: which commands and options there are, and what a wrong one is told. Nothing is run before every option is
  * understood.
  */
-import { existsSync, readFileSync } from "node:fs";
-
 import { Command, CommanderError, Help, InvalidArgumentError, Option } from "commander";
 
+import { packageVersion } from "../server/version.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
 import { filePath, integer } from "./option-values.ts";
@@ -94,10 +93,4 @@ function lanes(text: string): number | "auto" {
   } catch {
     throw new InvalidArgumentError(`It must be a whole number from 1 to ${LANES_MAX}, or auto.`);
   }
-}
-
-/** Of the package this file is part of, built or not. */
-function packageVersion(): string {
-  const file = ["../../../package.json", "../../package.json"].map((path) => new URL(path, import.meta.url)).find((url) => existsSync(url));
-  return file === undefined ? "unknown" : (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }

@@ -19,6 +19,14 @@ export type AgentModule = URL | string;
 const agentModule = z.union([z.instanceof(URL), z.string().min(1)], "must be a URL or a module specifier");
 const milliseconds = (standard: number) => z.number().nonnegative().max(2_147_483_647).default(standard);
 
+export const LoggerSchema = z.custom<Logger>(
+  (value) =>
+    typeof value === "object" &&
+    value !== null &&
+    ["info", "warn", "error"].every((name) => typeof Reflect.get(value, name) === "function"),
+  "must have info, warn and error methods",
+);
+
 export const SessionServiceOptionsSchema = z.strictObject({
   agent: z.union([
     agentModule,
@@ -51,15 +59,7 @@ export const SessionServiceOptionsSchema = z.strictObject({
     .int()
     .positive()
     .default(4 * 1024 * 1024),
-  logger: z
-    .custom<Logger>(
-      (value) =>
-        typeof value === "object" &&
-        value !== null &&
-        ["info", "warn", "error"].every((name) => typeof Reflect.get(value, name) === "function"),
-      "must have info, warn and error methods",
-    )
-    .optional(),
+  logger: LoggerSchema.optional(),
   onHostEvent: z.custom<(event: HostEvent) => void>((value) => typeof value === "function", "must be a function").optional(),
 });
 /** Options with every default filled in. */

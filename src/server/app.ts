@@ -1,0 +1,73 @@
+/**
+ * The HTTP API as an app: what every request passes, the routes, and what becomes of errors.
+ *
+ *   X1. Whatever goes wrong is answered with a problem document.
+ *   X2. Nothing of a session is touched before the request is authenticated, allowed, and understood.
+ */
+import type { MiddlewareHandler } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { requestId } from "hono/request-id";
+
+import { SessionError } from "../protocol/errors.ts";
+import { isInstance } from "../protocol/foreign.ts";
+import type { Api } from "./api.ts";
+import { createApi } from "./api.ts";
+import { jsonBodies } from "./bodies.ts";
+import { docsRoutes } from "./docs-page.ts";
+import type { Ctx, Env, ServerParts } from "./env.ts";
+import { methodsAt } from "./methods.ts";
+import { LOCAL } from "./principal.ts";
+import { HttpError, problemOf } from "./problems.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { hostRoutes } from "./routes/host.ts";
+import { sessionRoutes } from "./routes/sessions.ts";
+import { turnRoutes } from "./routes/turns.ts";
+import { packageVersion } from "./version.ts";
+
+export function createApp(parts: ServerParts): Api {
+  const { maxBodyBytes } = parts.settings;
+  const api = createApi();
+  api.onError((error, c) => answerError(parts, error, c as Ctx));
+  api.notFound((c) => answerError(parts, nothingAt(api, c as Ctx), c as Ctx));
+  api.use(requestId());
+  api.use(authenticate());
+  api.use(jsonBodies(maxBodyBytes));
+  hostRoutes(api, parts);
+  sessionRoutes(api, parts);
+  turnRoutes(api, parts);
+  eventRoutes(api, parts);
+  docsRoutes(api, packageVersion());
+  return api;
+}
+
+function authenticate(): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    c.set("principal", LOCAL);
+    await next();
+  };
+}
+
+/** What there is none of, at that path or with that method. */
+function nothingAt(api: Api, c: Ctx): HttpError {
+  const methods = methodsAt(api, c.req.path);
+  if (methods.length === 0) return new HttpError("ROUTE_NOT_FOUND", `there is nothing at ${c.req.path}`);
+  const allow = methods.join(", ");
+  return new HttpError("METHOD_NOT_ALLOWED", `${c.req.path} knows ${allow}`, { headers: { allow } });
+}
+
+/** X1. */
+function answerError({ logger }: ServerParts, error: unknown, c: Ctx): Response {
+  const { problem, headers } = problemOf(understood(error), c.req.path);
+  if (problem.code === "INTERNAL_ERROR") {
+    const cause = isInstance(error, Error) ? error.stack : String(error);
+    logger?.error({ path: c.req.path, requestId: c.var.requestId, cause }, "a request failed by a mistake of the server's");
+  }
+  return c.body(JSON.stringify(problem), problem.status as 500, { ...headers, "content-type": "application/problem+json" });
+}
+
+/** Errors of the framework's own are about the body: it could not be parsed. */
+function understood(error: unknown): unknown {
+  if (!isInstance(error, HTTPException) || error.status !== 400) return error;
+  const issues = [{ field: "body", problem: "is not JSON" }];
+  return new SessionError("INVALID_PARAMS", "invalid body: is not JSON", { details: { field: "body", issues } });
+}

@@ -1,0 +1,41 @@
+/** How a server is set up: one schema, checked when it starts. */
+import * as z from "zod";
+
+import type { Logger } from "../protocol/options.ts";
+import { LoggerSchema } from "../protocol/options.ts";
+
+const milliseconds = (fallback: number): z.ZodDefault<z.ZodNumber> => z.number().positive().max(2_147_483_647).default(fallback);
+const bytes = (fallback: number): z.ZodDefault<z.ZodInt> => z.int().positive().default(fallback);
+
+export const ServerOptionsSchema = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1"),
+  port: z.int().min(0).max(65_535).default(8787),
+  maxBodyBytes: bytes(8 * 1024 * 1024),
+  heartbeatMs: milliseconds(15_000),
+  writeTimeoutMs: milliseconds(30_000),
+  streamBufferBytes: bytes(256 * 1024),
+  streamsMax: z.int().positive().default(20_000),
+  logger: LoggerSchema.optional(),
+});
+
+/** With every default filled in. */
+export type ServerSettings = z.output<typeof ServerOptionsSchema>;
+
+export interface ServerOptions {
+  /** Address to listen at. Default 127.0.0.1. */
+  host?: string | undefined;
+  /** 0: any free one. Default 8787. */
+  port?: number | undefined;
+  /** Of a request's body. Default 8 MiB. */
+  maxBodyBytes?: number | undefined;
+  /** Milliseconds of silence after which a stream says that it is alive. Default 15,000. */
+  heartbeatMs?: number | undefined;
+  /** Milliseconds a client may take none of what is written to it; then its connection is ended. Default 30,000. */
+  writeTimeoutMs?: number | undefined;
+  /** What may wait in a stream's connection before its events wait in a ring that loses the oldest. Default 256 KiB. */
+  streamBufferBytes?: number | undefined;
+  /** Streams at a time. Default 20,000. */
+  streamsMax?: number | undefined;
+  /** Told of mistakes of the server's own. */
+  logger?: Logger | undefined;
+}

@@ -1,0 +1,60 @@
+/** What every route of the API has: the role it needs, problem documents for whatever goes wrong. */
+import { createRoute, z } from "@hono/zod-openapi";
+import type { RouteConfig } from "@hono/zod-openapi";
+import type { MiddlewareHandler, TypedResponse } from "hono";
+
+import type { Env } from "../env.ts";
+import type { Role } from "../principal.ts";
+import { mayActAs } from "../principal.ts";
+import { HttpError, ProblemSchema } from "../problems.ts";
+
+/** Member of the OpenAPI document that names the role a route needs; absent: anybody. */
+const ROLE_MEMBER = "x-warren-role";
+
+/** @returns an answer of JSON, for a route's table of them */
+export function jsonAnswer<S extends z.ZodType>(description: string, schema: S) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** @returns a body of JSON, for a route's request */
+export function jsonBody<S extends z.ZodType>(schema: S, required: boolean) {
+  return { content: { "application/json": { schema } }, required };
+}
+
+/** For an answer whose type says more than its schema. */
+export function answerJson(value: object): JsonAnswer {
+  return Response.json(value) as JsonAnswer;
+}
+type JsonAnswer = Response & TypedResponse<never, 200, "json">;
+
+const EVENTS = { "text/event-stream": { schema: z.string().openapi({ description: "server-sent events; docs/http.md says which" }) } };
+
+/** @returns an answer of JSON or, to a client that accepts them, of events */
+export function turnAnswer<S extends z.ZodType>(description: string, schema: S) {
+  return { description, content: { "application/json": { schema }, ...EVENTS } };
+}
+
+export function eventsAnswer(description: string) {
+  return { description, content: EVENTS };
+}
+
+const PROBLEM = { description: "a problem document", content: { "application/problem+json": { schema: ProblemSchema } } };
+
+/** @param role - that is needed for it */
+export function apiRoute<const R extends RouteConfig>(role: Role, config: R) {
+  return createRoute({
+    ...config,
+    [ROLE_MEMBER]: role,
+    middleware: needsRole(role),
+    responses: { ...config.responses, default: PROBLEM } as R["responses"] & { default: typeof PROBLEM },
+  });
+}
+
+function needsRole(role: Role): MiddlewareHandler<Env> {
+  return async (c, next) => {
+    const { principal } = c.var;
+    if (!mayActAs(principal.role, role))
+      throw new HttpError("FORBIDDEN", `this needs the role ${role}, and the credentials have ${principal.role}`);
+    await next();
+  };
+}

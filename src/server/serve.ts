@@ -1,0 +1,92 @@
+/**
+ * A server of one session service: listens, and ends in good order.
+ *
+ *   L1. The service is its opener's: closing the server leaves it open. Close the server first: nothing new arrives, streams end, what is
+ *       being answered is answered.
+ */
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import { getRequestListener } from "@hono/node-server";
+
+import { parseInput } from "../protocol/parse.ts";
+import { createApp } from "./app.ts";
+import type { ServerParts } from "./env.ts";
+import { EventFeeds } from "./event-feeds.ts";
+import type { ServerOptions, ServerSettings } from "./options.ts";
+import { ServerOptionsSchema } from "./options.ts";
+import type { ServableService } from "./service.ts";
+import { SseStreams } from "./sse.ts";
+import { Tenancy } from "./tenancy.ts";
+
+/** Milliseconds that requests in progress are given at the end. */
+const CLOSE_MS = 30_000;
+
+export class WarrenServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #parts: ServerParts;
+  #closing: Promise<void> | undefined;
+  /** Where it listens, such as `http://127.0.0.1:8787`. */
+  readonly url: string;
+  readonly port: number;
+
+  private constructor(server: Server, parts: ServerParts) {
+    this.#server = server;
+    this.#parts = parts;
+    const { address, family, port } = server.address() as AddressInfo;
+    this.port = port;
+    this.url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  }
+
+  /**
+   * Serve a session service. Waits until it listens.
+   *
+   * @throws SessionError INVALID_PARAMS for a wrong option; what the system says of an address that cannot be had
+   */
+  static async start(service: ServableService, options: ServerOptions = {}): Promise<WarrenServer> {
+    const settings = parseInput(ServerOptionsSchema, options, "options");
+    const parts: ServerParts = {
+      service,
+      settings,
+      feeds: new EventFeeds(service),
+      streams: new SseStreams(settings),
+      tenancy: new Tenancy(service),
+      logger: settings.logger,
+    };
+    const app = createApp(parts);
+    const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+    const server = createServer({ noDelay: true }, (incoming, outgoing) => void listener(incoming, outgoing)); // it answers errors itself
+    await listening(server, settings);
+    return new WarrenServer(server, parts);
+  }
+
+  /** Stop listening, end streams, wait for what is being answered. A second call is the first. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#parts.streams.closeAll();
+    this.#parts.feeds.close();
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function listening(server: Server, { host, port }: ServerSettings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}

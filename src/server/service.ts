@@ -1,0 +1,8 @@
+/** What the server asks of a session service: either of Warren's has it. What only a host with a store can do is optional. */
+import type { SessionService } from "../host/session-service.ts";
+import type { SessionId } from "../protocol/ids.ts";
+
+export interface ServableService extends SessionService {
+  hibernate?(id: SessionId): Promise<void>;
+  purge?(id: SessionId): Promise<void>;
+}

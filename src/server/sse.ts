@@ -1,0 +1,167 @@
+/**
+ * Server-sent events, written straight to the client's connection.
+ *
+ *   V1. What waits for a client is bounded: `ready()` says when there is room, and a writer that does not ask first writes one batch too many at most.
+ *   V2. A client that takes nothing for the write timeout is cut off; so is one whose connection closes in any way. Both are told by `onClose`, once.
+ *   V3. A silent stream says that it is alive, so that proxies keep it and a dead peer is found out.
+ */
+import type { ServerResponse } from "node:http";
+
+import { HttpError } from "./problems.ts";
+
+/** How often streams are looked at: half-open ones, silent ones. */
+const TICK_MS = 1000;
+
+export interface SseLimits {
+  readonly heartbeatMs: number;
+  readonly writeTimeoutMs: number;
+  readonly streamBufferBytes: number;
+  readonly streamsMax: number;
+}
+
+/** One event as text. `data` is JSON, which has no line break. */
+export function sseEvent(name: string | undefined, data: string, id?: number | string): string {
+  return `${name === undefined ? "" : `event: ${name}\n`}${id === undefined ? "" : `id: ${id}\n`}data: ${data}\n\n`;
+}
+
+/** All streams of a server: opens them, counts them, ends them together. */
+export class SseStreams {
+  readonly #limits: SseLimits;
+  readonly #open = new Set<SseStream>();
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(limits: SseLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** @throws HttpError UNAVAILABLE when there are too many. Nothing is written then */
+  assertRoom(): void {
+    const { streamsMax } = this.#limits;
+    if (this.#open.size >= streamsMax)
+      throw new HttpError("UNAVAILABLE", `${streamsMax} streams are open`, { headers: { "retry-after": "5" } });
+  }
+
+  /** Answer with a stream. @param headers - of the answer, beside those every stream has */
+  open(outgoing: ServerResponse, headers: Iterable<[string, string]>): SseStream {
+    const stream = new SseStream(outgoing, this.#limits);
+    this.#open.add(stream);
+    stream.onClose(() => {
+      this.#open.delete(stream);
+      if (this.#open.size === 0) clearInterval(this.#ticker);
+    });
+    if (this.#open.size === 1) this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
+    stream.begin(headers);
+    return stream;
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    for (const stream of this.#open) stream.tick(nowMs);
+  }
+
+  /** End every stream in good order; their clients may come again. */
+  closeAll(): void {
+    for (const stream of this.#open) stream.end();
+  }
+}
+
+export class SseStream {
+  readonly #outgoing: ServerResponse;
+  readonly #limits: SseLimits;
+  #listeners: (() => void)[] = [];
+  #isClosed = false;
+  #wroteMs = performance.now();
+  /** When the connection stopped taking what is written; undefined: it takes it. */
+  #stuckMs: number | undefined;
+  /** Bytes that waited at the last look. */
+  #waitedBytes = 0;
+  #waiting: ((isOpen: boolean) => void) | undefined;
+
+  constructor(outgoing: ServerResponse, limits: SseLimits) {
+    this.#outgoing = outgoing;
+    this.#limits = limits;
+    const onGone = (): void => this.#close();
+    outgoing
+      .once("close", onGone)
+      .once("error", onGone)
+      .on("drain", () => this.#drained());
+    if (outgoing.destroyed || outgoing.closed) this.#close();
+  }
+
+  get isOpen(): boolean {
+    return !this.#isClosed;
+  }
+
+  begin(headers: Iterable<[string, string]>): void {
+    if (this.#isClosed) return;
+    const outgoing = this.#outgoing;
+    outgoing.socket?.setNoDelay(true);
+    outgoing.socket?.setKeepAlive(true, this.#limits.heartbeatMs);
+    for (const [name, value] of headers) outgoing.setHeader(name, value);
+    outgoing.setHeader("content-type", "text/event-stream; charset=utf-8");
+    outgoing.setHeader("cache-control", "no-store");
+    outgoing.setHeader("x-accel-buffering", "no");
+    outgoing.writeHead(200);
+    outgoing.flushHeaders();
+  }
+
+  /** Called once, when nothing can be written any more; at once when that is so already. */
+  onClose(listener: () => void): void {
+    if (this.#isClosed) listener();
+    else this.#listeners.push(listener);
+  }
+
+  /** Write, whether or not there is room (V1). Nothing happens when the client has gone. */
+  send(text: string): void {
+    if (this.#isClosed) return;
+    this.#wroteMs = performance.now();
+    if (!this.#outgoing.write(text)) this.#stuckMs ??= this.#wroteMs;
+  }
+
+  /** @returns whether more may be written: waits for room, at most for the write timeout. False: the client has gone. One caller at a time */
+  async ready(): Promise<boolean> {
+    if (this.#isClosed) return false;
+    if (this.#outgoing.writableLength < this.#limits.streamBufferBytes) return true;
+    return new Promise((resolve) => (this.#waiting = resolve));
+  }
+
+  /** V2, V3. */
+  tick(nowMs: number): void {
+    if (this.#stuckMs !== undefined) {
+      const waitingBytes = this.#outgoing.writableLength;
+      if (waitingBytes < this.#waitedBytes) this.#stuckMs = nowMs;
+      this.#waitedBytes = waitingBytes;
+      if (nowMs - this.#stuckMs >= this.#limits.writeTimeoutMs) this.#outgoing.destroy();
+    } else if (nowMs - this.#wroteMs >= this.#limits.heartbeatMs) this.send(": hb\n\n");
+  }
+
+  /** The end, behind everything that was written. */
+  end(last?: string): void {
+    if (this.#isClosed) return;
+    if (last !== undefined) this.send(last);
+    this.#stuckMs ??= performance.now(); // V2 holds until the connection has closed
+    this.#outgoing.end();
+  }
+
+  #drained(): void {
+    this.#stuckMs = undefined;
+    this.#waitedBytes = 0;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.(true);
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#waiting?.(false);
+    this.#waiting = undefined;
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
+  }
+}
