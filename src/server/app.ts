@@ -22,9 +22,11 @@ import { eventRoutes } from "./routes/events.ts";
 import { hostRoutes } from "./routes/host.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import { turnRoutes } from "./routes/turns.ts";
+import { websocketRoute } from "./routes/websocket.ts";
 import { packageVersion } from "./version.ts";
+import type { Sockets } from "./websocket/sockets.ts";
 
-export function createApp(parts: ServerParts): Api {
+export function createApp(parts: ServerParts, sockets: Sockets): Api {
   const { maxBodyBytes } = parts.settings;
   const api = createApi();
   api.onError((error, c) => answerError(parts, error, c as Ctx));
@@ -36,6 +38,7 @@ export function createApp(parts: ServerParts): Api {
   sessionRoutes(api, parts);
   turnRoutes(api, parts);
   eventRoutes(api, parts);
+  websocketRoute(api, parts, sockets);
   docsRoutes(api, packageVersion());
   return api;
 }

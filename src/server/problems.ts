@@ -57,6 +57,7 @@ export const HTTP_ERRORS = {
   },
   PAYLOAD_TOO_LARGE: { status: 413, disposition: "bug", summary: "the request's body is too large" },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, disposition: "bug", summary: "the request's body is not of the type that is asked for" },
+  UPGRADE_REQUIRED: { status: 426, disposition: "bug", summary: "the path speaks another protocol: see Upgrade" },
   RATE_LIMITED: { status: 429, disposition: "retry", summary: "too many requests: see Retry-After" },
   QUOTA_EXCEEDED: { status: 429, disposition: "retry", summary: "the tenant has as many as it may" },
   INTERNAL_ERROR: { status: 500, disposition: "bug", summary: "a mistake of Warren's; it is logged" },

@@ -4,11 +4,11 @@
  *   L1. The service is its opener's: closing the server leaves it open. Close the server first: nothing new arrives, streams end, what is
  *       being answered is answered.
  */
-import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import { getRequestListener } from "@hono/node-server";
+import { createAdaptorServer } from "@hono/node-server";
+import type { WebSocketServerLike } from "@hono/node-server";
 
 import { parseInput } from "../protocol/parse.ts";
 import { createApp } from "./app.ts";
@@ -19,20 +19,25 @@ import { ServerOptionsSchema } from "./options.ts";
 import type { ServableService } from "./service.ts";
 import { SseStreams } from "./sse.ts";
 import { Tenancy } from "./tenancy.ts";
+import { Sockets } from "./websocket/sockets.ts";
 
 /** Milliseconds that requests in progress are given at the end. */
 const CLOSE_MS = 30_000;
+/** How often connections are looked at then. */
+const IDLE_MS = 50;
 
 export class WarrenServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #parts: ServerParts;
+  readonly #sockets: Sockets;
   #closing: Promise<void> | undefined;
   /** Where it listens, such as `http://127.0.0.1:8787`. */
   readonly url: string;
   readonly port: number;
 
-  private constructor(server: Server, parts: ServerParts) {
+  private constructor(server: Server, parts: ServerParts, sockets: Sockets) {
     this.#server = server;
+    this.#sockets = sockets;
     this.#parts = parts;
     const { address, family, port } = server.address() as AddressInfo;
     this.port = port;
@@ -54,11 +59,15 @@ export class WarrenServer implements AsyncDisposable {
       tenancy: new Tenancy(service),
       logger: settings.logger,
     };
-    const app = createApp(parts);
-    const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-    const server = createServer({ noDelay: true }, (incoming, outgoing) => void listener(incoming, outgoing)); // it answers errors itself
+    const sockets = new Sockets(settings);
+    const server = createAdaptorServer({
+      fetch: createApp(parts, sockets).fetch,
+      overrideGlobalObjects: false,
+      serverOptions: { noDelay: true },
+      websocket: { server: sockets.server as WebSocketServerLike },
+    }) as Server;
     await listening(server, settings);
-    return new WarrenServer(server, parts);
+    return new WarrenServer(server, parts, sockets);
   }
 
   /** Stop listening, end streams, wait for what is being answered. A second call is the first. */
@@ -69,11 +78,13 @@ export class WarrenServer implements AsyncDisposable {
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#parts.streams.closeAll();
+    this.#sockets.closeAll();
     this.#parts.feeds.close();
-    this.#server.closeIdleConnections();
-    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MS); // connections are kept for a next request that will not come
+    const patience = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
     await closed;
-    clearTimeout(timer);
+    clearInterval(idle);
+    clearTimeout(patience);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -11,6 +11,8 @@ import { HttpError } from "./problems.ts";
 
 /** How often streams are looked at: half-open ones, silent ones. */
 const TICK_MS = 1000;
+/** Milliseconds a client waits before it comes back. */
+const RETRY_MS = 1000;
 
 export interface SseLimits {
   readonly heartbeatMs: number;
@@ -106,7 +108,7 @@ export class SseStream {
     outgoing.setHeader("cache-control", "no-store");
     outgoing.setHeader("x-accel-buffering", "no");
     outgoing.writeHead(200);
-    outgoing.flushHeaders();
+    outgoing.write(`retry: ${RETRY_MS}\n\n`);
   }
 
   /** Called once, when nothing can be written any more; at once when that is so already. */

@@ -50,7 +50,8 @@ export function apiRoute<const R extends RouteConfig>(role: Role, config: R) {
   });
 }
 
-function needsRole(role: Role): MiddlewareHandler<Env> {
+/** Refuses a principal whose role is too low, before the handler sees the request. */
+export function needsRole(role: Role): MiddlewareHandler<Env> {
   return async (c, next) => {
     const { principal } = c.var;
     if (!mayActAs(principal.role, role))

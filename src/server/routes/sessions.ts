@@ -3,10 +3,10 @@ import { z } from "@hono/zod-openapi";
 
 import { SessionError } from "../../protocol/errors.ts";
 import { refuse } from "../../protocol/parse.ts";
-import type { CreateSessionRequest } from "../../protocol/requests.ts";
 import type { SessionView } from "../../protocol/views.ts";
 import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
+import { createRequestOf } from "../library-requests.ts";
 import type { Principal } from "../principal.ts";
 import * as schemas from "../schemas.ts";
 import { answerTurn } from "../turn-answer.ts";
@@ -109,10 +109,9 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
   const { service, tenancy } = parts;
 
   api.openapi(create, async (c) => {
-    const { prompt, cancelOnDisconnect, ...body } = c.req.valid("json");
-    if (prompt === undefined && body.initialTurn !== "defer") refuse("request.prompt", 'is needed, unless initialTurn is "defer"');
-    const labels = tenancy.labelsFor(c.var.principal, body.labels as Record<string, string> | undefined);
-    const request = { ...body, labels, prompt: prompt ?? "" } as CreateSessionRequest;
+    const body = c.req.valid("json");
+    const request = createRequestOf(tenancy, c.var.principal, body);
+    const { cancelOnDisconnect } = body;
     return answerTurn(c, parts, (onEvent, call) => service.createSession({ ...request, onEvent }, call), {
       status: 201,
       cancelOnDisconnect,

@@ -1,12 +1,13 @@
 /** Turns: started, interrupted; what they left in the transcript; context for the next one. */
-import { notRunning } from "../../protocol/errors.ts";
-import type { StartTurnRequest } from "../../protocol/requests.ts";
 import { z } from "@hono/zod-openapi";
 
+import { notRunning } from "../../protocol/errors.ts";
 import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
 import * as schemas from "../schemas.ts";
+import { turnRequestOf } from "../library-requests.ts";
 import { answerTurn } from "../turn-answer.ts";
+import type { StartTurn } from "../turn-answer.ts";
 import { answerJson, apiRoute, jsonAnswer, jsonBody, turnAnswer } from "./route.ts";
 
 /** Messages a page of a transcript has unless told otherwise, and at most. */
@@ -64,11 +65,10 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
   api.openapi(start, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
-    const { cancelOnDisconnect, ...body } = c.req.valid("json");
-    const request = body as StartTurnRequest;
-    const run = (onEvent: StartTurnRequest["onEvent"], call: Parameters<typeof service.startTurn>[2]) =>
-      service.startTurn(id, onEvent === undefined ? request : { ...request, onEvent }, call);
-    return answerTurn(c, parts, run, { sessionId: id, status: 200, cancelOnDisconnect });
+    const body = c.req.valid("json");
+    const request = turnRequestOf(body);
+    const run: StartTurn = (onEvent, call) => service.startTurn(id, onEvent === undefined ? request : { ...request, onEvent }, call);
+    return answerTurn(c, parts, run, { sessionId: id, status: 200, cancelOnDisconnect: body.cancelOnDisconnect });
   });
 
   api.openapi(interrupt, async (c) => {
