@@ -33,6 +33,7 @@ export type {
   CallOptions,
   CreateSessionRequest,
   EventCursor,
+  ForkOptions,
   OnEvent,
   SessionBuildOptions,
   SessionHistoryQuery,

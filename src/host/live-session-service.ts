@@ -7,6 +7,7 @@ import { CONTEXT_KEYS_MAX } from "../core/system-context.ts";
 import { SessionError, notRunning } from "../protocol/errors.ts";
 import type { HandleKind, RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
 import { textOf } from "../protocol/foreign.ts";
+import type { ForkSource } from "../protocol/fork-source.ts";
 import type { SessionBoundary, TurnExtras } from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
@@ -15,6 +16,7 @@ import * as requests from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
 import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
 import { Bound } from "./bound.ts";
+import { forkOrder } from "./fork-order.ts";
 import { overloaded } from "./overloaded.ts";
 import type { HandleHold } from "./remote-handles.ts";
 import { RemoteHandle, remoteComms, remoteInjector } from "./remote-handles.ts";
@@ -177,6 +179,23 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   protected exportLive(entry: SessionEntry): Promise<Session> {
     return this.host.queries.ask<Session>(entry, (request) => [COMMANDS.EXPORT.op, entry.slot, entry.generation, request]);
+  }
+
+  async forkSession(id: SessionId, options: requests.ForkOptions = {}): Promise<SessionView> {
+    const checked = parseInput(requests.ForkOptionsSchema, options, "options");
+    this.host.assertOpen();
+    const source = await this.forkSource(id, checked.messages);
+    const { sessionId } = await this.create(forkOrder(source, this.host.creator.nextId(), checked, Date.now()));
+    return this.read(sessionId);
+  }
+
+  /** @param messages - how many are wanted; undefined: all */
+  protected forkSource(id: SessionId, messages: number | undefined): Promise<ForkSource> {
+    return this.use(id, (entry) => this.forkSourceLive(this.known(entry, id), messages));
+  }
+
+  protected forkSourceLive(entry: SessionEntry, messages: number | undefined): Promise<ForkSource> {
+    return this.host.queries.ask<ForkSource>(entry, (request) => [COMMANDS.FORK.op, entry.slot, entry.generation, request, messages]);
   }
 
   async waitSessionRegistered(): Promise<SessionId> {

@@ -5,7 +5,7 @@
 import { SessionError, agentFailure } from "../protocol/errors.ts";
 import type { InputId, RunId, SessionId } from "../protocol/ids.ts";
 import { parseInput } from "../protocol/parse.ts";
-import type { AppendSystemContextRequest, CallOptions, StartTurnRequest } from "../protocol/requests.ts";
+import type { AppendSystemContextRequest, CallOptions, ForkOptions, StartTurnRequest } from "../protocol/requests.ts";
 import { SystemContextAppends } from "../protocol/requests.ts";
 import type { CoreApplyOutput, RunApplyBoundary } from "../protocol/runtime.ts";
 import type { PendingSystemContextAppend, Session } from "../protocol/session-model.ts";
@@ -15,6 +15,7 @@ import type {
   PeerIngressRuntimeSnapshot,
   ToolScopeSnapshot,
 } from "../protocol/snapshots.ts";
+import type { SessionView } from "../protocol/views.ts";
 import type { MachineSessionControlAuthority } from "../runtime/machine-authority.ts";
 import type { RuntimeAdapter } from "../runtime/runtime-adapter.ts";
 import type { MachineFacade, MobFacade } from "./mob-session-service.ts";
@@ -24,6 +25,10 @@ export abstract class MobSessionServiceDefaults implements MobFacade, MachineFac
   abstract appendSystemContext(id: SessionId, request: AppendSystemContextRequest): Promise<{ status: "applied" | "staged" | "duplicate" }>;
 
   abstract archive(id: SessionId): Promise<void>;
+
+  async forkSession(id: SessionId, _options?: ForkOptions): Promise<SessionView> {
+    throw new SessionError("SESSION_UNSUPPORTED", `unsupported: fork of session ${id}`, { sessionId: id });
+  }
 
   supportsPersistentSessions(): boolean {
     return false;

@@ -9,6 +9,7 @@ import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
 import { lockHolder } from "../core/turn-lock.ts";
 import { SessionError, agentFailure, notFound, notRunning } from "../protocol/errors.ts";
+import type { ForkSource } from "../protocol/fork-source.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistenceOptions, SessionServiceOptions } from "../protocol/options.ts";
 import { PersistenceOptionsSchema } from "../protocol/options.ts";
@@ -185,6 +186,12 @@ export class PersistentSessionService extends MachineService {
   override async exportSession(id: SessionId): Promise<Session> {
     this.host.assertOpen();
     return this.#whereItIs(id, (entry) => (entry === undefined ? this.#exportStored(id) : this.exportLive(entry)));
+  }
+
+  protected override async forkSource(id: SessionId, messages: number | undefined): Promise<ForkSource> {
+    return this.#whereItIs(id, (entry) =>
+      entry === undefined ? this.#stored.forkSource(id, messages) : this.forkSourceLive(entry, messages),
+    );
   }
 
   /** As `use`; one that had left its lane before it was asked there is asked where it is now. */

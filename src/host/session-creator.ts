@@ -38,6 +38,8 @@ export interface CreateOrder {
   readonly agent: string;
   /** Id of the session to resume, which keeps it. */
   readonly resumeId: SessionId | undefined;
+  /** Id that a new session has been given already. */
+  readonly newId?: SessionId | undefined;
   /** The name it asks for among its peers. */
   readonly comms?: CommsAsk | undefined;
   readonly firstTurn: TurnStart | undefined;
@@ -94,6 +96,11 @@ export class SessionCreator {
     this.builds = new Builds(host);
   }
 
+  /** An id that no session has. */
+  nextId(): SessionId {
+    return this.#ids.next(Date.now());
+  }
+
   /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
   async create(order: CreateOrder): Promise<RunResult> {
     let entry: SessionEntry;
@@ -108,7 +115,7 @@ export class SessionCreator {
         permit.release(); // it had to wait for its permit
         throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
       }
-      entry = this.#place(order.resumeId ?? this.#ids.next(Date.now()), order.request, permit, true);
+      entry = this.#place(order.resumeId ?? order.newId ?? this.nextId(), order.request, permit, true);
     } catch (error) {
       if (peer !== undefined) this.#host.comms.release(peer);
       order.onBuilt?.();

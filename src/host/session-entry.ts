@@ -33,7 +33,7 @@ export class SessionEntry {
   handleBits = 0;
   /** The turn admitted last, until it settles; it leads to those before it whose reports are still on their way. */
   turn: Turn | undefined;
-  /** Exports, history pages and context writes that wait for the lane. */
+  /** Exports, forks, history pages and context writes that wait for the lane. */
   queries = 0;
   /** Of them: on their way to its mailbox, or in it. */
   asked = 0;

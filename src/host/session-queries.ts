@@ -1,5 +1,5 @@
 /**
- * What main asks of sessions in their lanes: exports, history pages, context writes, the tail of the events, going to sleep.
+ * What main asks of sessions in their lanes: exports, forks, history pages, context writes, the tail of the events, going to sleep.
  *
  *   M1. Of one session no more commands are on their way to its mailbox than that takes (MAILBOX_MAX); the others wait here, and so does
  *       whatever comes behind them: commands reach the lane in the order they were given.
@@ -16,7 +16,7 @@ import type { LoadGate } from "./load-gate.ts";
 import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
 
-/** Exports, history pages and context writes a session may have waiting. */
+/** Exports, forks, history pages and context writes a session may have waiting. */
 export const QUERIES_MAX = 1024;
 /** Queries of all sessions together. */
 export const REQUESTS_MAX = 65_536;

@@ -5,6 +5,7 @@ import type {
   AppendSystemContextRequest,
   CallOptions,
   CreateSessionRequest,
+  ForkOptions,
   SessionHistoryQuery,
   SessionQuery,
   StartTurnRequest,
@@ -36,6 +37,12 @@ export interface SessionService {
   readHistory(id: SessionId, query?: SessionHistoryQuery): Promise<SessionHistoryPage>;
   /** The whole session. Waits for a running turn. */
   exportSession(id: SessionId): Promise<Session>;
+  /**
+   * Make a session that begins as this one, or as its first messages: with a new id, the same agent and create request but no name among
+   * peers, its usage and metadata, its labels unless others are given. Nothing runs. Waits for a running turn, then for the build; with a
+   * store the fork is in it then. INVALID_PARAMS when the session has fewer messages than are to be kept.
+   */
+  forkSession(id: SessionId, options?: ForkOptions): Promise<SessionView>;
   /** Take the session out of service and keep its last view. A running turn finishes, and its caller gets the real result. */
   archive(id: SessionId): Promise<void>;
   /** As archive, keeping nothing. */

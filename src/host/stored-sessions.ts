@@ -1,5 +1,6 @@
 /** What the store says of sessions, in the words of a session service: SessionErrors, views' data, pages. */
 import { SessionError, StreamError, hostClosed, notFound } from "../protocol/errors.ts";
+import type { ForkSource } from "../protocol/fork-source.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message, Session } from "../protocol/session-model.ts";
 import type { StoreCalls, StoreMethod } from "../protocol/store-calls.ts";
@@ -64,6 +65,25 @@ export class StoredSessions {
     const [head, messages] = await Promise.all([this.ask(id, "head", id), this.ask(id, "messages", id, 0, undefined)]);
     if (head === null) return undefined;
     return messages === null ? undefined : sessionOf(head, messages);
+  }
+
+  /**
+   * What a fork of a session that is not archived is made from, as of its last save.
+   *
+   * @param messages - how many are wanted; undefined: all
+   * @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR
+   */
+  async forkSource(id: SessionId, messages: number | undefined): Promise<ForkSource> {
+    // At one moment, as in `session`. With a system message one of the log's is too many.
+    const [head, log] = await Promise.all([this.sleeping(id), this.ask(id, "messages", id, 0, messages)]);
+    const { agent, request, labels } = head;
+    const session = sessionOf(head, log ?? []);
+    return {
+      agent,
+      request: { ...request, labels },
+      session: { ...session, messages: session.messages.slice(0, messages) },
+      messageCount: messageCountOf(head),
+    };
   }
 
   /** @throws SessionError SESSION_NOT_FOUND, SESSION_STORE_ERROR */

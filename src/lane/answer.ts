@@ -1,7 +1,15 @@
-/** What a session answers to queries, none of which is a turn: exports, history pages, context writes, its state for a move. */
+/** What a session answers to queries, none of which is a turn: exports, history pages, context writes, its state for a fork or a move. */
 import type { SessionAgent } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import type { ApplyContextCommand, ExportCommand, HistoryCommand, MoveOutCommand, SessionBoundary } from "../protocol/frames.ts";
+import type { ForkSource } from "../protocol/fork-source.ts";
+import type {
+  ApplyContextCommand,
+  ExportCommand,
+  ForkCommand,
+  HistoryCommand,
+  MoveOutCommand,
+  SessionBoundary,
+} from "../protocol/frames.ts";
 import { COMMANDS } from "../protocol/frames.ts";
 import type { MovedSession } from "../protocol/moved-session.ts";
 import type { Message, PendingSystemContextAppend, SessionSnapshot } from "../protocol/session-model.ts";
@@ -15,7 +23,7 @@ import { addContext } from "./turn-agent.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
 import type { KeyedTurn } from "./turn-seat.ts";
 
-export type QueryCommand = ExportCommand | HistoryCommand | ApplyContextCommand | MoveOutCommand;
+export type QueryCommand = ExportCommand | HistoryCommand | ApplyContextCommand | ForkCommand | MoveOutCommand;
 
 /** The session that is asked. */
 export interface AnswerSeat {
@@ -44,6 +52,8 @@ export function answerOf(seat: AnswerSeat, command: QueryCommand): unknown {
       return historyPage(seat, command[4], command[5]);
     case COMMANDS.APPLY_CONTEXT.op:
       return applyContext(seat, command[4], command[5] === true);
+    case COMMANDS.FORK.op:
+      return forkSource(seat, command[4]);
     case COMMANDS.MOVE_OUT.op:
       return packed(seat);
     default:
@@ -55,6 +65,12 @@ function historyPage({ tenure }: AnswerSeat, offset: number, limit: number | und
   const { messages } = tenure.sessionClone();
   const end = limit === undefined ? messages.length : Math.min(offset + limit, messages.length);
   return { messageCount: messages.length, messages: SessionSchema.shape.messages.parse(messages.slice(offset, end)) };
+}
+
+function forkSource({ tenure }: AnswerSeat, count: number | undefined): ForkSource {
+  const session = tenure.sessionClone();
+  const messages = session.messages.slice(0, count);
+  return { ...tenure.order, session: SessionSchema.parse({ ...session, messages }), messageCount: session.messages.length };
 }
 
 type Applied = SessionBoundary | null;

@@ -184,6 +184,7 @@ export class Lane {
           moveSession(this.#context, command, (actor) => this.#leave(actor)),
         );
         return;
+      case COMMANDS.FORK.op:
       case COMMANDS.MOVE_OUT.op:
       case COMMANDS.TURN.op:
       case COMMANDS.EXPORT.op:

@@ -38,6 +38,7 @@ export const COMMANDS = {
   MOVE_OUT: { op: 14, length: 4 },
   MOVE_IN: { op: 15, length: 6 },
   AGENT_SNAPSHOT: { op: 16, length: 5 },
+  FORK: { op: 17, length: 5 },
   COMMS_SEAT: { op: 20, length: 4 },
   COMMS_REPLY: { op: 21, length: 6, optional: 1 },
   PEER_DELIVER: { op: 22, length: 5 },
@@ -174,6 +175,8 @@ export type MoveInCommand = [
 ];
 /** One of the agent's snapshots, null when it gives none. Answered at once, also while a turn runs. */
 export type AgentSnapshotCommand = [op: 16, slot: Slot, generation: Generation, request: RequestId, which: keyof AgentSnapshots];
+/** What a fork with the first `messages` messages is made from (ForkSource); undefined: with all of them. */
+export type ForkCommand = [op: 17, slot: Slot, generation: Generation, request: RequestId, messages: number | undefined];
 /** What main knows of the session's line to its peers: "none" it has, "closed" it is, or whom it trusts, where that is not what it asked for. */
 export type CommsSeatCommand = [op: 20, slot: Slot, generation: Generation, seat: "none" | "closed" | readonly string[]];
 /** What a COMMS_CALL is answered with. */
@@ -206,6 +209,7 @@ export type LaneCommand =
   | MoveOutCommand
   | MoveInCommand
   | AgentSnapshotCommand
+  | ForkCommand
   | CommsCommandRecord;
 
 export type BuiltReport = [

@@ -77,6 +77,7 @@ export const CallOptionsSchema = z.strictObject({
 
 export const SessionQuerySchema = z.strictObject({ labels: labels.optional(), after: sessionId.optional(), ...page });
 export const SessionHistoryQuerySchema = z.strictObject(page);
+export const ForkOptionsSchema = z.strictObject({ messages: z.int().nonnegative().optional(), labels: labels.optional() });
 export const AppendSystemContextRequestSchema = z.strictObject({
   text: z.string(),
   source: z.string().optional(),
@@ -152,6 +153,13 @@ export interface SessionQuery {
 export interface SessionHistoryQuery {
   offset?: number | undefined;
   limit?: number | undefined;
+}
+
+export interface ForkOptions {
+  /** How many of the session's messages the fork begins with, its system message included. Default all. */
+  messages?: number | undefined;
+  /** Default those of the session. */
+  labels?: Record<string, string> | undefined;
 }
 
 export interface AppendSystemContextRequest {

@@ -155,6 +155,22 @@ describe("requests", () => {
     expect(await refusedFor(() => host().readHistory(id, wrong(query)))).toBe(field);
   });
 
+  test.each([
+    ["options", null],
+    ["options", 5],
+    ["options.messages", { messages: -1 }],
+    ["options.messages", { messages: 1.5 }],
+    ["options.messages", { messages: "all" }],
+    ["options.messages", { messages: Number.NaN }],
+    ["options.labels", { labels: ["a"] }],
+    ["options.labels.team", { labels: { team: 1 } }],
+    ["options.labels", { labels: JSON.parse('{"__proto__": "x"}') as unknown }],
+    ["options.prompt", { prompt: "x" }],
+  ] as [string, unknown][])("FK4: forkSession names %s", async (field, options) => {
+    const id = await deferred(host(), { agent: "scripted" });
+    expect(await refusedFor(() => host().forkSession(id, wrong(options)))).toBe(field);
+  });
+
   test("A20: list names what is wrong with its filter", async () => {
     expect(await refusedFor(() => host().list(wrong({ labels: { team: 1 } })))).toBe("query.labels.team");
     expect(await refusedFor(() => host().list(wrong({ after: 1 })))).toBe("query.after");
@@ -216,6 +232,7 @@ describe("requests", () => {
     expect(await refusedFor(() => service.read(bad))).toBe("id");
     expect(await refusedFor(() => service.readHistory(bad))).toBe("id");
     expect(await refusedFor(() => service.exportSession(bad))).toBe("id");
+    expect(await refusedFor(() => service.forkSession(bad))).toBe("id");
     expect(await refusedFor(() => service.archive(bad))).toBe("id");
     expect(await refusedFor(() => service.discardLiveSession(bad))).toBe("id");
     expect(await refusedFor(() => service.appendSystemContext(bad, { text: "x" }))).toBe("id");

@@ -77,6 +77,10 @@ describe("the service", () => {
     expectTypeOf<EphemeralSessionService["list"]>().returns.resolves.toEqualTypeOf<warren.SessionSummary[]>();
     expectTypeOf<EphemeralSessionService["readHistory"]>().returns.resolves.toEqualTypeOf<warren.SessionHistoryPage>();
     expectTypeOf<EphemeralSessionService["exportSession"]>().returns.resolves.toEqualTypeOf<warren.Session>();
+    expectTypeOf<warren.SessionService["forkSession"]>().toEqualTypeOf<
+      (id: Id, options?: warren.ForkOptions) => Promise<warren.SessionView>
+    >();
+    expectTypeOf<EphemeralSessionService["forkSession"]>().toBeCallableWith("id", { messages: 3, labels: { team: "blue" } });
     expectTypeOf<EphemeralSessionService["archive"]>().returns.resolves.toBeVoid();
     expectTypeOf<EphemeralSessionService["discardLiveSession"]>().returns.resolves.toBeVoid();
     expectTypeOf<EphemeralSessionService["appendSystemContext"]>().returns.resolves.toEqualTypeOf<{

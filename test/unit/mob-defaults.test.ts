@@ -36,6 +36,14 @@ describe("MobSessionServiceDefaults", () => {
     expect(await theirs.loadPersistedSession("s")).toBeUndefined();
   });
 
+  test("FK4: it makes no forks", async () => {
+    expect(await errorOf(new Theirs().forkSession("s"))).toMatchObject({
+      code: "SESSION_UNSUPPORTED",
+      message: "unsupported: fork of session s",
+      sessionId: "s",
+    });
+  });
+
   test("F10: a runtime turn is unavailable", async () => {
     const error = await errorOf(new Theirs().applyRuntimeTurn("s", "r", { prompt: "" }, "immediate", []));
     expect(error).toMatchObject({

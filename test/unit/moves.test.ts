@@ -227,6 +227,23 @@ describe("a move", () => {
     expect((await service.exportSession(id)).messages[0]).toMatchObject({ role: "system", content: expect.stringContaining("applied") });
   });
 
+  test("M1, FK3: a fork waits for it, and begins as the session does in its new place", async () => {
+    const { builder, go, waits } = gated();
+    const { service, create, move } = await newHost(builder);
+    const id = await create();
+    await service.startTurn(id, { prompt: "q" });
+    const moved = move(id);
+    await until(waits);
+    let isForked = false;
+    const forking = service.forkSession(id).finally(() => (isForked = true));
+    for (let i = 0; i < 10; i++) await soon();
+    expect(service.inspect().sessions.building).toBe(1);
+    go();
+    expect(await moved).toBe(true);
+    for (; !isForked; await soon()) go();
+    expect((await forking).state).toMatchObject({ messageCount: 2, lastAssistantText: "q" });
+  });
+
   test.each(["archive", "discardLiveSession"] as const)("M1: %s waits for it, and finds the session in its new place", async (how) => {
     const { builder, go, waits } = gated();
     const { service, host, create, move } = await newHost(builder);

@@ -219,7 +219,7 @@ describe("session-actor", () => {
     expect(log).toEqual(["built 1", "disposed 1", "built 4"]);
   });
 
-  test("A5: without an agent a session is exported, read and moved as it was at its boundary, and what needs the agent fails typed", async () => {
+  test("A5: without an agent a session is exported, read, forked and moved as it was at its boundary, and what needs the agent fails typed", async () => {
     const { lane, log, giveUp } = givenUp((count) => count === 1);
     const slot = await lane.create();
     await lane.outcome(lane.start(slot, "one"));
@@ -229,6 +229,7 @@ describe("session-actor", () => {
       [COMMANDS.HISTORY.op, slot, 1, 2, 0, undefined],
       [COMMANDS.APPLY_CONTEXT.op, slot, 1, 3, [{ text: "applied", acceptedAt: 1 }]],
       [COMMANDS.MOVE_OUT.op, slot, 1, 4],
+      [COMMANDS.FORK.op, slot, 1, 5, 1],
     );
     expect(await reply(lane, 1)).toMatchObject({ messages: [{ content: "one" }, { content: "one|" }] });
     expect(await reply(lane, 2)).toMatchObject({ messageCount: 2 });
@@ -239,6 +240,7 @@ describe("session-actor", () => {
     expect(decodeValue((await reply(lane, 4)) as Uint8Array)).toMatchObject({
       session: { messages: [{ content: "one" }, { content: "one|" }] },
     });
+    expect(await reply(lane, 5)).toMatchObject({ messageCount: 2, session: { messages: [{ content: "one" }] } });
     lane.send([COMMANDS.FORGET.op, slot, 1]);
     await lane.until(() => lane.reports.some(([op]) => op === REPORTS.FORGOTTEN.op));
     expect(log).toEqual(["built 1", "disposed 1"]);

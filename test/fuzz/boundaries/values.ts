@@ -259,6 +259,7 @@ export const VALUES: readonly Boundary<never>[] = [
   schema("call options", requests.CallOptionsSchema, () => ({ signal: AbortSignal.abort(), onAdmitted: () => {} })),
   schema("list", requests.SessionQuerySchema, (random) => ({ labels: { a: make.textOf(random) }, after: "id", offset: 1, limit: 5 })),
   schema("history", requests.SessionHistoryQuerySchema, () => ({ offset: 1, limit: 5 })),
+  schema("fork", requests.ForkOptionsSchema, (random) => ({ messages: random.below(9), labels: { a: make.textOf(random) } })),
   schema("system context", requests.AppendSystemContextRequestSchema, (random) => ({
     text: make.textOf(random),
     source: "a",
