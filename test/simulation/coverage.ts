@@ -22,6 +22,7 @@ export const MUST_BE_SEEN = [
   "call: create, with a turn",
   "call: discardLiveSession",
   "call: exportSession",
+  "call: forkSession",
   "call: hibernate",
   "call: interrupt",
   "call: interruptTurn",

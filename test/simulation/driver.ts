@@ -310,6 +310,29 @@ export class Driver {
     });
   }
 
+  /** As it is, or with its first messages, which may be more than there are. */
+  fork(session: ModelSession): void {
+    const { random } = this.#world;
+    const messages = random.chance(0.5) ? random.below(4) : undefined;
+    const expected = messages === undefined && !session.isRestored ? this.#model.succeeded(session) : [];
+    this.calls.track(
+      `fork ${session.name}`,
+      this.#service.forkSession(session.id, { messages }),
+      ({ state: { sessionId, messageCount } }) => {
+        const fork = this.#model.addSession(sessionId);
+        fork.origin = session;
+        if (messages !== undefined && messageCount !== messages) this.#world.violate(`fork ${fork.name} has ${messageCount} messages`);
+        this.#trackOf(fork, `export ${fork.name}`, this.#service.exportSession(sessionId), (exported) =>
+          this.#model.checkTranscript(fork, exported.messages, "fork", expected),
+        );
+      },
+      (error) => {
+        const isTooMany = messages !== undefined && error instanceof SessionError && error.code === "INVALID_PARAMS";
+        return isTooMany || this.#mayBeSaidOf(session, error);
+      },
+    );
+  }
+
   history(session: ModelSession): void {
     const expected = this.#model.succeeded(session);
     this.#trackOf(session, `history of ${session.name}`, this.#service.readHistory(session.id), ({ messages }) =>

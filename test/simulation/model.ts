@@ -43,6 +43,8 @@ export interface ModelSession {
   /** A create was asked to go on from an older state of it: what is archived and removed may be there again. */
   isRestored: boolean;
   readonly contexts: string[];
+  /** The session it is a fork of. */
+  origin?: ModelSession;
 }
 
 export class Model {
@@ -215,13 +217,14 @@ export class Model {
     for (let at = 0; at < said.length; at++) {
       const name = said[at] as string;
       const turn = this.#turns.get(name);
-      if (turn === undefined || turn.session !== session) {
+      const isInherited = there.every((earlier) => earlier.session !== session) && isForkOf(session, turn?.session);
+      if (turn === undefined || (turn.session !== session && !isInherited)) {
         this.#world.violate(`M3: ${where}: ${session.name} holds ${name}, which is not of it`);
         return;
       }
       const isWhole = said[at + 1] === `${name}!`;
       if (isWhole) at++;
-      else if (!turn.plan.steps.some((step) => step.do === "checkpoint")) {
+      else if (!isInherited && !turn.plan.steps.some((step) => step.do === "checkpoint")) {
         this.#world.violate(`M3: ${where}: ${session.name} holds half of ${name}`);
         return;
       }
@@ -248,4 +251,10 @@ export class Model {
       }
     }
   }
+}
+
+/** Whether `session` is a fork of `origin`, or a fork of its forks. */
+function isForkOf(session: ModelSession, origin: ModelSession | undefined): boolean {
+  for (let at = session.origin; at !== undefined; at = at.origin) if (at === origin) return true;
+  return false;
 }

@@ -27,6 +27,7 @@ const ROWS: readonly Row[] = [
   [9, "appendSystemContext", (driver, session) => driver.stage(session)],
   [4, "applyRuntimeSystemContext", (driver, session) => driver.apply(session)],
   [6, "exportSession", (driver, session) => driver.export(session)],
+  [3, "forkSession", (driver, session) => driver.fork(session)],
   [3, "readHistory", (driver, session) => driver.history(session)],
   [3, "loadPersisted", (driver, session) => driver.persisted(session)],
   [3, "read", (driver, session) => driver.read(session)],
