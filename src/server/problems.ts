@@ -135,7 +135,7 @@ function ofSession(error: SessionError, instance: string): { problem: Problem; h
   const issues = details?.["issues"];
   if (code === "INVALID_PARAMS" && Array.isArray(issues)) {
     problem.errors = (issues as { field: string; problem: string }[]).map((issue) => ({
-      field: issue.field.replace(/^request\./, ""), // of the body, to an HTTP client
+      field: issue.field.replace(/^(request|options)\./, ""), // of the body, to an HTTP client
       message: issue.problem,
     }));
     delete problem.details;

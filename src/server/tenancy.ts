@@ -50,6 +50,13 @@ export class Tenancy {
     return tenant === undefined ? labels : { ...labels, [TENANT_LABEL]: tenant };
   }
 
+  /** @returns the labels of a fork that is to have others than its original: whose it is does not change. @throws as labelsFor */
+  async labelsOfFork(principal: Principal, id: SessionId, labels: Labels): Promise<Labels> {
+    const given = this.labelsFor(principal, labels) ?? {};
+    const tenant = principal.tenant ?? (await this.#service.read(id)).state.labels[TENANT_LABEL];
+    return tenant === undefined ? given : { ...given, [TENANT_LABEL]: tenant };
+  }
+
   /** @returns the labels that a list is filtered by. @throws SessionError INVALID_PARAMS for a reserved one of a principal with a tenant */
   filterFor(principal: Principal, labels: Labels | undefined): Labels | undefined {
     return principal.tenant === undefined ? labels : this.labelsFor(principal, labels);

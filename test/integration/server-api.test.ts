@@ -51,6 +51,24 @@ describe("sessions", () => {
     expect((await http.get(`/v1/sessions/${id}`)).status).toBe(200);
   });
 
+  test("a fork has the first messages, labels of its own, and goes its own way", async () => {
+    const http = sharedApi();
+    const id = await http.session({ labels: { of: "the original" } });
+    for (const prompt of ["a", "b"]) await http.post(`/v1/sessions/${id}/turns`, { prompt });
+    const answer = await http.post<{ state: { sessionId: string } }>(`/v1/sessions/${id}/fork`, {
+      messages: 2,
+      labels: { of: "the fork" },
+    });
+    expect(answer).toMatchObject({ status: 201, body: { state: { messageCount: 2, labels: { of: "the fork" } } } });
+    const { sessionId } = answer.body.state;
+    expect(answer.headers.get("location")).toBe(`/v1/sessions/${sessionId}`);
+    await http.post(`/v1/sessions/${sessionId}/turns`, { prompt: "c" });
+    expect((await http.get(`/v1/sessions/${id}`)).body).toMatchObject({ state: { messageCount: 4 } });
+    expect((await http.post(`/v1/sessions/${id}/fork`)).body).toMatchObject({ state: { messageCount: 4, labels: { of: "the original" } } });
+    const problem = expectProblem(await http.post(`/v1/sessions/${id}/fork`, { messages: 5 }), 400, "INVALID_PARAMS");
+    expect(problem.errors?.[0]?.field).toBe("messages");
+  });
+
   test("what needs a store is 501 without one", async () => {
     const http = sharedApi();
     const id = await http.session();

@@ -145,8 +145,13 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
 
   api.openapi(fork, async (c) => {
     const { id } = c.req.valid("param");
-    await tenancy.assertOwn(c.var.principal, id);
-    throw new SessionError("SESSION_UNSUPPORTED", "unsupported: fork", { sessionId: id });
+    const { principal } = c.var;
+    await tenancy.assertOwn(principal, id);
+    const { messages, labels } = c.req.valid("json");
+    const given = labels === undefined ? undefined : await tenancy.labelsOfFork(principal, id, labels as Record<string, string>);
+    const view = await service.forkSession(id, { messages, ...(given && { labels: given }) });
+    c.header("location", `/v1/sessions/${encodeURIComponent(view.state.sessionId)}`);
+    return c.json(shownView(parts, principal, view), 201);
   });
 
   api.openapi(hibernate, async (c) => {
