@@ -16,6 +16,8 @@ const RANKS: readonly (readonly string[])[] = [
   ["server"],
   ["cli"],
 ];
+/** Not in that order: code that browsers load as it is. */
+const BROWSER = ["client", "dashboard"];
 const rankOf = (layer: string): number => RANKS.findIndex((rank) => rank.includes(layer));
 
 interface Import {
@@ -78,8 +80,8 @@ describe("layers", () => {
     expect(found).toEqual(expect.arrayContaining(["piscina", "type ../lane/run-lane.ts"]));
   });
 
-  test("every folder is a layer, or agents", () => {
-    const folders = new Set(files.map(layerOf).filter((layer) => layer !== "" && layer !== "agents"));
+  test("every folder is a layer, or agents, or for browsers", () => {
+    const folders = new Set(files.map(layerOf).filter((layer) => !["", "agents", ...BROWSER].includes(layer)));
     expect([...folders].filter((layer) => rankOf(layer) < 0)).toEqual([]);
   });
 
@@ -90,10 +92,27 @@ describe("layers", () => {
       if (target === undefined || rankOf(from) < 0) return false;
       // The server and the command line are users of the library: they may take its front door and the list of agents that ship.
       if (target === "index.ts" || target === "agents/index.ts") return from !== "server" && from !== "cli";
+      // The command line is a client, too.
+      if (target === "client/index.ts") return from !== "cli";
       const to = layerOf(target);
       return from !== to && (rankOf(to) < 0 || rankOf(to) >= rankOf(from));
     });
     expect(upward.map(show)).toEqual([]);
+  });
+
+  test("what runs in browsers imports no part of Node: the client takes types from the protocol, the dashboard takes the client", () => {
+    const foreign = imports.filter((entry) => {
+      const from = layerOf(entry.file);
+      if (!BROWSER.includes(from)) return false;
+      const target = resolved(entry);
+      if (target === undefined) return !["eventsource-parser", "uplot"].includes(entry.target);
+      const to = layerOf(target);
+      return from !== to && !(from === "client" ? to === "protocol" && entry.isTypeOnly : target === "client/index.ts");
+    });
+    expect(foreign.map(show)).toEqual([]);
+    expect(naming(/\b(Buffer|process|setImmediate|NodeJS|AbortSignal\.any)\b/).filter((file) => BROWSER.includes(layerOf(file)))).toEqual(
+      [],
+    );
   });
 
   test("agents import what an agent's author imports, and each other", () => {

@@ -1,0 +1,162 @@
+/** `warren/client` against a real server: every call, typed errors, turns as streams. */
+import { describe, expect, test } from "vitest";
+
+import { hosts, script, sharedHost, until } from "../helpers/hosts.ts";
+import { clientErrorOf, servers } from "../helpers/clients.ts";
+
+const host = sharedHost();
+const serve = servers();
+const served = async () => (await serve(host())).client;
+
+describe("sessions", () => {
+  test("are created, run, looked at, listed and archived", async () => {
+    const client = await served();
+    const labels = { user: "ada & co", topic: "ü/?#" };
+    const { sessionId, text } = await client.createSession({ prompt: "hello", labels });
+    expect(text).toBe("hello");
+    expect((await client.startTurn(sessionId, { prompt: "again" })).text).toBe("again");
+    expect((await client.read(sessionId)).state).toMatchObject({ sessionId, messageCount: 4, isActive: false, labels });
+    expect((await client.list({ labels })).data.map((summary) => summary.sessionId)).toEqual([sessionId]);
+    expect((await client.history(sessionId, { offset: 1, limit: 2 })).messages).toHaveLength(2);
+    expect(await client.appendSystemContext(sessionId, { text: "be brief" })).toEqual({ status: "staged" });
+    await client.archive(sessionId);
+    expect((await client.list({ labels })).data).toEqual([]);
+    expect(await clientErrorOf(client.startTurn(sessionId, { prompt: "x" }))).toMatchObject({ code: "SESSION_NOT_FOUND", status: 404 });
+  });
+
+  test("and messages come over pages, each once", async () => {
+    const client = await served();
+    const labels = { pages: "yes" };
+    const ids: string[] = [];
+    for (let i = 0; i < 7; i++) ids.push((await client.createSession({ initialTurn: "defer", labels })).sessionId);
+    const seen = [];
+    for await (const { sessionId } of client.sessions({ labels, limit: 3 })) seen.push(sessionId);
+    expect(seen).toEqual(ids);
+    const [first = ""] = ids;
+    for (let i = 0; i < 3; i++) await client.startTurn(first, { prompt: `turn ${i}` });
+    const contents = [];
+    for await (const message of client.messages(first, { limit: 4 })) contents.push("content" in message && message.content);
+    expect(contents).toEqual(["turn 0", "turn 0", "turn 1", "turn 1", "turn 2", "turn 2"]);
+  });
+
+  test("the host and its health are told", async () => {
+    const client = await served();
+    expect((await client.host()).lanes.length).toBeGreaterThan(0);
+    expect(await client.health()).toEqual({ status: "ok" });
+  });
+});
+
+describe("errors", () => {
+  test("carry the problem document", async () => {
+    const client = await served();
+    const wrong = await clientErrorOf(client.createSession({ prompt: "x", maxTokens: -1 }));
+    expect(wrong).toMatchObject({ code: "INVALID_PARAMS", status: 400, disposition: "bug" });
+    expect(wrong.problem?.errors?.map(({ field }) => field)).toEqual(["maxTokens"]);
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const failed = await clientErrorOf(client.startTurn(sessionId, { prompt: script(["failKind", "odd", "it went wrong"]) }));
+    expect(failed.problem?.agentError).toMatchObject({ kind: "odd", message: "it went wrong" });
+    expect(await clientErrorOf(client.interrupt(sessionId))).toMatchObject({ code: "SESSION_NOT_RUNNING", disposition: "give-up" });
+    // A turn that fails after it began tells it in its stream.
+    const streamed = client.startTurn(sessionId, { prompt: script(["emit", 1], ["failKind", "odd", "again"]) }, { onEvent: () => {} });
+    expect((await clientErrorOf(streamed)).problem?.agentError?.kind).toBe("odd");
+  });
+
+  test("a server that is away is CONNECTION_FAILED", async () => {
+    const { client, server } = await serve(host());
+    await server.close();
+    expect(await clientErrorOf(client.list())).toMatchObject({ code: "CONNECTION_FAILED", disposition: "retry", status: undefined });
+  });
+
+  test("a call that is given up rejects with its signal's reason, and its turn goes on", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const controller = new AbortController();
+    const reason = new Error("no longer wanted");
+    const turn = client.startTurn(
+      sessionId,
+      { prompt: script(["sleep", 60_000]) },
+      { signal: controller.signal, onAdmitted: () => controller.abort(reason) },
+    );
+    await expect(turn).rejects.toBe(reason);
+    expect((await client.read(sessionId)).state.isActive).toBe(true);
+    await client.interrupt(sessionId);
+  });
+});
+
+describe("a turn as a stream", () => {
+  const open = hosts();
+
+  test("gives its ticket, its events in order, and its result", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1000]) });
+    const seqs = [];
+    for await (const { seq } of stream) seqs.push(seq);
+    expect(seqs).toEqual(Array.from({ length: 1000 }, (_, index) => index + 1));
+    expect(await stream.ticket).toBeGreaterThan(0);
+    expect((await stream.result).sessionId).toBe(sessionId);
+  });
+
+  test("I1: without a reader the result comes all the same, and a gap says what was lost", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1000]) });
+    await stream.result;
+    const seen = [];
+    for await (const { seq, payload } of stream) seen.push(seq === 0 ? payload : seq);
+    expect(seen[0]).toEqual({ type: "stream_truncated", reason: { kind: "stream_lagged", dropped: 744 } });
+    expect(seen.slice(1)).toEqual(Array.from({ length: 256 }, (_, index) => 745 + index));
+  });
+
+  test("I3: leaving the loop lets the turn go on", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 3], ["sleep", 20], ["emit", 500]) });
+    for await (const { seq } of stream) if (seq === 2) break;
+    expect((await stream.result).sessionId).toBe(sessionId);
+  });
+
+  test("is interrupted, and no other turn with it", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1], ["sleep", 60_000]) });
+    const read = (async () => {
+      for await (const _ of stream) await stream.interrupt();
+    })();
+    expect((await clientErrorOf(read)).problem?.agentError?.kind).toBe("cancelled");
+    expect((await clientErrorOf(stream.result)).problem?.agentError?.kind).toBe("cancelled");
+    const next = client.startTurn(sessionId, { prompt: script(["sleep", 50]) });
+    await until("it runs", async () => (await client.read(sessionId)).state.isActive);
+    expect((await clientErrorOf(stream.interrupt())).code).toBe("SESSION_NOT_RUNNING");
+    await next;
+  });
+
+  test("a consumer that throws is told nothing more, and the turn goes on", async () => {
+    const client = await served();
+    let told = 0;
+    const { text } = await client.createSession(
+      { prompt: script(["emit", 5]) },
+      {
+        onEvent: () => {
+          told++;
+          throw new Error("no more");
+        },
+      },
+    );
+    expect([told, typeof text]).toEqual([1, "string"]);
+  });
+
+  test("C1: one that is cut off within its events is not sent again", async () => {
+    const service = await open();
+    const { client, server } = await serve(service);
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1], ["sleep", 60_000]) });
+    await stream.ticket;
+    const closed = server.close();
+    expect(await clientErrorOf(stream.result)).toMatchObject({ code: "STREAM_CUT", disposition: "give-up" });
+    await service.interrupt(sessionId);
+    await closed;
+    await until("it has ended", () => service.inspect().turns.running === 0);
+    expect(service.inspect().turns.settled).toBe(1);
+  });
+});
