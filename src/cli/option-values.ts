@@ -29,3 +29,16 @@ export function label(text: string, others: Readonly<Record<string, string>> = {
   if (at <= 0) throw new InvalidArgumentError("It must be name=value.");
   return { ...others, [text.slice(0, at)]: text.slice(at + 1) };
 }
+
+const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+/** A hundred years. */
+const DURATION_MAX_MS = 36_525 * UNIT_MS.d;
+
+/** A length of time as people write it: 90d. @returns milliseconds */
+export function duration(text: string): number {
+  const [, digits, unit] = /^(\d+)([smhdw])$/.exec(text) ?? [];
+  const value = Number(digits) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  if (unit === undefined || value < 1 || value > DURATION_MAX_MS)
+    throw new InvalidArgumentError("It must be a number and one of s, m, h, d and w: 90d. A hundred years at most.");
+  return value;
+}

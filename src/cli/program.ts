@@ -7,6 +7,7 @@ import { Command, CommanderError, Help, InvalidArgumentError, Option } from "com
 import { packageVersion } from "../server/version.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
+import { addKeysCommands } from "./keys-program.ts";
 import { filePath, integer } from "./option-values.ts";
 import { printableLines } from "./printable.ts";
 import type { RunOptions } from "./run-command.ts";
@@ -75,6 +76,7 @@ export async function runProgram(args: readonly string[], io: CommandIo, run: Ru
       exitCode = await run(file, options, io);
     });
   addSessionsCommands(program, io, (code) => (exitCode = code));
+  addKeysCommands(program, io, (code) => (exitCode = code));
   try {
     await program.parseAsync(args, { from: "user" });
     return exitCode;

@@ -1,11 +1,11 @@
 /** Counts what a run does and says it in a table at its end. */
-import Table from "cli-table3";
 import type { Histogram } from "hdr-histogram-js";
 import { build } from "hdr-histogram-js";
 
 import type { HostSnapshot } from "../protocol/views.ts";
 import { printable } from "./printable.ts";
 import type { LineResult } from "./results.ts";
+import { plainTable } from "./tables.ts";
 
 /** Failures told in full. */
 const FAILURES_SHOWN = 5;
@@ -110,9 +110,9 @@ export class RunReport {
    */
   render(host: HostSnapshot, elapsedS: number): string {
     const { read, done, failed, unmet, interrupted, badLines, sessions, earlier, earlierFailed, undecided } = this.counts;
-    const totals = table("turns", "sessions", "turns/s", "p50 ms", "p99 ms", "failed", "unmet", "bad lines");
+    const totals = plainTable("turns", "sessions", "turns/s", "p50 ms", "p99 ms", "failed", "unmet", "bad lines");
     totals.push([done, sessions, rate(done, elapsedS), this.#latencyMs(50), this.#latencyMs(99), failed, unmet, badLines]);
-    const lanes = table("lane", "turns", "failed", "utilization");
+    const lanes = plainTable("lane", "turns", "failed", "utilization");
     for (const { lane, settledTurns, failedTurns, utilization } of host.lanes) {
       lanes.push([lane, settledTurns, failedTurns, utilization === undefined ? "-" : `${(utilization * 100).toFixed(0)} %`]);
     }
@@ -132,7 +132,7 @@ export class RunReport {
   }
 
   #failureTable(): string {
-    const failures = table("line", "session", "reason");
+    const failures = plainTable("line", "session", "reason");
     for (const { line, session, reason } of this.#failures)
       failures.push([line, printable(session, REASON_MAX), printable(reason, REASON_MAX)]);
     const more = this.counts.failed + this.counts.badLines - this.#failures.length;
@@ -143,8 +143,4 @@ export class RunReport {
 /** @returns turns per second, for people */
 export function rate(turns: number, elapsedS: number): string {
   return (turns / Math.max(elapsedS, 0.001)).toFixed(1);
-}
-
-function table(...head: string[]): Table.Table {
-  return new Table({ head, style: { head: [], border: [], compact: true } });
 }

@@ -1,12 +1,11 @@
 /** `warren sessions list`, `show` and `history`: what a store says of its sessions, as tables or as JSON. */
-import Table from "cli-table3";
-
 import type { Message } from "../protocol/session-model.ts";
 import type { SessionHead, StoredSummary } from "../protocol/stored-session.ts";
 import { messageCountOf } from "../protocol/stored-session.ts";
 import { UsageError } from "./command-io.ts";
 import { printable, printableLines } from "./printable.ts";
 import type { SessionsCommand } from "./sessions-store.ts";
+import { plainTable, timeOf } from "./tables.ts";
 
 const CELL_MAX = 60;
 /** Messages read at once. */
@@ -125,8 +124,3 @@ const labelsText = (labels: Readonly<Record<string, string>>): string =>
     .map(([name, value]) => `${name}=${value}`)
     .join(" ");
 /** UTC. Agents may name any time. */
-function timeOf(ms: number): string {
-  const time = new Date(ms);
-  return Number.isNaN(time.getTime()) ? String(ms) : `${time.toISOString().slice(0, 19).replace("T", " ")}Z`;
-}
-const plainTable = (...head: string[]): Table.Table => new Table({ head, style: { head: [], border: [], compact: true } });

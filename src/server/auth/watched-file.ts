@@ -1,0 +1,86 @@
+/**
+ * A file that is read at start and again whenever it changes.
+ *
+ *   W1. What is given is always a whole file that was understood: one that is broken, or gone, changes nothing and is told once.
+ *   W2. A change is seen within the interval. It is looked for, as what systems tell of changed files differs and may stay away.
+ *   W3. The timer keeps no process alive.
+ */
+import { readFile, stat } from "node:fs/promises";
+
+import type { Logger } from "../../protocol/options.ts";
+
+export interface WatchOptions<T> {
+  readonly path: string;
+  /** @throws Error what is wrong with the text */
+  readonly parse: (text: string, path: string) => T;
+  /** Milliseconds between two looks. */
+  readonly everyMs: number;
+  readonly logger?: Pick<Logger, "info" | "warn"> | undefined;
+}
+
+export class WatchedFile<T> {
+  readonly #options: WatchOptions<T>;
+  #value: T;
+  /** Tells one state of the file from another. */
+  #seen: string;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+  #isClosed = false;
+
+  private constructor(options: WatchOptions<T>, value: T, seen: string) {
+    this.#options = options;
+    this.#value = value;
+    this.#seen = seen;
+    this.#schedule();
+  }
+
+  /** @throws Error when it cannot be read or is not understood: a server does not start on it */
+  static async open<T>(options: WatchOptions<T>): Promise<WatchedFile<T>> {
+    const seen = await stateOf(options.path);
+    return new WatchedFile(options, options.parse(await readFile(options.path, "utf8"), options.path), seen);
+  }
+
+  /** Of the last good state. */
+  get value(): T {
+    return this.#value;
+  }
+
+  /** Look now. Never rejects. */
+  async reload(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    await this.#looking;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => void this.reload().then(() => this.#schedule()), this.#options.everyMs).unref();
+  }
+
+  async #look(): Promise<void> {
+    const { path, parse, logger } = this.#options;
+    // Looked at ahead of reading: a change in between is seen the next time.
+    const state = await stateOf(path);
+    if (state === this.#seen) return;
+    this.#seen = state;
+    try {
+      this.#value = parse(await readFile(path, "utf8"), path);
+      logger?.info({ path }, "read again");
+    } catch (error) {
+      logger?.warn({ path, reason: (error as Error).message }, "cannot be used; what was read before stays in force");
+    }
+  }
+}
+
+async function stateOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(":");
+  } catch {
+    return ""; // gone, or hidden: reading says why
+  }
+}
