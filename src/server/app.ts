@@ -4,7 +4,6 @@
  *   X1. Whatever goes wrong is answered with a problem document.
  *   X2. Nothing of a session is touched before the request is authenticated, allowed, and understood.
  */
-import type { MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
 
@@ -12,42 +11,46 @@ import { SessionError } from "../protocol/errors.ts";
 import { isInstance } from "../protocol/foreign.ts";
 import type { Api } from "./api.ts";
 import { createApi } from "./api.ts";
+import { authenticate } from "./auth/authenticate.ts";
+import { localOnly } from "./auth/loopback.ts";
 import { jsonBodies } from "./bodies.ts";
 import { docsRoutes } from "./docs-page.ts";
-import type { Ctx, Env, ServerParts } from "./env.ts";
+import type { Ctx, ServerParts } from "./env.ts";
+import { crossOrigin, securityHeaders } from "./hardening/browsers.ts";
 import { methodsAt } from "./methods.ts";
-import { LOCAL } from "./principal.ts";
 import { HttpError, problemOf } from "./problems.ts";
+import { rateLimitHeaders } from "./quotas/rate-limit-headers.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { hostRoutes } from "./routes/host.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
+import { ticketRoutes } from "./routes/tickets.ts";
 import { turnRoutes } from "./routes/turns.ts";
 import { websocketRoute } from "./routes/websocket.ts";
 import { packageVersion } from "./version.ts";
 import type { Sockets } from "./websocket/sockets.ts";
 
 export function createApp(parts: ServerParts, sockets: Sockets): Api {
-  const { maxBodyBytes } = parts.settings;
+  const { authenticator, quotas, settings } = parts;
+  const { maxBodyBytes, origins } = settings;
   const api = createApi();
   api.onError((error, c) => answerError(parts, error, c as Ctx));
   api.notFound((c) => answerError(parts, nothingAt(api, c as Ctx), c as Ctx));
   api.use(requestId());
-  api.use(authenticate());
+  api.use(securityHeaders());
+  if (!authenticator.isRequired) api.use(localOnly(origins));
+  const cors = crossOrigin(origins);
+  if (cors !== undefined) api.use(cors);
+  api.use(authenticate(authenticator));
+  api.use(rateLimitHeaders(quotas));
   api.use(jsonBodies(maxBodyBytes));
   hostRoutes(api, parts);
   sessionRoutes(api, parts);
   turnRoutes(api, parts);
   eventRoutes(api, parts);
   websocketRoute(api, parts, sockets);
+  ticketRoutes(api, parts);
   docsRoutes(api, packageVersion());
   return api;
-}
-
-function authenticate(): MiddlewareHandler<Env> {
-  return async (c, next) => {
-    c.set("principal", LOCAL);
-    await next();
-  };
 }
 
 /** What there is none of, at that path or with that method. */

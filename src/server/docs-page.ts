@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 
 import type { Api } from "./api.ts";
 import { ASSET_TYPES, serveAssets } from "./assets.ts";
+import { DOCUMENTATION_POLICY } from "./hardening/browsers.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -24,7 +25,8 @@ export function docsRoutes(api: Api, version: string): void {
   const document = { openapi: "3.1.0", info: { title: "Warren", version, description: "Sessions of agents: turns, events, transcripts." } };
   let json: string | undefined;
   api.get("/openapi.json", (c) => c.body((json ??= JSON.stringify(openApiOf(api, document))), 200, { "content-type": "application/json" }));
-  api.get("/docs", (c) => c.body(PAGE, 200, { "content-type": ASSET_TYPES.html }));
+  const headers = { "content-type": ASSET_TYPES.html, "content-security-policy": DOCUMENTATION_POLICY };
+  api.get("/docs", (c) => c.body(PAGE, 200, headers));
   api.get("/docs/start.js", (c) => c.body(START, 200, { "content-type": ASSET_TYPES.js }));
   serveAssets(api, [
     { path: "/docs/viewer.css", file: require.resolve("swagger-ui-dist/swagger-ui.css"), type: ASSET_TYPES.css },

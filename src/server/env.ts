@@ -3,9 +3,11 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 
 import type { Logger } from "../protocol/options.ts";
+import type { Authenticator } from "./auth/authenticate.ts";
 import type { EventFeeds } from "./event-feeds.ts";
 import type { ServerSettings } from "./options.ts";
 import type { Principal } from "./principal.ts";
+import type { TenantQuotas } from "./quotas/tenant-quotas.ts";
 import type { ServableService } from "./service.ts";
 import type { SseStreams } from "./sse.ts";
 import type { Tenancy } from "./tenancy.ts";
@@ -23,5 +25,7 @@ export interface ServerParts {
   readonly feeds: EventFeeds;
   readonly streams: SseStreams;
   readonly tenancy: Tenancy;
+  readonly authenticator: Authenticator;
+  readonly quotas: TenantQuotas;
   readonly logger: Logger | undefined;
 }

@@ -1,5 +1,9 @@
 /** The HTTP server: `import { WarrenServer } from "warren/server"`. */
 export { WarrenServer } from "./serve.ts";
+export { UnsafeListenError } from "./auth/loopback.ts";
+export { KeyFileError } from "./auth/key-file.ts";
+export type { AuthOptions, JwtOptions } from "./auth/options.ts";
+export type { QuotaOptions, TenantQuota } from "./quotas/options.ts";
 export type { ServerOptions } from "./options.ts";
 export type { Principal, Role } from "./principal.ts";
 export type { Problem } from "./problems.ts";

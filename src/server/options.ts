@@ -3,6 +3,11 @@ import * as z from "zod";
 
 import type { Logger } from "../protocol/options.ts";
 import { LoggerSchema } from "../protocol/options.ts";
+import type { AuthOptions } from "./auth/options.ts";
+import { AuthOptionsSchema } from "./auth/options.ts";
+import { OriginsSchema } from "./hardening/options.ts";
+import type { QuotaOptions } from "./quotas/options.ts";
+import { QuotaOptionsSchema } from "./quotas/options.ts";
 
 const milliseconds = (fallback: number): z.ZodDefault<z.ZodNumber> => z.number().positive().max(2_147_483_647).default(fallback);
 const bytes = (fallback: number): z.ZodDefault<z.ZodInt> => z.int().positive().default(fallback);
@@ -15,6 +20,9 @@ export const ServerOptionsSchema = z.strictObject({
   writeTimeoutMs: milliseconds(30_000),
   streamBufferBytes: bytes(256 * 1024),
   streamsMax: z.int().positive().default(20_000),
+  auth: AuthOptionsSchema.optional(),
+  quotas: QuotaOptionsSchema.prefault({}),
+  origins: OriginsSchema,
   logger: LoggerSchema.optional(),
 });
 
@@ -36,6 +44,12 @@ export interface ServerOptions {
   streamBufferBytes?: number | undefined;
   /** Streams at a time. Default 20,000. */
   streamsMax?: number | undefined;
-  /** Told of mistakes of the server's own. */
+  /** Who may call. Default: everybody on this machine, and nobody elsewhere; another `host` needs it. */
+  auth?: AuthOptions | undefined;
+  /** What tenants may use. Default: no limits. */
+  quotas?: QuotaOptions | undefined;
+  /** Sites whose pages may call, such as `https://example.com`. Default: none but the server's own. */
+  origins?: string[] | undefined;
+  /** Told of mistakes of the server's own, and of files of keys that cannot be used. */
   logger?: Logger | undefined;
 }

@@ -178,3 +178,4 @@ export const Health = z.object({ status: z.enum(["ok", "degraded", "closing"]) }
 export const HostReport = z
   .record(z.string(), z.unknown())
   .openapi("HostReport", { description: "lanes, sessions, queues, counters: measured now" });
+export const Ticket = z.object({ ticket: z.string(), expiresAt: timeMs }).openapi("Ticket");

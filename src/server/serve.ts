@@ -12,13 +12,18 @@ import type { WebSocketServerLike } from "@hono/node-server";
 
 import { parseInput } from "../protocol/parse.ts";
 import { createApp } from "./app.ts";
+import { Authenticator } from "./auth/authenticate.ts";
+import { assertSafeToListen } from "./auth/loopback.ts";
 import type { ServerParts } from "./env.ts";
 import { EventFeeds } from "./event-feeds.ts";
+import { TIMEOUT_OPTIONS } from "./hardening/timeouts.ts";
 import type { ServerOptions, ServerSettings } from "./options.ts";
 import { ServerOptionsSchema } from "./options.ts";
+import { countSessions } from "./quotas/count-sessions.ts";
+import { TenantQuotas } from "./quotas/tenant-quotas.ts";
 import type { ServableService } from "./service.ts";
 import { SseStreams } from "./sse.ts";
-import { Tenancy } from "./tenancy.ts";
+import { TENANT_LABEL, Tenancy } from "./tenancy.ts";
 import { Sockets } from "./websocket/sockets.ts";
 
 /** Milliseconds that requests in progress are given at the end. */
@@ -47,27 +52,46 @@ export class WarrenServer implements AsyncDisposable {
   /**
    * Serve a session service. Waits until it listens.
    *
-   * @throws SessionError INVALID_PARAMS for a wrong option; what the system says of an address that cannot be had
+   * @throws SessionError INVALID_PARAMS for a wrong option; UnsafeListenError for an address that others reach, without authentication;
+   *   KeyFileError, Error for a file of keys that cannot be used; what the system says of an address that cannot be had
    */
   static async start(service: ServableService, options: ServerOptions = {}): Promise<WarrenServer> {
     const settings = parseInput(ServerOptionsSchema, options, "options");
+    assertSafeToListen(settings);
+    const authenticator = await Authenticator.open(settings.auth, settings.logger);
+    try {
+      return await WarrenServer.#listen(service, settings, authenticator);
+    } catch (error) {
+      authenticator.close();
+      throw error;
+    }
+  }
+
+  static async #listen(service: ServableService, settings: ServerSettings, authenticator: Authenticator): Promise<WarrenServer> {
     const parts: ServerParts = {
       service,
       settings,
       feeds: new EventFeeds(service),
       streams: new SseStreams(settings),
       tenancy: new Tenancy(service),
+      authenticator,
+      quotas: new TenantQuotas(settings.quotas, { countSessions: (tenant) => countSessions(service, { [TENANT_LABEL]: tenant }) }),
       logger: settings.logger,
     };
     const sockets = new Sockets(settings);
     const server = createAdaptorServer({
       fetch: createApp(parts, sockets).fetch,
       overrideGlobalObjects: false,
-      serverOptions: { noDelay: true },
+      serverOptions: { noDelay: true, ...TIMEOUT_OPTIONS },
       websocket: { server: sockets.server as WebSocketServerLike },
     }) as Server;
     await listening(server, settings);
     return new WarrenServer(server, parts, sockets);
+  }
+
+  /** Read the files of keys again now, without waiting for the next look. Never rejects: what cannot be used is logged, and changes nothing. */
+  reload(): Promise<void> {
+    return this.#parts.authenticator.reload();
   }
 
   /** Stop listening, end streams, wait for what is being answered. A second call is the first. */
@@ -77,6 +101,7 @@ export class WarrenServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#parts.authenticator.close();
     this.#parts.streams.closeAll();
     this.#sockets.closeAll();
     this.#parts.feeds.close();

@@ -79,6 +79,7 @@ test("every route of the API is in it, and every one can answer with a problem d
     "post /v1/sessions/{id}/release-quarantine",
     "post /v1/sessions/{id}/system-context",
     "post /v1/sessions/{id}/turns",
+    "post /v1/tickets",
   ]);
   for (const { path, responses } of operations) {
     if (path.startsWith("/v1")) expect(responses["default"]?.content).toHaveProperty(["application/problem+json"]);

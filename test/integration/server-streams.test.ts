@@ -183,7 +183,9 @@ async function unread(http: Api, path: string, body?: unknown): Promise<{ socket
   const socket = connect(http.server.port, "127.0.0.1");
   const text = body === undefined ? "" : JSON.stringify(body);
   const content = body === undefined ? "" : `content-type: application/json\r\ncontent-length: ${text.length}\r\n`;
-  socket.write(`${body === undefined ? "GET" : "POST"} ${path} HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n${content}\r\n${text}`);
+  socket.write(
+    `${body === undefined ? "GET" : "POST"} ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n${content}\r\n${text}`,
+  );
   await new Promise((resolve) => socket.once("readable", resolve)); // it has begun to answer
   const cutOff = new Promise<void>((resolve) => {
     socket.once("close", () => resolve()).on("error", () => {});
@@ -196,7 +198,7 @@ async function unread(http: Api, path: string, body?: unknown): Promise<{ socket
 async function comeAndGo(http: Api, id: string, how: number): Promise<void> {
   const socket = connect(http.server.port, "127.0.0.1");
   socket.on("error", () => {});
-  socket.write(`GET /v1/sessions/${id}/events HTTP/1.1\r\nhost: x\r\n\r\n`);
+  socket.write(`GET /v1/sessions/${id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   if (how !== 2) await new Promise((resolve) => socket.once("data", resolve));
   if (how === 0) socket.end();
   else if (how === 1) socket.resetAndDestroy();

@@ -24,7 +24,7 @@ const keys = Object.fromEntries(
     const { id, hash, token } = newSecret();
     return [role, { row: { id, hash, role, createdAt: 1, ...(role !== "admin" && { tenant: "acme" }) }, token }];
   }),
-) as Record<Role, { row: { id: string }; token: string }>;
+) as unknown as Record<Role, { row: { id: string }; token: string }>;
 const writeKeys = (...roles: Role[]): void =>
   writeFileSync(file, JSON.stringify({ format: "warren-keys/1", keys: roles.map((role) => keys[role].row) }));
 writeKeys("read", "run", "admin");
@@ -124,8 +124,14 @@ describe("authenticate", () => {
     const app = appOf(opened);
     writeKeys("read");
     expect((await app.request("/v1/run", bearer(keys.run.token))).status).toBe(200);
+    const [gone, kept] = await Promise.all(
+      (["run", "read"] as const).map((role) => opened.identify({ authorization: `Bearer ${keys[role].token}` })),
+    );
+    expect(() => opened.assertCurrent(gone as Principal)).not.toThrow();
     await opened.reload();
     expect((await app.request("/v1/run", bearer(keys.run.token))).status).toBe(401);
+    expect(() => opened.assertCurrent(gone as Principal)).toThrow(expect.objectContaining({ code: "UNAUTHENTICATED" }));
+    expect(() => opened.assertCurrent(kept as Principal)).not.toThrow();
     writeKeys("read", "run", "admin");
   });
 

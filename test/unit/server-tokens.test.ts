@@ -159,6 +159,14 @@ describe("tokens", () => {
       expect([claims, (await refusal(principalOf(claims) as Promise<Principal>))[0]]).toEqual([claims, "UNAUTHENTICATED"]);
   });
 
+  test("how long what was verified is good is known", async () => {
+    serve(first);
+    const verifier = await verifierFor();
+    const exp = Math.floor(Date.now() / 1000) + 100;
+    expect(verifier.endOf(await verifier.verify(await tokenOf(first, GOOD, { exp })))).toBe((exp + 30) * 1000);
+    expect(verifier.endOf({ tenant: "acme", role: "run", key: "jwt:ada" })).toBeUndefined();
+  });
+
   test("claims may have other names", async () => {
     serve(first);
     const verifier = await verifierFor({ tenantClaim: "https://x/org", roleClaim: "roles" });

@@ -67,6 +67,14 @@ export class Authenticator {
     return principal;
   }
 
+  /** For connections that outlive a request. @throws HttpError UNAUTHENTICATED when what identified the principal is no longer good */
+  assertCurrent(principal: Principal, nowMs: number = Date.now()): void {
+    if (!this.isRequired) return;
+    const end = this.#tokens?.endOf(principal);
+    const isCurrent = end === undefined ? this.#keys?.has(principal.key, nowMs) === true : nowMs < end;
+    if (!isCurrent) throw invalidToken("the key or token of this connection is revoked or expired");
+  }
+
   /** Look at the files now, and fetch what is fetched. */
   async reload(): Promise<void> {
     await Promise.all([this.#keys?.reload(), this.#tokens?.reload()]);

@@ -27,8 +27,14 @@ export class KeyRing {
     const parts = readToken(token);
     const key = parts && this.#file.value.get(parts.id);
     const isRight = parts !== undefined && isSecretOf(parts.secret, key?.hash ?? NO_HASH);
-    if (!isRight || key === undefined || (key.expiresAt !== undefined && nowMs >= key.expiresAt)) return undefined;
+    if (!isRight || key === undefined || !this.has(key.id, nowMs)) return undefined;
     return { tenant: key.tenant, role: key.role, key: key.id };
+  }
+
+  /** Whether the key of that id is in force. */
+  has(id: string, nowMs: number = Date.now()): boolean {
+    const key = this.#file.value.get(id);
+    return key !== undefined && (key.expiresAt === undefined || nowMs < key.expiresAt);
   }
 
   reload(): Promise<void> {

@@ -26,6 +26,8 @@ const SUBJECT_MAX = 128;
 export class TokenVerifier {
   readonly #settings: JwtSettings;
   readonly #keys: KeySet;
+  /** Epoch milliseconds at which what was verified is no longer good. */
+  readonly #ends = new WeakMap<Principal, number>();
 
   private constructor(settings: JwtSettings, keys: KeySet) {
     this.#settings = settings;
@@ -48,7 +50,14 @@ export class TokenVerifier {
       if (error instanceof KeysUnavailableError) throw new HttpError("UNAVAILABLE", error.message, { headers: { "retry-after": "1" } });
       throw invalidToken(reasonOf(error));
     }
-    return this.#principalOf(payload);
+    const principal = this.#principalOf(payload);
+    this.#ends.set(principal, ((payload.exp as number) + clockToleranceS) * 1000);
+    return principal;
+  }
+
+  /** @returns when the token's time is over, in epoch milliseconds; undefined: the principal is of no token */
+  endOf(principal: Principal): number | undefined {
+    return this.#ends.get(principal);
   }
 
   reload(): Promise<void> {

@@ -2,11 +2,11 @@
  * How long a client may take to ask: one that sends its headers a byte at a time holds a connection, and enough of them hold all.
  * How long an answer takes is not bounded here.
  */
-import type { Server, ServerOptions } from "node:http";
+import type { ServerOptions } from "node:http";
 
 /** Milliseconds. */
-export const HEADERS_MS = 10_000;
-export const REQUEST_MS = 60_000;
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 60_000;
 const KEEP_ALIVE_MS = 65_000;
 /** Between two looks for connections that take too long. */
 const LOOK_MS = 2000;
@@ -18,10 +18,3 @@ export const TIMEOUT_OPTIONS = {
   keepAliveTimeout: KEEP_ALIVE_MS,
   connectionsCheckingInterval: LOOK_MS,
 } as const satisfies ServerOptions;
-
-/** For a server that somebody else has made: then it may take half a minute more. Call before listening. */
-export function applyTimeouts(server: Server): void {
-  server.headersTimeout = HEADERS_MS;
-  server.requestTimeout = REQUEST_MS;
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-}

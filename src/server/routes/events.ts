@@ -27,7 +27,10 @@ const events = apiRoute("read", {
   summary: "The session's events from now on, or from behind the last one that was seen",
   request: {
     params: schemas.SessionIdParams,
-    query: z.strictObject({ after: cursor.openapi({ description: "as Last-Event-ID, for clients that cannot set headers" }) }),
+    query: z.strictObject({
+      after: cursor.openapi({ description: "as Last-Event-ID, for clients that cannot set headers" }),
+      ticket: z.string().max(128).optional().openapi({ description: "of POST /v1/tickets, for clients that cannot set headers" }),
+    }),
     headers: z.object({ "last-event-id": cursor.openapi({ description: "the last event that was seen: its id, or its cursor" }) }),
   },
   responses: { 200: eventsAnswer("the events") },

@@ -1,12 +1,11 @@
 /** What every route of the API has: the role it needs, problem documents for whatever goes wrong. */
 import { createRoute, z } from "@hono/zod-openapi";
 import type { RouteConfig } from "@hono/zod-openapi";
-import type { MiddlewareHandler, TypedResponse } from "hono";
+import type { TypedResponse } from "hono";
 
-import type { Env } from "../env.ts";
+import { requireRole } from "../auth/authenticate.ts";
 import type { Role } from "../principal.ts";
-import { mayActAs } from "../principal.ts";
-import { HttpError, ProblemSchema } from "../problems.ts";
+import { ProblemSchema } from "../problems.ts";
 
 /** Member of the OpenAPI document that names the role a route needs; absent: anybody. */
 const ROLE_MEMBER = "x-warren-role";
@@ -45,17 +44,7 @@ export function apiRoute<const R extends RouteConfig>(role: Role, config: R) {
   return createRoute({
     ...config,
     [ROLE_MEMBER]: role,
-    middleware: needsRole(role),
+    middleware: requireRole(role),
     responses: { ...config.responses, default: PROBLEM } as R["responses"] & { default: typeof PROBLEM },
   });
-}
-
-/** Refuses a principal whose role is too low, before the handler sees the request. */
-export function needsRole(role: Role): MiddlewareHandler<Env> {
-  return async (c, next) => {
-    const { principal } = c.var;
-    if (!mayActAs(principal.role, role))
-      throw new HttpError("FORBIDDEN", `this needs the role ${role}, and the credentials have ${principal.role}`);
-    await next();
-  };
 }

@@ -8,7 +8,10 @@ import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
 import { createRequestOf } from "../library-requests.ts";
 import type { Principal } from "../principal.ts";
+import { archiveWithin, createWithin } from "../quotas/limited-work.ts";
+import { limitedBy } from "../quotas/rate-limit-headers.ts";
 import * as schemas from "../schemas.ts";
+import type { StartTurn } from "../turn-answer.ts";
 import { answerTurn } from "../turn-answer.ts";
 import { apiRoute, jsonAnswer, jsonBody, turnAnswer } from "./route.ts";
 
@@ -106,16 +109,14 @@ const release = apiRoute("admin", {
 });
 
 export function sessionRoutes(api: Api, parts: ServerParts): void {
-  const { service, tenancy } = parts;
+  const { service, tenancy, quotas } = parts;
 
   api.openapi(create, async (c) => {
     const body = c.req.valid("json");
     const request = createRequestOf(tenancy, c.var.principal, body);
-    const { cancelOnDisconnect } = body;
-    return answerTurn(c, parts, (onEvent, call) => service.createSession({ ...request, onEvent }, call), {
-      status: 201,
-      cancelOnDisconnect,
-    });
+    const limited = limitedBy(c, quotas);
+    const start: StartTurn = (onEvent, call) => createWithin(limited, service, { ...request, onEvent }, call);
+    return answerTurn(c, parts, start, { status: 201, cancelOnDisconnect: body.cancelOnDisconnect });
   });
 
   api.openapi(list, async (c) => {
@@ -138,7 +139,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     await tenancy.assertOwn(c.var.principal, id);
     const isPurge = c.req.valid("query").purge === "true";
     if (isPurge && service.purge === undefined) throw needsStore(id);
-    await service.archive(id);
+    await archiveWithin(limitedBy(c, quotas), service, id);
     if (isPurge) await service.purge?.(id);
     return c.body(null, 204);
   });
@@ -149,7 +150,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     await tenancy.assertOwn(principal, id);
     const { messages, labels } = c.req.valid("json");
     const given = labels === undefined ? undefined : await tenancy.labelsOfFork(principal, id, labels as Record<string, string>);
-    const view = await service.forkSession(id, { messages, ...(given && { labels: given }) });
+    const view = await quotas.asSession(principal.tenant, () => service.forkSession(id, { messages, ...(given && { labels: given }) }));
     c.header("location", `/v1/sessions/${encodeURIComponent(view.state.sessionId)}`);
     return c.json(shownView(parts, principal, view), 201);
   });

@@ -6,6 +6,8 @@ import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
 import * as schemas from "../schemas.ts";
 import { turnRequestOf } from "../library-requests.ts";
+import { startWithin } from "../quotas/limited-work.ts";
+import { limitedBy } from "../quotas/rate-limit-headers.ts";
 import { answerTurn } from "../turn-answer.ts";
 import type { StartTurn } from "../turn-answer.ts";
 import { answerJson, apiRoute, jsonAnswer, jsonBody, turnAnswer } from "./route.ts";
@@ -60,14 +62,16 @@ const context = apiRoute("run", {
 });
 
 export function turnRoutes(api: Api, parts: ServerParts): void {
-  const { service, tenancy } = parts;
+  const { service, tenancy, quotas } = parts;
 
   api.openapi(start, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
     const body = c.req.valid("json");
     const request = turnRequestOf(body);
-    const run: StartTurn = (onEvent, call) => service.startTurn(id, onEvent === undefined ? request : { ...request, onEvent }, call);
+    const limited = limitedBy(c, quotas);
+    const run: StartTurn = (onEvent, call) =>
+      startWithin(limited, service, id, onEvent === undefined ? request : { ...request, onEvent }, call);
     return answerTurn(c, parts, run, { sessionId: id, status: 200, cancelOnDisconnect: body.cancelOnDisconnect });
   });
 

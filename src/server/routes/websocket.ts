@@ -3,17 +3,17 @@ import { upgradeWebSocket } from "@hono/node-server";
 import type { WebSocket } from "ws";
 
 import type { Api } from "../api.ts";
+import { requireRole } from "../auth/authenticate.ts";
 import type { ServerParts } from "../env.ts";
 import { HttpError } from "../problems.ts";
 import type { Accepted, Sockets } from "../websocket/sockets.ts";
-import { needsRole } from "./route.ts";
 
 const PATH = "/v1/ws";
 
 export function websocketRoute(api: Api, parts: ServerParts, sockets: Sockets): void {
   api.get(
     PATH,
-    needsRole("read"),
+    requireRole("read"),
     async (c, next) => {
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
         throw new HttpError("UPGRADE_REQUIRED", "this path speaks WebSocket only", { headers: { upgrade: "websocket" } });

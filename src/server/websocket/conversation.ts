@@ -9,11 +9,13 @@ import { SessionError, notRunning } from "../../protocol/errors.ts";
 import type { EventEnvelope } from "../../protocol/events.ts";
 import { parseInput, refuse } from "../../protocol/parse.ts";
 import type { CallOptions } from "../../protocol/requests.ts";
+import { assertRole } from "../auth/authenticate.ts";
 import type { ServerParts } from "../env.ts";
 import { createRequestOf, turnRequestOf } from "../library-requests.ts";
 import type { Principal } from "../principal.ts";
-import { mayActAs } from "../principal.ts";
 import { HttpError, problemOf } from "../problems.ts";
+import type { Limited } from "../quotas/limited-work.ts";
+import { createWithin, startWithin } from "../quotas/limited-work.ts";
 import { Follower, PLACE } from "./follower.ts";
 import type { Ref } from "./messages.ts";
 import { ClientMessage } from "./messages.ts";
@@ -59,6 +61,7 @@ export class Conversation {
     }
     this.#calls++;
     try {
+      this.#parts.authenticator.assertCurrent(this.#principal);
       await this.#answer(parseInput(ClientMessage, message, "message"));
     } catch (error) {
       this.#refuse(ref, error);
@@ -121,7 +124,9 @@ export class Conversation {
     const { service, tenancy } = this.#parts;
     const { cancelOnDisconnect } = request;
     const create = createRequestOf(tenancy, this.#principal, request);
-    await this.#turn(ref, undefined, cancelOnDisconnect, (onEvent, call) => service.createSession({ ...create, onEvent }, call));
+    await this.#turn(ref, undefined, cancelOnDisconnect, (onEvent, call) =>
+      createWithin(this.#limited(), service, { ...create, onEvent }, call),
+    );
   }
 
   async #start({ ref, sessionId, request }: Of<"start">): Promise<void> {
@@ -130,7 +135,7 @@ export class Conversation {
     await tenancy.assertOwn(this.#principal, sessionId);
     const turn = turnRequestOf(request);
     await this.#turn(ref, sessionId, request.cancelOnDisconnect, (onEvent, call) =>
-      service.startTurn(sessionId, { ...turn, onEvent }, call),
+      startWithin(this.#limited(), service, sessionId, { ...turn, onEvent }, call),
     );
   }
 
@@ -162,9 +167,12 @@ export class Conversation {
     this.#socket.send({ type: "ok", ref });
   }
 
+  #limited(): Limited {
+    return { quotas: this.#parts.quotas, tenant: this.#principal.tenant };
+  }
+
   #assertMayRun(): void {
-    const { role } = this.#principal;
-    if (!mayActAs(role, "run")) throw new HttpError("FORBIDDEN", `this needs the role run, and the credentials have ${role}`);
+    assertRole(this.#principal, "run");
   }
 
   #refuse(ref: Ref | undefined, error: unknown): void {
