@@ -9,6 +9,7 @@ export { HOST_EVENTS } from "./protocol/host-events.ts";
 export type { MobSessionService } from "./host/mob-session-service.ts";
 export type { SessionEventStream } from "./host/session-event-stream.ts";
 export type { SessionService } from "./host/session-service.ts";
+export type { SettledTurn, TurnObserver, TurnOutcome } from "./host/turn-observer.ts";
 export type { TurnStream } from "./host/turn-stream.ts";
 export type { Interaction, PeerIngress } from "./protocol/comms.ts";
 export type { AgentErrorData, Disposition, ErrorCode } from "./protocol/errors.ts";
@@ -62,7 +63,17 @@ export type {
   ToolOverlay,
   Usage,
 } from "./protocol/session-model.ts";
-export type { HostSnapshot, LaneDown, LaneSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "./protocol/views.ts";
+export type {
+  BucketCounts,
+  HostSnapshot,
+  LaneDown,
+  LaneSnapshot,
+  RunResult,
+  SessionHistoryPage,
+  SessionSummary,
+  SessionView,
+  StoreCounts,
+} from "./protocol/views.ts";
 export type { RuntimeState } from "./core/machines.ts";
 export type { MachineSessionControlAuthority } from "./runtime/machine-authority.ts";
 export type { InputTicket, RuntimeAdapter, RuntimeExecutor, RuntimeSummary } from "./runtime/runtime-adapter.ts";

@@ -14,7 +14,7 @@ import type { SessionId } from "../protocol/ids.ts";
 import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
-import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView, StoreCounts } from "../protocol/views.ts";
 import { Bound } from "./bound.ts";
 import { forkOrder } from "./fork-order.ts";
 import { overloaded } from "./overloaded.ts";
@@ -29,6 +29,7 @@ import type { SessionService } from "./session-service.ts";
 import { historyPage } from "./session-views.ts";
 import type { TurnConsumer } from "./turn-consumer.ts";
 import { CallbackConsumer } from "./turn-consumer.ts";
+import type { TurnObserver } from "./turn-observer.ts";
 import type { TurnStream } from "./turn-stream.ts";
 import { streamOf, TurnEventReader } from "./turn-stream.ts";
 import type { TurnStart } from "./turn-table.ts";
@@ -78,7 +79,10 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
       initialTurn === "defer"
         ? undefined
         : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.consumer(onEvent), ...call };
-    return this.create({ ...order, firstTurn, signal: call.signal });
+    const { signal } = call;
+    const { tracing } = this.host;
+    if (tracing === undefined) return this.create({ ...order, firstTurn, signal });
+    return tracing.create(order.agent, (trace) => this.create({ ...order, firstTurn: firstTurn && { ...firstTurn, trace }, signal }));
   }
 
   protected create(order: CreateOrder): Promise<RunResult> {
@@ -127,7 +131,8 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     const { signal, onAdmitted } = options;
     this.host.assertOpen();
     const extras = extrasOf(request, onBoundary !== undefined);
-    return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted, onBoundary });
+    const trace = this.host.tracing?.turn();
+    return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted, onBoundary, trace });
   }
 
   /** Admit a turn and start it. Everything up to the admission is synchronous; what it throws is the call's rejection. */
@@ -204,6 +209,16 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 
   inspect(): HostSnapshot {
     return this.host.inspect();
+  }
+
+  /** Watch every turn from now on. Costs nothing while nobody does. @returns what ends it */
+  observe(observer: TurnObserver): () => void {
+    return this.host.turns.observers.add(observer);
+  }
+
+  /** @returns what the store's thread has counted; undefined without a store, and when it does not answer within a second */
+  async storeCounts(): Promise<StoreCounts | undefined> {
+    return this.host.persistence?.counts();
   }
 
   // ── system context ──

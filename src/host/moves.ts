@@ -63,6 +63,7 @@ export class Moves implements Mover {
     const { turns, registry } = parts;
     const gone = (id: SessionId): SessionError => registry.lost.notFound(id);
     this.#waiting = new Wakes({
+      observers: turns.observers,
       nextTicket: () => turns.nextTicket(),
       leaving: (id) => {
         const move = this.#moves.get(id);

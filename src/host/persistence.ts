@@ -11,7 +11,7 @@ import type { KeptReport } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistentHostOptions } from "../protocol/options.ts";
 import { StoreError, storeFailure } from "../protocol/store-error.ts";
-import type { StoreSnapshot } from "../protocol/views.ts";
+import type { StoreCounts, StoreSnapshot } from "../protocol/views.ts";
 import type { PlacedRequest, SleepingSession } from "../protocol/stored-session.ts";
 import type { StoreClient } from "../transport/store-client.ts";
 import { within } from "../transport/within.ts";
@@ -32,6 +32,8 @@ import { Wakes } from "./wakes.ts";
 
 /** Milliseconds that what the host itself still has to write may take when it closes: a store that stalls must not hold it for each of them. */
 const CLOSE_MAX_MS = 10_000;
+/** Milliseconds that whoever asks for the store's counts waits: a store that stalls must not hold up what watches it. */
+const COUNTS_MAX_MS = 1000;
 
 export class Persistence {
   readonly options: PersistentHostOptions;
@@ -78,6 +80,7 @@ export class Persistence {
       onFailed: (entry, error) => this.#onUnsaved(entry, error),
     });
     this.wakes = new Wakes({
+      observers: host.turns.observers,
       nextTicket: () => host.turns.nextTicket(),
       assertFree: (id) => host.quarantine.assertFree(id),
       stored: (id) => this.#stored(id),
@@ -330,6 +333,17 @@ export class Persistence {
   async close(): Promise<void> {
     await within(Promise.all([...this.#removals, this.contexts.idle(), this.lostTurns.idle()]), CLOSE_MAX_MS);
     await this.#thread.close();
+  }
+
+  /** As the service's `storeCounts`. */
+  async counts(): Promise<StoreCounts | undefined> {
+    let counts: StoreCounts | undefined;
+    const told = this.client.call("counts").then(
+      (answer) => (counts = answer),
+      () => {}, // the store is gone: there is nothing to tell
+    );
+    await within(told, COUNTS_MAX_MS);
+    return counts;
   }
 
   inspect(): StoreSnapshot {

@@ -50,15 +50,17 @@ export class SessionChannel {
     return envelope;
   }
 
-  /** Numbers missing since the last event were lost on the way (nothing with a subscriber goes unsent): every subscriber is told. */
-  publish(envelope: EventEnvelope): void {
-    if (this.#subscriptions.size === 0) return;
+  /** Numbers missing since the last event were lost on the way (nothing with a subscriber goes unsent): every subscriber is told. @returns events lost, by all of them together */
+  publish(envelope: EventEnvelope): number {
+    if (this.#subscriptions.size === 0) return 0;
     const lost = this.#lastSeq === 0 ? 0 : envelope.seq - this.#lastSeq - 1;
     this.#lastSeq = envelope.seq;
+    let lostByAll = lost * this.#subscriptions.size;
     for (const subscription of this.#subscriptions) {
       if (lost > 0) subscription.lost(lost);
-      subscription.push(envelope);
+      if (subscription.push(envelope)) lostByAll++;
     }
+    return lostByAll;
   }
 
   /** @param size - envelopes its ring holds. @throws SessionError HOST_OVERLOADED subscribers */

@@ -35,18 +35,19 @@ export class Subscription implements SessionEventStream {
     return this.#isClosed;
   }
 
-  /** From the hub. Never waits and never fails. */
-  push(envelope: EventEnvelope): void {
+  /** From the hub. Never waits and never fails. @returns whether an older one was lost for it */
+  push(envelope: EventEnvelope): boolean {
     if (this.#waiting.length > 0 && this.#ring.isEmpty) {
       this.#waiting.shift()?.resolve({ done: false, value: envelope });
-      return;
+      return false;
     }
-    this.#ring.push(envelope);
+    const isLossy = this.#ring.push(envelope);
     while (this.#waiting.length > 0) {
       const next = this.#ring.shift();
-      if (next === undefined) return;
+      if (next === undefined) break;
       this.#waiting.shift()?.resolve({ done: false, value: next });
     }
+    return isLossy;
   }
 
   /** From the hub: events that never arrived. */

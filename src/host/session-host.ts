@@ -37,6 +37,7 @@ import { Supervisor } from "./supervisor.ts";
 import type { StoreThread } from "./store-thread.ts";
 import { within } from "../transport/within.ts";
 import { TurnTable } from "./turn-table.ts";
+import type { TurnTracing } from "./turn-tracing.ts";
 
 /** Milliseconds beyond the grace that an interrupted turn gets at shutdown before its lane is stopped under it. */
 const SHUTDOWN_SLACK_MS = 1000;
@@ -65,6 +66,8 @@ export class SessionHost {
   readonly queries: SessionQueries;
   /** Messages between sessions. */
   readonly comms: HostComms;
+  /** Of a host that was opened with `tracing`. */
+  tracing: TurnTracing | undefined;
   readonly #supervisor: Supervisor;
   readonly #sampler: CpuSampler;
   readonly #memory: MemoryWatch;
@@ -173,7 +176,11 @@ export class SessionHost {
   static async open(options: HostOptions, startThread: StartThread = startLaneThread, store?: OpenedStore): Promise<SessionHost> {
     const host = new SessionHost(options, startThread, store);
     try {
+      // Loaded when it is wanted: it takes as long as the lanes.
+      const tracing = options.tracing ? import("./turn-tracing.ts") : undefined;
+      tracing?.catch(() => {}); // said below, when the lanes have answered
       await host.pool.open();
+      if (tracing !== undefined) host.tracing = new (await tracing).TurnTracing();
       return host;
     } catch (error) {
       host.#supervisor.close();
@@ -295,6 +302,7 @@ export class SessionHost {
       health: lanesDown.some(({ reason }) => reason === "restart_budget") ? "degraded" : "ok",
       sessions: { live: liveCount, building: this.creator.builds.size, max: capacity.max, archivedViews: archived.size },
       turns: { running: this.turns.running, settled: this.turns.settled, failed: this.turns.failed },
+      deliveries: { ...this.turns.deliveries },
       lanes: [...this.pool].map((lane) => lane.inspect(nowMs)),
       lanesDown,
       lanesLost: this.pool.lost,

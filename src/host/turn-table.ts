@@ -34,6 +34,8 @@ import type { SessionRegistry } from "./session-registry.ts";
 import type { CancelReason } from "./turn.ts";
 import { Turn } from "./turn.ts";
 import type { TurnConsumer } from "./turn-consumer.ts";
+import type { TurnTrace, WatchedTurn } from "./turn-observer.ts";
+import { TurnObservers } from "./turn-observer.ts";
 
 /** A turn as it goes to its lane. */
 export interface TurnStart {
@@ -46,6 +48,10 @@ export interface TurnStart {
   readonly signal?: AbortSignal | undefined;
   readonly onAdmitted?: CallOptions["onAdmitted"];
   readonly onBoundary?: ((boundary: TurnBoundary) => void) | undefined;
+  /** Undefined: it is not traced. */
+  readonly trace?: TurnTrace | undefined;
+  /** Of a turn that had to wait for its session: it is watched already. */
+  readonly watch?: WatchedTurn | undefined;
 }
 
 export class TurnTable {
@@ -58,6 +64,8 @@ export class TurnTable {
   onSettled: ((entry: SessionEntry) => void) | undefined;
   /** As well, behind that one. */
   afterSettled: ((entry: SessionEntry) => void) | undefined;
+  readonly observers = new TurnObservers();
+  readonly deliveries = { events: 0, delivered: 0, lost: 0 };
   running = 0;
   settled = 0;
   failed = 0;
@@ -101,6 +109,7 @@ export class TurnTable {
   start(entry: SessionEntry, ticket: number, start: TurnStart, sendLater = false): Promise<RunResult> {
     const turn = new Turn(ticket, entry, start.consumer);
     if (start.onBoundary !== undefined) turn.onBoundary = start.onBoundary;
+    turn.watch = start.watch ?? this.observers.watch(entry.id, ticket, start.trace);
     entry.turn = turn;
     entry.lane.runningTurns++;
     this.running++;
@@ -148,8 +157,9 @@ export class TurnTable {
     this.#unsent.get(entry)?.();
   }
 
-  #send({ entry, ticket }: Turn, { prompt, hostMode, consumer, extras }: TurnStart): void {
+  #send({ entry, ticket, watch }: Turn, { prompt, hostMode, consumer, extras: own }: TurnStart): void {
     const { slot, generation, lane, line } = entry;
+    const extras = watch?.extras === undefined ? own : { ...own, ...watch.extras };
     const flags = (hostMode ? TURN_FLAGS.hostMode : 0) + (consumer ? TURN_FLAGS.hasConsumer : 0);
     const command: TurnCommand =
       extras !== undefined
@@ -221,7 +231,10 @@ export class TurnTable {
 
   #deliver(turn: Turn, channel: SessionChannel, seq: number, timestampMs: number, payload: AgentEvent): void {
     const envelope = channel.envelope(seq, timestampMs, payload);
-    channel.publish(envelope);
+    const { deliveries } = this;
+    deliveries.events++;
+    deliveries.delivered += channel.subscribers + (turn.hasConsumer ? 1 : 0);
+    deliveries.lost += channel.publish(envelope);
     turn.receive(envelope);
   }
 

@@ -9,6 +9,7 @@ import type { RunResult } from "../protocol/views.ts";
 import { CreditReturn } from "../transport/credits.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { TurnConsumer } from "./turn-consumer.ts";
+import type { WatchedTurn } from "./turn-observer.ts";
 
 /** Who asked for a turn's interrupt first; found in the details of its error. */
 export type CancelReason = "interrupt" | "timeout" | "signal" | "shutdown";
@@ -30,6 +31,8 @@ export class Turn {
   onBoundary: ((boundary: TurnBoundary) => void) | undefined;
   /** Timers and listeners to take away when the turn settles. */
   cleanups: (() => void)[] | undefined;
+  /** Undefined: nobody watches it. */
+  watch: WatchedTurn | undefined;
 
   constructor(ticket: number, entry: SessionEntry, consumer: TurnConsumer | undefined) {
     this.ticket = ticket;
@@ -46,6 +49,10 @@ export class Turn {
       taken: () => this.#credit(),
       detach: () => entry.lane.link.send([COMMANDS.DETACH.op, entry.slot, entry.generation, this.word]),
     });
+  }
+
+  get hasConsumer(): boolean {
+    return this.#consumer !== undefined;
   }
 
   onSettled(cleanup: () => void): void {
@@ -69,8 +76,12 @@ export class Turn {
     };
     if (extras?.rest !== undefined) Object.assign(result, extras.rest);
     if (extras?.boundary !== undefined) this.onBoundary?.(extras.boundary);
-    if (this.#consumer === undefined && this.cleanups === undefined) this.#resolve(result);
-    else this.#settle(undefined, () => this.#resolve(result));
+    if (this.#consumer === undefined && this.cleanups === undefined && this.watch === undefined) {
+      this.#resolve(result);
+      return;
+    }
+    if (this.watch !== undefined) this.watch.times = extras?.times;
+    this.#settle(undefined, () => this.#resolve(result));
   }
 
   /** With what the store has of the turn: its lane is gone. */
@@ -79,6 +90,7 @@ export class Turn {
   }
 
   fail(report: FailedReport): void {
+    if (this.watch !== undefined) this.watch.times = report[7];
     this.failWith(fromWire(report[4], this.entry.id));
   }
 
@@ -93,8 +105,14 @@ export class Turn {
       this.cleanups = undefined;
     }
     const waiting = this.#consumer?.finish(error, error !== undefined && isAbrupt(error));
-    if (waiting === undefined) answer();
-    else void waiting.then(answer);
+    const { watch } = this;
+    const watched = (): void => {
+      watch?.settled(this.entry.lane.number, error);
+      answer();
+    };
+    const end = watch === undefined ? answer : watched;
+    if (waiting === undefined) end();
+    else void waiting.then(end);
   }
 
   #credit(): void {

@@ -10,14 +10,15 @@
  *       work, none begins.
  */
 import type { Permit } from "../core/admission.ts";
-import { agentFailure, busy, hostClosed, notFound } from "../protocol/errors.ts";
+import { SessionError, agentFailure, busy, hostClosed, notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SleepingSession } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
 import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { CancelReason } from "./turn.ts";
-import type { TurnStart } from "./turn-table.ts";
+import type { WatchedTurn } from "./turn-observer.ts";
+import type { TurnStart, TurnTable } from "./turn-table.ts";
 
 /** Wake-ups under way at once; each takes a few kilobytes of main's, and a call of the store. */
 export const WAKES_MAX = 16_384;
@@ -29,6 +30,7 @@ interface WaitingTurn {
   readonly ticket: number;
   readonly start: TurnStart;
   readonly startedMs: number;
+  readonly watch: WatchedTurn | undefined;
   readonly resolve: (result: Promise<RunResult>) => void;
   readonly reject: (error: unknown) => void;
   readonly cleanup: () => void;
@@ -45,6 +47,7 @@ interface Wake {
 
 /** What a wake-up needs of the host. */
 export interface WakeParts {
+  readonly observers: TurnTable["observers"];
   nextTicket(): number;
   /** @throws SessionError when the session must not be made live */
   assertFree(id: SessionId): void;
@@ -100,8 +103,9 @@ export class Wakes {
     if (this.isActive(id) || leaving?.isActive === true) throw busy(id);
     const wake = this.#wakes.get(id) ?? this.#begin(id);
     const ticket = this.#parts.nextTicket();
+    const watch = this.#parts.observers.watch(id, ticket, start.trace);
     const outcome = new Promise<RunResult>((resolve, reject) => {
-      wake.turn = { ticket, start, startedMs: performance.now(), resolve, reject, cleanup: this.#watch(id, ticket, start) };
+      wake.turn = { ticket, start, startedMs: performance.now(), watch, resolve, reject, cleanup: this.#endWith(id, ticket, start) };
     });
     if (start.onAdmitted !== undefined) {
       try {
@@ -116,7 +120,7 @@ export class Wakes {
   }
 
   /** Timeout and signal end the wait too. @returns what takes them away */
-  #watch(id: SessionId, ticket: number, { timeoutMs, signal }: TurnStart): () => void {
+  #endWith(id: SessionId, ticket: number, { timeoutMs, signal }: TurnStart): () => void {
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.interrupt(id, "timeout", ticket), timeoutMs);
     const onAbort = (): void => void this.interrupt(id, "signal", ticket);
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -143,7 +147,9 @@ export class Wakes {
   #fail(wake: Wake, error: unknown): void {
     const turn = this.#settle(wake, wake.turn?.ticket);
     void turn?.start.consumer?.finish(error, true); // no event came: there is nothing to wait for
-    turn?.reject(error);
+    if (turn === undefined) return;
+    turn.watch?.settled(undefined, error instanceof SessionError ? error : agentFailure("internal_error", String(error)));
+    turn.reject(error);
   }
 
   /** Take the turn of that ticket off the wake-up, if it is still there. */
@@ -203,9 +209,9 @@ export class Wakes {
     this.#forget(wake);
     const turn = this.#settle(wake, wake.turn?.ticket);
     if (turn === undefined) return;
-    const { ticket, startedMs, resolve } = turn;
+    const { ticket, startedMs, watch, resolve } = turn;
     const { onAdmitted: _told, timeoutMs, ...start } = turn.start;
     const leftMs = timeoutMs === undefined ? undefined : Math.max(1, timeoutMs - (performance.now() - startedMs));
-    resolve(this.#parts.startTurn(entry, ticket, { ...start, timeoutMs: leftMs }));
+    resolve(this.#parts.startTurn(entry, ticket, { ...start, timeoutMs: leftMs, watch }));
   }
 }

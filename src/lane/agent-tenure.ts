@@ -47,7 +47,7 @@ export class AgentTenure {
   agent!: SessionAgent;
   handles: Handles | undefined;
   readonly #owner: AgentOwner;
-  readonly #agentName: string;
+  readonly agentName: string;
   readonly #builder: SessionAgentBuilder;
   #request: WireCreateRequest;
   #context: ContextReplica;
@@ -62,7 +62,7 @@ export class AgentTenure {
 
   constructor(owner: AgentOwner, { agentName, builder, request, pending }: AgentOrder) {
     this.#owner = owner;
-    this.#agentName = agentName;
+    this.agentName = agentName;
     this.#builder = builder;
     this.#request = request;
     this.#context = new ContextReplica((count) => owner.contextTaken(count), pending);
@@ -74,7 +74,7 @@ export class AgentTenure {
     this.#comms = this.#owner.comms && new AgentComms(this.#owner.comms);
     const context: AgentBuildContext = {
       sessionId,
-      agentName: this.#agentName,
+      agentName: this.agentName,
       emit: this.#emitOf(number),
       ...(this.#owner.lane.keeping && { checkpointer: this.#checkpointerOf(number) }),
       systemContext: this.#context,
@@ -109,7 +109,7 @@ export class AgentTenure {
 
   /** What the agent is built from, whenever it is. */
   get order(): { readonly agent: string; readonly request: WireCreateRequest } {
-    return { agent: this.#agentName, request: this.#request };
+    return { agent: this.agentName, request: this.#request };
   }
 
   /** The agent is the session's: take its handles (A2), and keep of the request what a rebuild needs. */

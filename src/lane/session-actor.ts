@@ -88,6 +88,10 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
     return this.tenure.agent;
   }
 
+  get agentName(): string {
+    return this.tenure.agentName;
+  }
+
   get hasAgent(): boolean {
     return !this.tenure.isVacant;
   }

@@ -55,6 +55,9 @@ export class SimpleTurn implements TurnContext {
   get executionKind(): ExecutionKind | undefined {
     return this.#run.executionKind;
   }
+  get traceparent(): string | undefined {
+    return this.#run.traceparent;
+  }
   get comms(): LaneComms | undefined {
     const { comms } = this.#agent.build;
     if (!(comms instanceof AgentComms)) return comms;

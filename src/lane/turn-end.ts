@@ -2,6 +2,7 @@
 import { STATE_IDLE } from "../core/slot-layout.ts";
 import { unlock } from "../core/turn-lock.ts";
 import type { WireError } from "../protocol/errors.ts";
+import type { FailedReport, LaneTimes } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { SessionSnapshot } from "../protocol/session-model.ts";
 import type { LaneContext } from "./lane-context.ts";
@@ -25,8 +26,9 @@ export interface EndingSeat {
  *
  * @param word - of the turn's ticket
  * @param saved - the snapshot that was saved with the turn: the agent is not asked again, whose failure would come too late
+ * @param times - of a turn that wanted them
  */
-export function endTurn(seat: EndingSeat, word: number, outcome: Outcome, saved?: SessionSnapshot): void {
+export function endTurn(seat: EndingSeat, word: number, outcome: Outcome, saved?: SessionSnapshot, times?: LaneTimes): void {
   const { lane, slot, generation } = seat;
   const taken = saved === undefined ? seat.takeSnapshot() : { ok: true as const, snapshot: saved };
   if (taken.ok) seat.publish(taken.snapshot);
@@ -35,13 +37,15 @@ export function endTurn(seat: EndingSeat, word: number, outcome: Outcome, saved?
   lane.table.setState(slot, STATE_IDLE);
   unlock(lane.table, slot, word);
   const { report, bytes } = final.ok
-    ? resultReport(slot, generation, word, final, lastText)
-    : failedReport(slot, generation, word, final.error, taken.ok ? (lastText ?? "") : undefined);
+    ? resultReport(slot, generation, word, final, lastText, times)
+    : failedReport(slot, generation, word, final.error, taken.ok ? (lastText ?? "") : undefined, times);
   lane.outbox.append(report, bytes);
 }
 
 /** The turn could not be saved and its session leaves: the report says so, and main frees the lock. */
-export function endUnsaved({ lane, slot, generation }: EndingSeat, word: number, error: WireError): void {
+export function endUnsaved({ lane, slot, generation }: EndingSeat, word: number, error: WireError, times?: LaneTimes): void {
   lane.table.setState(slot, STATE_IDLE);
-  lane.outbox.append([REPORTS.FAILED.op, slot, generation, word, error, undefined, true]);
+  const report: FailedReport = [REPORTS.FAILED.op, slot, generation, word, error, undefined, true];
+  if (times !== undefined) report.push(times);
+  lane.outbox.append(report);
 }

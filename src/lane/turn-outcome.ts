@@ -1,6 +1,6 @@
 /** How a run ended, and how that is said to main. */
 import type { WireError } from "../protocol/errors.ts";
-import type { FailedReport, ResultExtras, ResultReport, TurnBoundary } from "../protocol/frames.ts";
+import type { FailedReport, LaneTimes, ResultExtras, ResultReport, TurnBoundary } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { CheckedResult } from "../protocol/shortcuts.ts";
 import { ordinaryResult } from "../protocol/shortcuts.ts";
@@ -34,17 +34,18 @@ export function asKind(error: WireError, kind: string): WireError {
 /** A report and the rough size of its payload in bytes. */
 type Sized<R> = { report: R; bytes: number };
 
-/** @param lastText - the session's last assistant text after the turn */
+/** @param lastText - the session's last assistant text after the turn. @param times - if they were asked for */
 export function resultReport(
   slot: number,
   generation: number,
   word: number,
   { result, boundary }: Extract<Outcome, { ok: true }>,
   lastText: string | undefined,
+  times: LaneTimes | undefined,
 ): Sized<ResultReport> {
   const { text, turns, toolCalls, usage } = result;
   const report: ResultReport = [REPORTS.RESULT.op, slot, generation, word, text, turns, toolCalls, usage.inputTokens, usage.outputTokens];
-  const extras = extrasOf(result, boundary);
+  const extras = extrasOf(result, boundary, times);
   if (extras !== undefined || lastText !== text) report.push(lastText === text ? undefined : (lastText ?? ""));
   if (extras !== undefined) report.push(extras);
   return { report, bytes: text.length + (boundary?.snapshot.length ?? 0) };
@@ -53,11 +54,13 @@ export function resultReport(
 function extrasOf(
   { usage, structuredOutput, schemaWarnings, skillDiagnostics }: CheckedResult,
   boundary: TurnBoundary | undefined,
+  times: LaneTimes | undefined,
 ): ResultExtras | undefined {
   const hasUsage = usage.cacheCreationTokens !== undefined || usage.cacheReadTokens !== undefined;
   const hasRest = structuredOutput !== undefined || schemaWarnings !== undefined || skillDiagnostics !== undefined;
-  if (!hasUsage && !hasRest && boundary === undefined) return undefined;
+  if (!hasUsage && !hasRest && boundary === undefined && times === undefined) return undefined;
   return {
+    ...(times && { times }),
     ...(boundary && { boundary }),
     ...(hasUsage && { usage }),
     ...(hasRest && {
@@ -70,13 +73,16 @@ function extrasOf(
   };
 }
 
-/** @param lastText - undefined when unknown, "" when there is none */
+/** @param lastText - undefined when unknown, "" when there is none. @param times - if they were asked for */
 export function failedReport(
   slot: number,
   generation: number,
   word: number,
   error: WireError,
   lastText: string | undefined,
+  times: LaneTimes | undefined,
 ): Sized<FailedReport> {
-  return { report: [REPORTS.FAILED.op, slot, generation, word, error, lastText], bytes: lastText?.length ?? 0 };
+  const report: FailedReport = [REPORTS.FAILED.op, slot, generation, word, error, lastText];
+  if (times !== undefined) report.push(undefined, times);
+  return { report, bytes: lastText?.length ?? 0 };
 }

@@ -19,7 +19,7 @@ import { isBoundaryCancelRequested, isInterruptRequested, seal } from "../core/t
 import type { RunContext } from "../protocol/agent.ts";
 import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
-import type { TurnCommand } from "../protocol/frames.ts";
+import type { LaneTimes, TurnCommand } from "../protocol/frames.ts";
 import { REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { ExecutionKind } from "../protocol/runtime.ts";
 import type { SessionSnapshot } from "../protocol/session-model.ts";
@@ -29,6 +29,7 @@ import { CANCELLED, TurnInterrupted, saveFailure, turnFailure } from "./agent-er
 import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
+import { monotonicMs } from "../transport/monotonic.ts";
 import { callAgent, clearOverlay, stageAgent, takeBack } from "./turn-agent.ts";
 import { atBoundary } from "./turn-boundary.ts";
 import { TurnEmitter } from "./turn-emitter.ts";
@@ -48,6 +49,8 @@ export class TurnRun implements RunContext, Interruptible {
   #emitter: TurnEmitter | undefined;
   #controller: AbortController | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
+  /** Of a turn whose caller traces it. */
+  readonly #times: { -readonly [M in keyof LaneTimes]: LaneTimes[M] } | undefined;
   #isGivenUp = false;
   #dropping: Promise<void> | undefined;
 
@@ -56,6 +59,7 @@ export class TurnRun implements RunContext, Interruptible {
     this.#command = command;
     this.ticket = command[3];
     this.word = ticketWord(this.ticket);
+    this.#times = command[6]?.wantsTimes === true ? { agent: seat.agentName, taken: monotonicMs() } : undefined;
   }
 
   // ── what the agent sees ──
@@ -87,6 +91,10 @@ export class TurnRun implements RunContext, Interruptible {
 
   get executionKind(): ExecutionKind | undefined {
     return this.#command[6]?.executionKind;
+  }
+
+  get traceparent(): string | undefined {
+    return this.#command[6]?.traceparent;
   }
 
   /** Its code runs: that may not be known, after an await. */
@@ -196,6 +204,7 @@ export class TurnRun implements RunContext, Interruptible {
 
   #runAgent(): void {
     const { lane, agent } = this.#seat;
+    this.#mark("entered");
     const returned = callAgent(agent, this.#command, this);
     if ("ok" in returned) {
       this.#settle(returned);
@@ -241,6 +250,7 @@ export class TurnRun implements RunContext, Interruptible {
   #settle(outcome: Outcome): void {
     if (this.#isGivenUp) return;
     const { lane } = this.#seat;
+    this.#mark("left");
     this.#step("settle");
     const waiting = this.#isInterrupted() ? undefined : this.#emitter?.drained();
     if (waiting === undefined) {
@@ -282,8 +292,11 @@ export class TurnRun implements RunContext, Interruptible {
     this.#step("commit");
     let saved: SessionSnapshot | undefined;
     try {
-      if (outcome.ok) saved = await saveTurn(this.#seat, keeper, this.ticket, this.#key, outcome);
-      else await this.#saveAside(keeper);
+      if (outcome.ok) {
+        this.#mark("saving");
+        saved = await saveTurn(this.#seat, keeper, this.ticket, this.#key, outcome);
+        this.#mark("saved");
+      } else await this.#saveAside(keeper);
     } catch (error) {
       this.#step("fail");
       this.#endUnsaved(outcome.ok ? saveFailure(error) : outcome.error, saveFailure(error));
@@ -305,6 +318,7 @@ export class TurnRun implements RunContext, Interruptible {
   #giveUp(): void {
     if (this.#state !== "running") return;
     this.#isGivenUp = true;
+    this.#mark("left");
     this.#step("settle");
     const { lane, slot, generation } = this.#seat;
     lane.running.delete(this);
@@ -337,14 +351,18 @@ export class TurnRun implements RunContext, Interruptible {
   }
 
   #end(outcome: Outcome, saved?: SessionSnapshot): void {
-    endTurn(this.#seat, this.word, outcome, saved);
+    endTurn(this.#seat, this.word, outcome, saved, this.#times);
     this.#seat.turnEnded(this);
   }
 
   /** @param error - the turn's. @param failure - the store's */
   #endUnsaved(error: WireError, failure: WireError): void {
-    endUnsaved(this.#seat, this.word, error);
+    endUnsaved(this.#seat, this.word, error, this.#times);
     this.#seat.abandon(failure);
+  }
+
+  #mark(what: Exclude<keyof LaneTimes, "agent">): void {
+    if (this.#times !== undefined) this.#times[what] = monotonicMs();
   }
 
   #step(event: TurnEvent): void {

@@ -16,6 +16,7 @@ export interface KeyedTurn {
 
 export interface TurnSeat extends EventSource, EndingSeat {
   readonly agent: SessionAgent;
+  readonly agentName: string;
   /** False: the one it had was given up, and nothing is asked of it any more. */
   readonly hasAgent: boolean;
   /** Take the events emitted while no turn ran, if there are any. */

@@ -52,6 +52,11 @@ export interface TurnContext {
   readonly hostMode: boolean;
   /** What the turn was asked for; undefined: its prompt. "resume_pending": the transcript ends with what is to be answered, `prompt` is not in it. */
   readonly executionKind: ExecutionKind | undefined;
+  /**
+   * The turn's span, as the W3C Trace Context header of that name: the parent of the agent's own spans, and what its outgoing calls carry on.
+   * Undefined: the turn is not traced.
+   */
+  readonly traceparent: string | undefined;
   /** The session's line to its peers, if it asked for one (`build.commsName`). What a turn waits for there ends with its interrupt. */
   readonly comms: LaneComms | undefined;
   /** What came in and is to be answered, in a run that stays alive for it; `prompt` is its text. */
@@ -124,6 +129,8 @@ export interface RunContext {
    * "no_pending_boundary". A run that needs its caller's answer to a tool call throws "callback_pending" with `{ toolName, args }`.
    */
   readonly executionKind?: ExecutionKind | undefined;
+  /** As `TurnContext.traceparent`. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface SessionAgent {

@@ -49,7 +49,7 @@ export const REPORTS = {
   BUILT: { op: 1, length: 8, optional: 1 },
   BUILD_FAILED: { op: 2, length: 4 },
   RESULT: { op: 3, length: 11, optional: 2 },
-  FAILED: { op: 4, length: 7, optional: 2 },
+  FAILED: { op: 4, length: 8, optional: 3 },
   EVENT: { op: 5, length: 7 },
   REPLY: { op: 6, length: 3 },
   REPLY_ERROR: { op: 7, length: 3 },
@@ -83,6 +83,24 @@ export interface TurnExtras {
   readonly contextAppends?: PendingSystemContextAppend[] | undefined;
   /** Say with the result what the session is then. */
   readonly wantsBoundary?: true | undefined;
+  /** Of a turn that is traced: the span whose children its agent's own spans are (W3C Trace Context). */
+  readonly traceparent?: string | undefined;
+  /** Say with the report when the turn was where (LaneTimes). */
+  readonly wantsTimes?: true | undefined;
+}
+/**
+ * When a turn was where in its lane: milliseconds of a clock that all threads of the process share (transport/monotonic.ts). The agent was
+ * entered and left again; saving a good turn began and was done. Absent: it did not come to that.
+ */
+export interface LaneTimes {
+  /** The agent's name. */
+  readonly agent: string;
+  /** The lane took the turn up. */
+  readonly taken: number;
+  readonly entered?: number | undefined;
+  readonly left?: number | undefined;
+  readonly saving?: number | undefined;
+  readonly saved?: number | undefined;
 }
 /** A session at a boundary. `docs/runtime.md` defines the JSON. */
 export interface SessionBoundary {
@@ -103,6 +121,8 @@ export interface ResultExtras {
   readonly rest?: { structuredOutput?: unknown; schemaWarnings?: unknown[]; skillDiagnostics?: unknown };
   /** Of a turn that wanted it. */
   readonly boundary?: TurnBoundary;
+  /** Of a turn that wanted them. */
+  readonly times?: LaneTimes;
 }
 /** Flags of a TURN record, added up. */
 export const TURN_FLAGS = { hostMode: 1, hasConsumer: 2 } as const;
@@ -257,7 +277,8 @@ export type FailedReport = [
   turn: Word,
   error: WireError,
   lastAssistantText?: string | undefined,
-  isDropped?: true,
+  isDropped?: true | undefined,
+  times?: LaneTimes | undefined,
 ];
 export type EventReport = [op: 5, slot: Slot, generation: Generation, turn: Word, seq: number, timestampMs: number, payload: AgentEvent];
 /**

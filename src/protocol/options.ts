@@ -60,6 +60,7 @@ export const SessionServiceOptionsSchema = z.strictObject({
     .positive()
     .default(4 * 1024 * 1024),
   logger: LoggerSchema.optional(),
+  tracing: z.boolean().default(false),
   onHostEvent: z.custom<(event: HostEvent) => void>((value) => typeof value === "function", "must be a function").optional(),
 });
 /** Options with every default filled in. */
@@ -183,4 +184,6 @@ export interface SessionServiceOptions {
   logger?: Logger | undefined;
   /** Told of what befalls the host (docs/host-events.md), on the main thread; what it throws is ignored. */
   onHostEvent?: ((event: HostEvent) => void) | undefined;
+  /** Make OpenTelemetry spans of creates and turns, if a tracer provider is registered (docs/tracing.md). Default false. */
+  tracing?: boolean | undefined;
 }

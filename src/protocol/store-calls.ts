@@ -17,6 +17,7 @@ import type {
   StoredQuery,
   StoredSummary,
 } from "./stored-session.ts";
+import type { StoreCounts } from "./views.ts";
 
 /** To the store thread. */
 export const STORE_COMMANDS = { CALL: { op: 1, length: 4 } } as const;
@@ -126,6 +127,8 @@ export interface StoreCalls {
   lastTurns(ids: readonly SessionId[]): (SavedTurn | null | "unreadable")[];
   /** Resolves when all that the port of a lane held has been done. @returns false when it did not close in time: it may hold more */
   laneDrained(connection: number): boolean;
+  /** What was counted since the thread began. Answered at once, whatever the store does. */
+  counts(): StoreCounts;
   /** Close the store; the thread ends by itself then. */
   close(): void;
 }

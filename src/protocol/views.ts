@@ -144,6 +144,27 @@ export interface StoreSnapshot {
   hibernated: number;
 }
 
+/** Counts by buckets: how many values were at or under each bound and above the one before, and above all of them. */
+export interface BucketCounts {
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+  readonly sum: number;
+}
+
+/** What the store's thread has counted since it was opened. */
+export interface StoreCounts {
+  /** Calls it works on, of main and of every lane. */
+  readonly outstanding: number;
+  /** Seconds from a call's arrival to its answer. */
+  readonly callSeconds: BucketCounts;
+  /** Calls that failed or were refused. */
+  readonly failedCalls: number;
+  /** Seconds a commit took, its flush to disk included. Of Warren's own store on disk only. */
+  readonly commitSeconds?: BucketCounts;
+  /** Calls that shared a commit. */
+  readonly commitCalls?: BucketCounts;
+}
+
 /** What `inspect()` gives: a copy, taken now. */
 export interface HostSnapshot {
   state: "open" | "closing" | "closed";
@@ -151,6 +172,11 @@ export interface HostSnapshot {
   health: "ok" | "degraded";
   sessions: { live: number; building: number; max: number; archivedViews: number };
   turns: { running: number; settled: number; failed: number };
+  /**
+   * Events of turns that came from the lanes; how often one was handed to its turn's consumer or to a subscriber; and how many subscribers
+   * lost, all together, because they were slow.
+   */
+  deliveries: { events: number; delivered: number; lost: number };
   lanes: LaneSnapshot[];
   lanesDown: LaneDown[];
   lanesLost: number;

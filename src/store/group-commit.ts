@@ -7,6 +7,7 @@
  *       transaction of its own: so a failed call leaves nothing behind and harms no other.
  */
 import type { StoreError } from "../protocol/store-error.ts";
+import type { CommitCounts } from "./store-counts.ts";
 
 /** What a group runs in. */
 export interface Transactions {
@@ -37,13 +38,18 @@ const GROUP_BYTES_MAX = 16 * 1024 * 1024;
 export class GroupCommit {
   readonly #db: Transactions;
   readonly #begin: () => void;
+  readonly #counts: CommitCounts | undefined;
   #calls: Call[] = [];
   #isScheduled = false;
 
-  /** @param begin - runs first in every transaction; what it throws fails all calls that write */
-  constructor(db: Transactions, begin: () => void) {
+  /**
+   * @param begin - runs first in every transaction; what it throws fails all calls that write
+   * @param counts - where commits are counted
+   */
+  constructor(db: Transactions, begin: () => void, counts?: CommitCounts) {
     this.#db = db;
     this.#begin = begin;
+    this.#counts = counts;
   }
 
   /** Queue a call. @param run - synchronous, and looks before it writes */
@@ -83,8 +89,9 @@ export class GroupCommit {
 
   /** @returns the outcomes of as many calls as fitted */
   #write(calls: readonly Call[]): Outcome[] {
+    const begunMs = performance.now();
     try {
-      return this.#db.transaction(() => {
+      const done = this.#db.transaction(() => {
         this.#begin();
         const outcomes: Outcome[] = [];
         for (const call of calls) {
@@ -97,6 +104,8 @@ export class GroupCommit {
         }
         return outcomes;
       });
+      this.#counts?.add((performance.now() - begunMs) / 1000, done.length);
+      return done;
     } catch {
       // Each call finds its own error now.
       return calls.map((call) => (call.kind === "read" ? this.#try(call) : this.#alone(call)));
@@ -104,13 +113,14 @@ export class GroupCommit {
   }
 
   #alone(call: Call): Outcome {
+    const begunMs = performance.now();
     try {
-      return {
-        value: this.#db.transaction(() => {
-          this.#begin();
-          return call.run();
-        }, call.kind === "freeing"),
-      };
+      const value = this.#db.transaction(() => {
+        this.#begin();
+        return call.run();
+      }, call.kind === "freeing");
+      this.#counts?.add((performance.now() - begunMs) / 1000, 1);
+      return { value };
     } catch (error) {
       return { error: this.#db.describe(error) };
     }

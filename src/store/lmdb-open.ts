@@ -10,6 +10,7 @@ import { own } from "./lmdb-owner.ts";
 import { foreign, inspectPath, unwritable } from "./lmdb-path.ts";
 import { LmdbStore } from "./lmdb-store.ts";
 import type { SessionStore } from "./session-store.ts";
+import type { CommitCounts } from "./store-counts.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
 export interface LmdbStoreOptions {
@@ -28,6 +29,8 @@ export interface LmdbStoreOptions {
   readonly takeOver?: boolean | undefined;
   /** Told of sessions that a listing leaves out because their rows cannot be read. */
   readonly onUnreadable?: ((error: StoreError) => void) | undefined;
+  /** @internal Where its commits are counted. */
+  readonly commits?: CommitCounts | undefined;
 }
 
 const FORMAT = "warren-session-store";
@@ -39,7 +42,7 @@ const MAP_BYTES_MIN = 256 * 1024;
 
 /** @throws StoreError unwritable, foreign, schema, in_use, corrupt, full, io, invalid */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<SessionStore> {
-  const { path, durability = "fsync", mapSizeBytes, readOnly = false, takeOver = false, onUnreadable = () => {} } = options;
+  const { path, durability = "fsync", mapSizeBytes, readOnly = false, takeOver = false, onUnreadable = () => {}, commits } = options;
   if (mapSizeBytes !== undefined && !(Number.isSafeInteger(mapSizeBytes) && mapSizeBytes >= MAP_BYTES_MIN)) {
     throw new StoreError("invalid", `mapSizeBytes must be a whole number of at least ${MAP_BYTES_MIN}`, { path, mapSizeBytes });
   }
@@ -48,13 +51,13 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<SessionS
   if (readOnly && !isMade) throw new StoreError("unwritable", `there is no store in ${path}`, { path });
   const env = openEnv(envOptions);
   try {
-    if (readOnly) return new LmdbStore(env, { path, readOnly: true, token: undefined, onUnreadable });
+    if (readOnly) return new LmdbStore(env, { path, readOnly: true, token: undefined, onUnreadable, commits });
     // First of all, so that a store whose making was cut short is known by what it has not.
     env.transaction(() => {
       if (env.get("meta", STORE) === undefined) env.put("meta", STORE, encodeValue([FORMAT, STORE_SCHEMA]));
     });
     const token = own(env, path, takeOver);
-    return new LmdbStore(env, { path, readOnly: false, token, onUnreadable });
+    return new LmdbStore(env, { path, readOnly: false, token, onUnreadable, commits });
   } catch (error) {
     await env.close();
     throw env.describe(error);

@@ -24,6 +24,7 @@ import { decodeContext } from "./lmdb-rows.ts";
 import * as runtimes from "./lmdb-runtimes.ts";
 import * as sessions from "./lmdb-sessions.ts";
 import type { EventStore, RuntimeStore, SessionStore } from "./session-store.ts";
+import type { CommitCounts } from "./store-counts.ts";
 
 export interface LmdbStoreParts {
   readonly path: string;
@@ -31,6 +32,7 @@ export interface LmdbStoreParts {
   /** Of the owner; undefined when reading only. */
   readonly token: string | undefined;
   readonly onUnreadable: (error: StoreError) => void;
+  readonly commits: CommitCounts | undefined;
 }
 
 export class LmdbStore implements SessionStore {
@@ -63,9 +65,10 @@ export class LmdbStore implements SessionStore {
   constructor(env: LmdbEnv, parts: LmdbStoreParts) {
     this.#env = env;
     this.#parts = parts;
-    this.#group = new GroupCommit(env, () => {
+    const begin = (): void => {
       if (parts.token !== undefined) checkOwned(env, parts.path, parts.token);
-    });
+    };
+    this.#group = new GroupCommit(env, begin, parts.commits);
     if (!parts.readOnly) this.#eraseLater();
   }
 

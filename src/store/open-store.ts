@@ -3,6 +3,7 @@ import type { StoreSettings } from "../protocol/options.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { MemoryStore } from "./memory-store.ts";
 import type { SessionStore, SessionStoreModule } from "./session-store.ts";
+import type { CommitCounts } from "./store-counts.ts";
 
 /** The methods a store must have to be one. */
 const STORE_METHODS = [
@@ -21,15 +22,15 @@ const STORE_METHODS = [
   "close",
 ] as const satisfies readonly (keyof SessionStore)[];
 
-/** @throws StoreError when it cannot be opened, naming what and where */
-export async function openStore({ store, durability }: StoreSettings): Promise<SessionStore> {
+/** @param commits - where Warren's own store on disk counts its commits. @throws StoreError when it cannot be opened, naming what and where */
+export async function openStore({ store, durability }: StoreSettings, commits?: CommitCounts): Promise<SessionStore> {
   switch (store.kind) {
     case "memory":
       return new MemoryStore();
     case "lmdb": {
       // Loaded when it is wanted: it is a native addon.
       const { openLmdbStore } = await import("./lmdb-open.ts");
-      return openLmdbStore({ path: store.path, mapSizeBytes: store.mapSizeBytes, durability, takeOver: true });
+      return openLmdbStore({ path: store.path, mapSizeBytes: store.mapSizeBytes, durability, takeOver: true, commits });
     }
     case "module":
       return openModule(store.module, store.options);

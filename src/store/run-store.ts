@@ -8,6 +8,7 @@ import { StoreError } from "../protocol/store-error.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { openStore } from "./open-store.ts";
 import { StoreServer } from "./serve-store.ts";
+import { CommitCounts } from "./store-counts.ts";
 
 /** What the thread says first: whether the store is open. */
 export type StoreOpened =
@@ -24,8 +25,10 @@ export async function runStore(): Promise<void> {
   const parent = parentPort as MessagePort;
   const say = (opened: StoreOpened): void => parent.postMessage(opened);
   try {
-    const store = await openStore(workerData as StoreSettings);
-    const server = new StoreServer(store, () => parent.close());
+    const settings = workerData as StoreSettings;
+    const commits = settings.store.kind === "lmdb" ? new CommitCounts() : undefined;
+    const store = await openStore(settings, commits);
+    const server = new StoreServer(store, () => parent.close(), commits);
     parent.on("message", ({ port, connection }: StorePort) => server.serve(new PortTransport(port), connection));
     say({ ok: true, hasEvents: store.events !== undefined, hasRuntimes: store.runtimes !== undefined });
   } catch (error) {

@@ -30,6 +30,8 @@ import { within } from "../transport/within.ts";
 import { adoptSession } from "./adopt-session.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
 import type { EventStore, RuntimeStore, SessionStore } from "./session-store.ts";
+import type { CommitCounts } from "./store-counts.ts";
+import { CallCounts } from "./store-counts.ts";
 
 /** Milliseconds the ports of lanes that have ended may take to close, and what came from them to be done. */
 const DRAIN_MAX_MS = 5000;
@@ -59,10 +61,15 @@ export class StoreServer {
   #onNextLane: (() => void)[] = [];
   readonly #handlers: Handlers;
   readonly #onClosed: () => void;
+  readonly #counts: CallCounts;
 
-  /** @param onClosed - the store is closed, and whoever asked for it has been told */
-  constructor(store: SessionStore, onClosed: () => void) {
+  /**
+   * @param onClosed - the store is closed, and whoever asked for it has been told
+   * @param commits - where the store counts its commits, if it does
+   */
+  constructor(store: SessionStore, onClosed: () => void, commits?: CommitCounts) {
     this.#store = store;
+    this.#counts = new CallCounts(commits);
     this.#onClosed = onClosed;
     this.#handlers = this.#makeHandlers();
   }
@@ -88,7 +95,8 @@ export class StoreServer {
     const caller: Caller = { outbox, calls: 0, isClosed: false, onDrained };
     this.#ports.add(transport);
     transport.onFrame((frame) => {
-      for (const [, request, method, args] of commandsOf(frame)) void this.#answer(caller, request, method, args);
+      const arrivedMs = performance.now();
+      for (const [, request, method, args] of commandsOf(frame)) void this.#answer(caller, request, method, args, arrivedMs);
     });
     transport.onClose(() => {
       this.#ports.delete(transport);
@@ -103,16 +111,20 @@ export class StoreServer {
     await this.#lanes.get(lane);
   }
 
-  async #answer(caller: Caller, request: number, method: StoreMethod, args: readonly unknown[]): Promise<void> {
+  async #answer(caller: Caller, request: number, method: StoreMethod, args: readonly unknown[], arrivedMs: number): Promise<void> {
     const { outbox } = caller;
     caller.calls++;
+    this.#counts.begin();
+    let isFailed = false;
     try {
       if (!Object.hasOwn(this.#handlers, method)) throw new StoreError("io", `no such call: ${textOf(method)}`);
       const handler = this.#handlers[method] as (...args: readonly unknown[]) => unknown;
       outbox.appendSized([STORE_REPORTS.REPLY.op, request, (await handler(...args)) ?? null]);
     } catch (error) {
+      isFailed = true;
       outbox.appendSized([STORE_REPORTS.REPLY_ERROR.op, request, wireOf(error)]);
     }
+    this.#counts.end((performance.now() - arrivedMs) / 1000, isFailed);
     if (--caller.calls === 0 && caller.isClosed) caller.onDrained();
     if (method === "close") {
       outbox.flush();
@@ -202,6 +214,7 @@ export class StoreServer {
             }
           }),
         ),
+      counts: () => this.#counts.counted(),
       laneDrained: (lane) => within(this.#drained(lane), DRAIN_MAX_MS),
       close: async () => {
         await within(Promise.all(this.#lanes.values()), DRAIN_MAX_MS);

@@ -63,6 +63,7 @@ describe("TurnContext", () => {
       | "visibleTools"
       | "hostMode"
       | "executionKind"
+      | "traceparent"
       | "signal"
       | "isInterrupted"
       | "throwIfInterrupted"
@@ -123,7 +124,7 @@ describe("SessionAgent", () => {
 
   test("its run is told this much", () => {
     expectTypeOf<keyof agent.RunContext>().toEqualTypeOf<
-      "ticket" | "signal" | "isInterrupted" | "shouldStopAtBoundary" | "emit" | "executionKind"
+      "ticket" | "signal" | "isInterrupted" | "shouldStopAtBoundary" | "emit" | "executionKind" | "traceparent"
     >();
     expectTypeOf<keyof agent.AgentBuildContext>().toEqualTypeOf<
       "sessionId" | "agentName" | "emit" | "checkpointer" | "systemContext" | "comms" | "resume"

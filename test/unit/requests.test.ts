@@ -152,6 +152,7 @@ describe("options", () => {
       laneStallPolicy: "report",
       consumerStallMs: 30_000,
       archivedViewsMax: 10_000,
+      tracing: false,
       maxPromptBytes: 4 * 1024 * 1024,
     });
   });

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { Permit } from "../../src/core/admission.ts";
 import type { SessionEntry } from "../../src/host/session-entry.ts";
+import { TurnObservers } from "../../src/host/turn-observer.ts";
 import type { TurnStart } from "../../src/host/turn-table.ts";
 import type { SleepingSession } from "../../src/protocol/stored-session.ts";
 import { JOINED_MAX, WAKES_MAX, Wakes } from "../../src/host/wakes.ts";
@@ -39,7 +40,9 @@ class Host {
   #onLive: ((entry: SessionEntry) => void) | undefined;
   #tickets = 0;
 
+  readonly observers = new TurnObservers();
   readonly wakes = new Wakes({
+    observers: this.observers,
     assertFree: () => {},
     nextTicket: () => ++this.#tickets,
     leaving: () => this.leaving,

@@ -166,6 +166,9 @@ class TappedRun implements RunContext {
   get ticket(): number {
     return this.#run.ticket;
   }
+  get traceparent(): string | undefined {
+    return this.#run.traceparent;
+  }
   get signal(): AbortSignal {
     return this.#run.signal;
   }
