@@ -11,6 +11,7 @@ import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
 import { HOST_EVENTS } from "../../src/protocol/host-events.ts";
 import { STORE_REASONS } from "../../src/protocol/store-error.ts";
+import { METRICS } from "../../src/server/metric-table.ts";
 
 const generatedFrom = (source: string): string => `<!-- Generated from ${source}: do not edit here. To update: npm run docs -->`;
 
@@ -130,6 +131,48 @@ ${table(["type", "log level", "meaning", "details"], rows)}
 An interrupt goes up a ladder, and each step of it is an event: \`interrupt_asked\`; after \`interruptGraceMs\` either \`run_abandoned\` (the lane's loop
 is alive: the caller is answered, what the run still does reaches nobody, the agent is built anew from the last boundary) or \`lane_killed\` (the
 loop stands still) and then \`lane_lost\`.
+`;
+}
+
+// ── metrics ──
+
+/** @returns docs/metrics.md */
+export function renderMetrics(): string {
+  const groups = METRICS.map(
+    ([title, rows]) => `## ${title}
+
+${table(
+  ["name", "type", "labels", "meaning"],
+  rows.map(({ name, type, help, labels = [] }) => [code(name), type, labels.map(code).join(", "), help]),
+)}
+`,
+  );
+  return `${generatedFrom("src/server/metric-table.ts")}
+
+# Metrics
+
+\`GET /metrics\` answers in the text format of Prometheus. A program that embeds a host makes the same text itself:
+
+\`\`\`ts
+import { createMetrics } from "warren/server";
+
+const metrics = createMetrics(service);
+const text = await metrics.text(); // for a scrape; metrics.contentType says what it is
+const { turnsPerS, latencyMs } = metrics.recent(); // the last ten seconds
+metrics.close();
+\`\`\`
+
+Nearly everything is read when somebody scrapes, from \`inspect()\` and from what the store's thread has counted; while nobody made metrics, a turn
+pays nothing for them. The registry is the host's own, not prom-client's global one: \`metrics.registry\` takes metrics of yours.
+
+No label holds a session, a turn, a tenant or a text. \`lane\` is a shared lane's number, or \`dedicated\` for all dedicated lanes together:
+their sum, unless the table says otherwise. Counters of a lane begin anew when it is restarted, which \`rate()\` knows how to read.
+
+${groups.join("\n")}
+What to watch: \`warren_turn_duration_seconds\`, \`warren_lane_loop_utilization_ratio\` near 1 (more lanes, or an agent that hogs one),
+\`warren_lane_heap_used_bytes\` near its limit, \`warren_lane_queued_records\` that grows, \`nodejs_eventloop_lag_p99_seconds\` (the main thread is
+the bottleneck by design), \`warren_store_commit_duration_seconds\` (the disk), \`warren_host_healthy\`, and any of
+\`warren_host_events_total{type=~"lane_lost|session_quarantined|session_unsaved|store_lost"}\`.
 `;
 }
 

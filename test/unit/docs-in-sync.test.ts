@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import { MACHINES } from "../../src/core/machines.ts";
 import * as layout from "../../src/core/slot-layout.ts";
-import { layoutTable, renderErrors, renderHostEvents, renderSharedMemory, renderStateMachines } from "../helpers/docs.ts";
+import { layoutTable, renderErrors, renderHostEvents, renderMetrics, renderSharedMemory, renderStateMachines } from "../helpers/docs.ts";
 
 describe("generated documents say what the source says (update with -u)", () => {
   test("docs/errors.md", async () => {
@@ -11,6 +11,10 @@ describe("generated documents say what the source says (update with -u)", () => 
 
   test("docs/host-events.md", async () => {
     await expect(renderHostEvents()).toMatchFileSnapshot("../../docs/host-events.md");
+  });
+
+  test("docs/metrics.md", async () => {
+    await expect(renderMetrics()).toMatchFileSnapshot("../../docs/metrics.md");
   });
 
   test("docs/state-machines.md", async () => {
