@@ -63,7 +63,7 @@ export class HostLane {
     this.words = words;
     this.backlog = new LaneBacklog(words);
     this.link = new LaneLink(
-      `lane-${number}`,
+      number,
       thread.transport,
       this.backlog,
       (reports) => onReports(this, reports),

@@ -1,9 +1,9 @@
 /** Main's end of a lane's data port: commands go out in batches, reports come in, both are counted. */
 import type { LaneCommand, LaneReport } from "../protocol/frames.ts";
-import { REPORTS } from "../protocol/frames.ts";
+import { COMMANDS, REPORTS } from "../protocol/frames.ts";
 import { frameReader } from "../transport/codec.ts";
 import { Outbox } from "../transport/outbox.ts";
-import { traceFrame } from "../transport/trace.ts";
+import { traceLane } from "../transport/trace.ts";
 import type { FrameTransport } from "../transport/transport.ts";
 import type { LaneBacklog } from "./lane-backlog.ts";
 
@@ -18,14 +18,14 @@ export class LaneLink {
   receivedRecords = 0;
 
   /**
-   * @param name - for the trace
+   * @param lane - its number, for the trace
    * @param backlog - told of every frame that leaves
    * @param onReports - called with every frame's records, in order
    * @param onGarbage - called with a frame that is not ours
    * @param onSend - called before every frame leaves
    */
   constructor(
-    name: string,
+    lane: number,
     transport: FrameTransport,
     backlog: LaneBacklog,
     onReports: (reports: LaneReport[]) => void,
@@ -33,11 +33,12 @@ export class LaneLink {
     onSend?: () => void,
   ) {
     this.#transport = transport;
+    const trace = traceLane(lane, COMMANDS, REPORTS);
     this.#outbox = new Outbox<LaneCommand>(
       (frame, records) => {
         this.sentFrames++;
         this.sentRecords += records;
-        traceFrame("sent", name, frame.byteLength, records);
+        trace?.sent(frame);
         onSend?.();
         backlog.sent(records, frame.byteLength);
         transport.send(frame, records);
@@ -47,6 +48,7 @@ export class LaneLink {
       },
     );
     transport.onFrame((frame) => {
+      trace?.received(frame);
       let reports: LaneReport[];
       try {
         reports = readReports(frame);
@@ -56,7 +58,6 @@ export class LaneLink {
       }
       this.receivedFrames++;
       this.receivedRecords += reports.length;
-      traceFrame("received", name, frame.byteLength, reports.length);
       onReports(reports);
     });
   }

@@ -5,11 +5,13 @@ import type { MessagePort } from "node:worker_threads";
 import { MessageChannel, Worker } from "node:worker_threads";
 
 import type { PersistentHostOptions, StoreSettings } from "../protocol/options.ts";
+import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import type { StoreOpened, StorePort } from "../store/run-store.ts";
 import { Intake } from "../transport/intake.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { StoreClient } from "../transport/store-client.ts";
+import { traceStore } from "../transport/trace.ts";
 import { within } from "../transport/within.ts";
 import type { LaneStore } from "./lane-pool.ts";
 import { KEEPING_YOUNG_MB } from "./lane-thread.ts";
@@ -49,7 +51,8 @@ export class StoreThread {
     this.hasEvents = seat.hasEvents;
     this.hasRuntimes = seat.hasRuntimes;
     this.ended = seat.ended;
-    this.client = new StoreClient(new PortTransport(seat.connect(), undefined, this.intake));
+    const trace = traceStore(STORE_COMMANDS, STORE_REPORTS);
+    this.client = new StoreClient(new PortTransport(seat.connect(), undefined, this.intake), undefined, trace);
   }
 
   /** Start the thread and open the store in it. @throws StoreError naming what and where; nothing is left behind */

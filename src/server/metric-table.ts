@@ -184,7 +184,7 @@ export const METRICS: readonly MetricGroup[] = [
         help: "Slots of shared memory.",
         labels: ["state"],
         read: ({ host }) => [
-          { labels: { state: "used" }, value: host.slots.allocated - host.slots.free },
+          { labels: { state: "used" }, value: host.slots.allocated },
           { labels: { state: "free" }, value: host.slots.free },
         ],
       },

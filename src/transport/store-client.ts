@@ -12,6 +12,7 @@ import { isRecord, isText } from "../protocol/shapes.ts";
 import { StoreError, isStoreReason } from "../protocol/store-error.ts";
 import { frameReader } from "./codec.ts";
 import { Outbox } from "./outbox.ts";
+import type { PortTrace } from "./trace.ts";
 import type { FrameTransport } from "./transport.ts";
 
 /** Milliseconds without an answer after which the store is taken for stalled (design: 30 s). */
@@ -44,12 +45,15 @@ export class StoreClient {
   #looks = 0;
   #isClosed = false;
 
-  /** @param stallMs - milliseconds a call may take; up to LOOK_MS more */
-  constructor(transport: FrameTransport, stallMs: number = STALL_MS) {
+  /** @param stallMs - milliseconds a call may take; up to LOOK_MS more. @param trace - of main's port */
+  constructor(transport: FrameTransport, stallMs: number = STALL_MS, trace?: PortTrace) {
     this.#transport = transport;
     this.#stallMs = stallMs;
     this.#outbox = new Outbox<StoreCommand>(
-      (frame, records) => transport.send(frame, records),
+      (frame, records) => {
+        trace?.sent(frame);
+        transport.send(frame, records);
+      },
       (command, error) => {
         this.#take(command[1])?.reject(
           new StoreError("invalid", `${command[2]}: what was to be stored cannot be encoded: ${String(error)}`, { call: command[2] }),
@@ -57,7 +61,10 @@ export class StoreClient {
         return undefined;
       },
     );
-    transport.onFrame((frame) => this.#onFrame(frame));
+    transport.onFrame((frame) => {
+      trace?.received(frame);
+      this.#onFrame(frame);
+    });
     transport.onClose(() => this.#onClose());
   }
 

@@ -221,7 +221,7 @@ function laneLink(): Boundary<Uint8Array> {
     weight: 0.5,
     open: () =>
       void new LaneLink(
-        "lane",
+        0,
         main,
         new LaneBacklog(new LaneWords()),
         (records) => (taken += records.length),
