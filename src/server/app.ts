@@ -36,6 +36,7 @@ export function createApp(parts: ServerParts, sockets: Sockets): Api {
   api.onError((error, c) => answerError(parts, error, c as Ctx));
   api.notFound((c) => answerError(parts, nothingAt(api, c as Ctx), c as Ctx));
   api.use(requestId());
+  parts.observability.use(api);
   api.use(securityHeaders());
   if (!authenticator.isRequired) api.use(localOnly(origins));
   const cors = crossOrigin(origins);

@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import type { Logger } from "../protocol/options.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { EventFeeds } from "./event-feeds.ts";
+import type { Observability } from "./observability.ts";
 import type { ServerSettings } from "./options.ts";
 import type { Principal } from "./principal.ts";
 import type { TenantQuotas } from "./quotas/tenant-quotas.ts";
@@ -28,4 +29,5 @@ export interface ServerParts {
   readonly authenticator: Authenticator;
   readonly quotas: TenantQuotas;
   readonly logger: Logger | undefined;
+  readonly observability: Observability;
 }

@@ -18,8 +18,10 @@ import { RecentTurns, TurnCounts } from "./turn-counts.ts";
 /** What metrics need of a service; Warren's own have it. */
 export interface ObservableService {
   inspect(): HostSnapshot;
-  observe(observer: TurnObserver): () => void;
-  storeCounts(): Promise<StoreCounts | undefined>;
+  /** Absent: turns are not counted one by one. */
+  observe?(observer: TurnObserver): () => void;
+  /** Absent: there is nothing to tell of a store. */
+  storeCounts?(): Promise<StoreCounts | undefined>;
 }
 
 export interface Metrics {
@@ -47,13 +49,13 @@ export function createMetrics(service: ObservableService): Metrics {
   const turns = new TurnCounts(recent);
   const http = new HttpCounts();
   const processWatch = new ProcessWatch();
-  const unobserve = service.observe(turns);
+  const unobserve = service.observe?.(turns);
   const timer = setInterval(() => recent.slide(now(), events()), SLIDE_MS).unref();
 
   // M1: a registry asks all its metrics at once, and they share what was read until it is there.
   let reading: Promise<Reading> | undefined;
   const read = async (): Promise<Reading> => {
-    const [store, ofProcess] = await Promise.all([service.storeCounts(), processWatch.read()]);
+    const [store, ofProcess] = await Promise.all([service.storeCounts?.(), processWatch.read()]);
     return { host: service.inspect(), store, turns, http, loop: processWatch.loop(), process: ofProcess };
   };
   const shared = (): Promise<Reading> => (reading ??= read().finally(() => (reading = undefined)));
@@ -71,7 +73,7 @@ export function createMetrics(service: ObservableService): Metrics {
     recent: () => recent.rates(now(), events()),
     close: () => {
       clearInterval(timer);
-      unobserve();
+      unobserve?.();
       processWatch.close();
     },
   };

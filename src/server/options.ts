@@ -24,6 +24,8 @@ export const ServerOptionsSchema = z.strictObject({
   quotas: QuotaOptionsSchema.prefault({}),
   origins: OriginsSchema,
   logger: LoggerSchema.optional(),
+  logRequests: z.boolean().default(true),
+  tracing: z.boolean().default(false),
 });
 
 /** With every default filled in. */
@@ -50,6 +52,10 @@ export interface ServerOptions {
   quotas?: QuotaOptions | undefined;
   /** Sites whose pages may call, such as `https://example.com`. Default: none but the server's own. */
   origins?: string[] | undefined;
-  /** Told of mistakes of the server's own, and of files of keys that cannot be used. */
+  /** Gets a line for each request, for mistakes of the server's own, and for files of keys that cannot be used; `createLogger` makes one. Default: none. */
   logger?: Logger | undefined;
+  /** Whether requests are logged, if there is a logger. Default true. */
+  logRequests?: boolean | undefined;
+  /** Make OpenTelemetry spans of requests, if a tracer provider is registered (docs/tracing.md). Default false. */
+  tracing?: boolean | undefined;
 }

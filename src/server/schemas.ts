@@ -175,7 +175,7 @@ export const HistoryPage = z
 export const Interrupted = z.object({ interrupted: z.literal(true) }).openapi("Interrupted");
 export const SystemContextStatus = z.object({ status: z.enum(["applied", "staged", "duplicate"]) }).openapi("SystemContextStatus");
 export const Health = z.object({ status: z.enum(["ok", "degraded", "closing"]) }).openapi("Health");
-export const HostReport = z
-  .record(z.string(), z.unknown())
-  .openapi("HostReport", { description: "lanes, sessions, queues, counters: measured now" });
+export const HostReport = z.record(z.string(), z.unknown()).openapi("HostReport", {
+  description: "lanes, sessions, queues, counters: measured now; `recent`: rates and latencies of the last ten seconds",
+});
 export const Ticket = z.object({ ticket: z.string(), expiresAt: timeMs }).openapi("Ticket");

@@ -17,6 +17,7 @@ import { assertSafeToListen } from "./auth/loopback.ts";
 import type { ServerParts } from "./env.ts";
 import { EventFeeds } from "./event-feeds.ts";
 import { TIMEOUT_OPTIONS } from "./hardening/timeouts.ts";
+import { Observability } from "./observability.ts";
 import type { ServerOptions, ServerSettings } from "./options.ts";
 import { ServerOptionsSchema } from "./options.ts";
 import { countSessions } from "./quotas/count-sessions.ts";
@@ -77,6 +78,7 @@ export class WarrenServer implements AsyncDisposable {
       authenticator,
       quotas: new TenantQuotas(settings.quotas, { countSessions: (tenant) => countSessions(service, { [TENANT_LABEL]: tenant }) }),
       logger: settings.logger,
+      observability: await Observability.open(service, settings),
     };
     const sockets = new Sockets(settings);
     const server = createAdaptorServer({
@@ -85,7 +87,10 @@ export class WarrenServer implements AsyncDisposable {
       serverOptions: { noDelay: true, ...TIMEOUT_OPTIONS },
       websocket: { server: sockets.server as WebSocketServerLike },
     }) as Server;
-    await listening(server, settings);
+    await listening(server, settings).catch((error: unknown) => {
+      parts.observability.close();
+      throw error;
+    });
     return new WarrenServer(server, parts, sockets);
   }
 
@@ -108,6 +113,7 @@ export class WarrenServer implements AsyncDisposable {
     const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MS); // connections are kept for a next request that will not come
     const patience = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
     await closed;
+    this.#parts.observability.close();
     clearInterval(idle);
     clearTimeout(patience);
   }

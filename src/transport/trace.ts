@@ -98,6 +98,7 @@ const WITH_REQUEST: ReadonlySet<string> = new Set([
   "HIBERNATE",
   "EVENT_TAIL",
   "MOVE_OUT",
+  "FORK",
   "AGENT_SNAPSHOT",
   "COMMS_REPLY",
   "COMMS_CALL",

@@ -1,5 +1,5 @@
 /** The host itself: whether it is well, and what it does. */
-import { createRoute } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 
 import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
@@ -32,11 +32,23 @@ const host = apiRoute("admin", {
   responses: { 200: jsonAnswer("measured now", schemas.HostReport) },
 });
 
-export function hostRoutes(api: Api, { service }: ServerParts): void {
+const metrics = apiRoute("admin", {
+  method: "get",
+  path: "/metrics",
+  tags,
+  summary: "Metrics for Prometheus; docs/metrics.md names them",
+  responses: { 200: { description: "the text format of Prometheus", content: { "text/plain": { schema: z.string() } } } },
+});
+
+export function hostRoutes(api: Api, { service, observability }: ServerParts): void {
   api.openapi(healthz, (c) => c.json({ status: "ok" as const }, 200));
   api.openapi(readyz, (c) => {
     const { state, health } = service.inspect();
     return state === "open" ? c.json({ status: health }, 200) : c.json({ status: "closing" as const }, 503);
   });
-  api.openapi(host, () => answerJson(service.inspect()));
+  api.openapi(host, () => answerJson({ ...service.inspect(), recent: observability.metrics.recent() }));
+  api.openapi(metrics, async (c) => {
+    const measured = observability.metrics;
+    return c.text(await measured.text(), 200, { "content-type": measured.contentType });
+  });
 }
