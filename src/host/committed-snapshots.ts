@@ -53,6 +53,7 @@ export async function takeSnapshot(
     if (entry !== undefined && word !== undefined) {
       unlock(host.table, entry.slot, word);
       if (isOver && entry.state === "live") host.leave(entry, "discard");
+      host.lines.look(entry.id);
     }
   }
 }

@@ -39,11 +39,11 @@ export class EphemeralSessionService extends MachineService {
   }
 
   override async interrupt(id: SessionId): Promise<void> {
-    if (!this.host.turns.interrupt(this.live(id), "interrupt") && !this.#moves.interrupt(id)) throw notRunning(id);
+    if (!this.host.turns.interrupt(this.live(id), "interrupt") && !this.#moves.interrupt(id, "interrupt")) throw notRunning(id);
   }
 
   override async interruptTurn(id: SessionId, ticket: number): Promise<boolean> {
-    return (await super.interruptTurn(id, ticket)) || this.#moves.interrupt(id, ticket);
+    return (await super.interruptTurn(id, ticket)) || this.#moves.interrupt(id, "interrupt", ticket);
   }
 
   /** @internal Over a host that is open: what a simulation puts below it is in its threads' place. */

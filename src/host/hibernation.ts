@@ -75,7 +75,7 @@ export class Hibernation {
    * be saved: it left all the same
    */
   async hibernate(entry: SessionEntry): Promise<void> {
-    const held = heldBy(entry);
+    const held = entry.hasWaiting ? "turns wait for it" : heldBy(entry);
     if (held !== undefined)
       throw new SessionError("SESSION_BUSY", `session ${entry.id} cannot sleep: ${held}`, {
         sessionId: entry.id,
@@ -147,7 +147,8 @@ export class Hibernation {
   }
 
   #maySleep(entry: SessionEntry): boolean {
-    return entry.state === "live" && isLively(entry.lane) && heldBy(entry) === undefined && lockHolder(this.#parts.table, entry.slot) === 0;
+    const isFree = entry.state === "live" && !entry.hasWaiting && lockHolder(this.#parts.table, entry.slot) === 0;
+    return isFree && isLively(entry.lane) && heldBy(entry) === undefined;
   }
 
   #sleepIdle(afterMs: number): void {

@@ -119,6 +119,8 @@ export class LaneReports {
 
   #gaveUp(lane: HostLane, report: GaveUpReport): void {
     const turn = this.#parts.turns.reported(report);
-    if (turn !== undefined) this.#parts.events.emit("run_abandoned", { lane: lane.number, sessionId: turn.entry.id, ticket: turn.ticket });
+    if (turn === undefined) return;
+    turn.entry.mustRenew = false; // it has a new agent already
+    this.#parts.events.emit("run_abandoned", { lane: lane.number, sessionId: turn.entry.id, ticket: turn.ticket });
   }
 }

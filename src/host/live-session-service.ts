@@ -4,7 +4,7 @@
  */
 import type { StageOutcome } from "../core/system-context.ts";
 import { CONTEXT_KEYS_MAX } from "../core/system-context.ts";
-import { SessionError, notRunning } from "../protocol/errors.ts";
+import { SessionError, agentFailure, notRunning } from "../protocol/errors.ts";
 import type { HandleKind, RemoteCommsRuntime, RemoteEventInjector, RemoteSubscribableInjector } from "../protocol/handles.ts";
 import { textOf } from "../protocol/foreign.ts";
 import type { ForkSource } from "../protocol/fork-source.ts";
@@ -103,7 +103,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     const reader = new TurnEventReader(`session:${String(id)}`, this.host.options.consumerStallMs);
     return streamOf(
       reader,
-      async (onAdmitted) => {
+      async (onAdmitted, orLeaves) => {
         const checked = this.checks.turn(request);
         if (checked.onEvent !== undefined) refuse("request.onEvent", "a stream is its turn's only consumer");
         const call = this.checks.callOptions(options);
@@ -111,11 +111,14 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
           onAdmitted(ticket);
           call.onAdmitted?.(ticket);
         };
-        return this.start(id, checked, { ...call, onAdmitted: tellBoth }, reader);
+        const mayWait = checked.onBusy !== undefined && checked.onBusy !== "reject";
+        const signal = mayWait ? orLeaves(call.signal) : call.signal;
+        return this.start(id, checked, { ...call, signal, onAdmitted: tellBoth }, reader);
       },
       async (ticket) => {
         if (!(await this.interruptTurn(id, ticket))) throw notRunning(id);
       },
+      () => agentFailure("cancelled", "Run was cancelled", { sessionId: id, details: { reason: "interrupt" } }),
     );
   }
 
@@ -127,12 +130,14 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     consumer: TurnConsumer | undefined,
     onBoundary?: TurnStart["onBoundary"],
   ): Promise<RunResult> {
-    const { prompt, hostMode, timeoutMs } = request;
-    const { signal, onAdmitted } = options;
+    const { prompt, hostMode, timeoutMs, onBusy } = request;
+    const { signal, onAdmitted, onQueued } = options;
     this.host.assertOpen();
     const extras = extrasOf(request, onBoundary !== undefined);
     const trace = this.host.tracing?.turn();
-    return this.admit(id, { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted, onBoundary, trace });
+    const turn: TurnStart = { prompt, hostMode, extras, consumer, timeoutMs, signal, onAdmitted, onBoundary, trace };
+    if (onBusy === undefined || onBusy === "reject") return this.admit(id, turn);
+    return this.host.lines.start(this.checks.id(id), turn, { mode: onBusy, onQueued });
   }
 
   /** Admit a turn and start it. Everything up to the admission is synchronous; what it throws is the call's rejection. */

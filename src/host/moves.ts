@@ -24,6 +24,8 @@ import { isMovable } from "./movable.ts";
 import type { SessionCreator } from "./session-creator.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { SessionRegistry } from "./session-registry.ts";
+import type { CancelReason } from "./turn.ts";
+import type { Door, WaysIn } from "./turn-door.ts";
 import type { TurnStart, TurnTable } from "./turn-table.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -49,10 +51,12 @@ export interface MoveParts {
   query(entry: SessionEntry, command: (request: number) => LaneCommand): Promise<unknown>;
   feedContext(entry: SessionEntry, append: PendingSystemContextAppend): void;
   onMoved(entry: SessionEntry, from: HostLane, reason: string): void;
+  /** A turn that waited for the session's arrival was answered, and never began. */
+  onTurnOver(id: SessionId): void;
   readonly comms: Pick<HostComms, "movedIn" | "live">;
 }
 
-export class Moves implements Mover {
+export class Moves implements Mover, WaysIn {
   readonly #parts: MoveParts;
   readonly #moves = new Map<SessionId, Move>();
   /** Turns that wait for the end of a move. */
@@ -78,6 +82,7 @@ export class Moves implements Mover {
         turns.admitAs(entry, ticket);
         return turns.start(entry, ticket, start);
       },
+      onTurnOver: (id) => parts.onTurnOver(id),
     });
   }
 
@@ -100,9 +105,21 @@ export class Moves implements Mover {
     return this.#waiting.startTurn(id, start);
   }
 
+  /** @returns what admits a turn of a session that is on its way; undefined: one waits already. @throws SessionError SESSION_NOT_FOUND */
+  door(id: SessionId): Door | undefined {
+    const { registry } = this.#parts;
+    if (registry.find(id) === undefined) throw registry.lost.notFound(id);
+    return this.#waiting.door(id);
+  }
+
+  /** A session that leaves is gone. */
+  leaving(): undefined {
+    return undefined;
+  }
+
   /** Interrupt the turn that waits. @param ticket - only this one. @returns whether there was one */
-  interrupt(id: SessionId, ticket?: number): boolean {
-    return this.#waiting.interrupt(id, "interrupt", ticket);
+  interrupt(id: SessionId, reason: CancelReason, ticket?: number): boolean {
+    return this.#waiting.interrupt(id, reason, ticket);
   }
 
   async move(entry: SessionEntry, to: HostLane, reason: string): Promise<boolean> {

@@ -27,6 +27,8 @@ import type { SessionEntry } from "./session-entry.ts";
 import type { SessionHost } from "./session-host.ts";
 import { StagedContexts } from "./staged-contexts.ts";
 import type { StoreThread } from "./store-thread.ts";
+import type { CancelReason } from "./turn.ts";
+import type { Door, WaysIn } from "./turn-door.ts";
 import { WakingContext } from "./waking-context.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -35,7 +37,7 @@ const CLOSE_MAX_MS = 10_000;
 /** Milliseconds that whoever asks for the store's counts waits: a store that stalls must not hold up what watches it. */
 const COUNTS_MAX_MS = 1000;
 
-export class Persistence {
+export class Persistence implements WaysIn {
   readonly options: PersistentHostOptions;
   readonly wakes: Wakes;
   readonly hibernation: Hibernation;
@@ -96,6 +98,7 @@ export class Persistence {
         this.used(entry);
         return host.turns.start(entry, ticket, start);
       },
+      onTurnOver: (id) => host.lines.look(id),
     });
     this.moves = new KeptMoves({
       table: host.table,
@@ -302,6 +305,24 @@ export class Persistence {
   async gone(id: SessionId): Promise<void> {
     await this.departures.over(id);
     await this.lostTurns.settled(id);
+  }
+
+  // ── turns that wait for a session that is not in a lane ──
+
+  /** One that is being replaced is busy until it is, or is not. */
+  door(id: SessionId): Door | undefined {
+    const replaced = this.#replaced.get(id);
+    if (replaced === undefined) return this.wakes.door(id);
+    void replaced.then(() => this.#host.lines.look(id));
+    return undefined;
+  }
+
+  leaving(id: SessionId): SessionEntry | undefined {
+    return this.departures.of(id);
+  }
+
+  interrupt(id: SessionId, reason: CancelReason): boolean {
+    return this.wakes.interrupt(id, reason);
   }
 
   // ── what breaks ──

@@ -351,6 +351,7 @@ export class PersistentSessionService extends MachineService {
       const found = live ?? this.#keeping.departures.of(id);
       if (found !== undefined) found.isArchived = true;
       if (live !== undefined) this.host.leave(live, "discard");
+      else this.host.lines.lookSoon(id);
       return found;
     });
     const { archivePolicy } = this.#keeping.options;

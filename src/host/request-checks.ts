@@ -4,7 +4,6 @@
  */
 import type { CommsAsk } from "../protocol/comms.ts";
 import { commsAskOf } from "../protocol/comms.ts";
-import { SessionError } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { parseInput, readable, refuse } from "../protocol/parse.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../protocol/requests.ts";
@@ -61,13 +60,12 @@ export class RequestChecks {
       return plain;
     }
     const checked = parseInput(StartTurnRequestSchema, request, "request") as StartTurnRequest;
-    const { additionalInstructions, onBusy = "reject" } = checked;
+    const { additionalInstructions } = checked;
     if (additionalInstructions !== undefined) {
       checked.prompt = `${additionalInstructions.map((text) => `[SYSTEM NOTICE: ${text}]\n\n`).join("")}${checked.prompt}`;
     }
     this.#prompt(checked.prompt);
-    if (onBusy === "reject") return checked;
-    throw new SessionError("SESSION_UNSUPPORTED", `unsupported: onBusy "${onBusy}"`, { details: { field: "request.onBusy" } });
+    return checked;
   }
 
   #prompt(prompt: string): void {

@@ -40,6 +40,10 @@ export class SessionEntry {
   /** Milliseconds its code was seen to run, since it was made live. */
   cpuMs = 0;
   isArchived = false;
+  /** Turns wait for it because it was busy (busy-lines.ts): no other is admitted. */
+  hasWaiting = false;
+  /** A run of its agent is to be undone wholly: the next turn has a new one, built from the last boundary. */
+  mustRenew = false;
   /** It stays alive between turns: it is neither put to sleep nor moved. */
   isHostMode = false;
   #isSuspect = false;

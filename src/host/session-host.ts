@@ -13,6 +13,7 @@ import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { Intake } from "../transport/intake.ts";
 import { Balancer } from "./balancer.ts";
+import { BusyLines } from "./busy-lines.ts";
 import { HostComms } from "./comms/host-comms.ts";
 import { CpuSampler } from "./cpu-sampler.ts";
 import { HostEvents } from "./host-events.ts";
@@ -36,6 +37,8 @@ import { SessionRegistry } from "./session-registry.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { StoreThread } from "./store-thread.ts";
 import { within } from "../transport/within.ts";
+import type { WaysIn } from "./turn-door.ts";
+import { TurnDoor } from "./turn-door.ts";
 import { TurnTable } from "./turn-table.ts";
 import type { TurnTracing } from "./turn-tracing.ts";
 
@@ -68,6 +71,8 @@ export class SessionHost {
   readonly comms: HostComms;
   /** Of a host that was opened with `tracing`. */
   tracing: TurnTracing | undefined;
+  /** Turns that wait because their sessions are busy. */
+  readonly lines: BusyLines;
   readonly #supervisor: Supervisor;
   readonly #sampler: CpuSampler;
   readonly #memory: MemoryWatch;
@@ -137,10 +142,20 @@ export class SessionHost {
         query: (entry, command) => this.queries.serve(entry, command),
         feedContext: (entry, append) => this.feedContext(entry, append),
         onMoved: (entry, from, reason) => this.onMoved(entry, from, reason),
+        onTurnOver: (id) => this.lines.look(id),
         comms,
       });
     }
     const { moves, table } = this;
+    const waysIn: WaysIn = keeping ?? (moves as Moves);
+    const { maxPromptBytes } = options;
+    this.lines = new BusyLines({
+      door: new TurnDoor({ table, registry, turns, gate, waysIn }),
+      maxPromptBytes,
+      find: (id) => registry.find(id),
+    });
+    registry.onRegistered = this.lines.live;
+    turns.onFree = this.lines.look;
     this.#memory = new MemoryWatch({
       table,
       registry,
@@ -247,6 +262,7 @@ export class SessionHost {
   #sessionLeaving(entry: SessionEntry): void {
     this.comms.leaving(entry);
     this.persistence?.onLeaving(entry);
+    this.lines.lookSoon(entry.id);
   }
 
   /** A session has left its lane: whoever hangs on it is told. */
@@ -258,6 +274,7 @@ export class SessionHost {
     entry.remotes = undefined;
     this.queries.gone(entry, ({ id }) => notFound(id));
     if (entry.lane.kind === "dedicated" && entry.lane.sessionCount === 0) void this.pool.stop(entry.lane);
+    this.lines.lookSoon(entry.id);
   }
 
   // ── the end of the host ──
@@ -275,6 +292,7 @@ export class SessionHost {
     this.#state = "closing";
     this.creator.close();
     this.#balancer.close();
+    this.lines.close();
     this.moves?.close();
     this.persistence?.stop();
     for (const entry of this.comms.sessions()) this.turns.cancelAfterBoundary(entry); // a host-mode run waits for messages, not for its end
@@ -301,7 +319,7 @@ export class SessionHost {
       state: this.#state,
       health: lanesDown.some(({ reason }) => reason === "restart_budget") ? "degraded" : "ok",
       sessions: { live: liveCount, building: this.creator.builds.size, max: capacity.max, archivedViews: archived.size },
-      turns: { running: this.turns.running, settled: this.turns.settled, failed: this.turns.failed },
+      turns: { running: this.turns.running, waiting: this.lines.waiting, settled: this.turns.settled, failed: this.turns.failed },
       deliveries: { ...this.turns.deliveries },
       lanes: [...this.pool].map((lane) => lane.inspect(nowMs)),
       lanesDown,

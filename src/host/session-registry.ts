@@ -26,6 +26,8 @@ export class SessionRegistry {
   readonly archived: ArchivedViews;
   readonly lost = new LostSessions();
   readonly slots: SlotAllocator;
+  /** Told of each session that is put into the index. */
+  onRegistered: ((entry: SessionEntry) => void) | undefined;
   readonly #table: SlotTable;
   readonly #onLeaving: (entry: SessionEntry) => void;
   readonly #onGone: (entry: SessionEntry) => void;
@@ -132,6 +134,7 @@ export class SessionRegistry {
     this.#inOrder?.add(entry);
     this.archived.drop(entry.id);
     this.lost.drop(entry.id);
+    this.onRegistered?.(entry);
   }
 
   /** Take a session out of the index and have its lane forget it, behind everything queued for it. Never waits. */

@@ -19,7 +19,10 @@ import type { TurnStream } from "./turn-stream.ts";
 export interface SessionService {
   /** Build a session and, unless deferred, run its first turn. Waits for both. When the first turn fails, the session stays and the error carries its id. */
   createSession(request: CreateSessionRequest, options?: CallOptions): Promise<RunResult>;
-  /** Run a turn. SESSION_BUSY at once when one is running; admission happens before this returns. Waits for the turn and its last `onEvent`. */
+  /**
+   * Run a turn. Waits for it and its last `onEvent`. Admission happens before this returns; when a turn is running, or waits, it is SESSION_BUSY
+   * at once, or what `request.onBusy` says.
+   */
   startTurn(id: SessionId, request: StartTurnRequest, options?: CallOptions): Promise<RunResult>;
   /** startTurn with the turn's own event channel as an async iterable; leaving the loop lets the turn go on. */
   streamTurn(id: SessionId, request: Omit<StartTurnRequest, "onEvent">, options?: CallOptions): TurnStream;

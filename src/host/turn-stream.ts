@@ -25,21 +25,63 @@ export interface TurnStream extends AsyncIterable<EventEnvelope> {
 /**
  * A turn's stream around its reader.
  *
- * @param start - starts the turn; admission is synchronous, so `onAdmitted` is called before it returns, or never
+ * @param start - starts the turn. `onAdmitted` is called with its admission: before `start` returns, unless the turn has to wait for its
+ * session; one that may adds to its caller's signal what makes it leave the line
  * @param interrupt - interrupts the turn of that ticket, or rejects with SESSION_NOT_RUNNING
+ * @param cancelled - makes what a turn ends with that is interrupted in the line
  */
 export function streamOf(
   reader: TurnEventReader,
-  start: (onAdmitted: (ticket: number) => void) => Promise<RunResult>,
+  start: (onAdmitted: (ticket: number) => void, orLeaves: (signal: AbortSignal | undefined) => AbortSignal) => Promise<RunResult>,
   interrupt: (ticket: number) => Promise<void>,
+  cancelled: () => unknown,
 ): TurnStream {
   let admitted: number | undefined;
-  const result = start((ticket) => (admitted = ticket));
-  const ticket =
-    admitted === undefined ? result.then(() => Promise.reject<number>(new Error("never admitted"))) : Promise.resolve(admitted);
-  result.catch((error: unknown) => reader.finish(error));
+  let waiting: Leaving | undefined;
+  let tell!: (ticket: number) => void;
+  const announced = new Promise<number>((resolve) => (tell = resolve));
+  const onAdmitted = (number: number): void => tell((admitted = number));
+  const result = start(onAdmitted, (signal) => (waiting = new Leaving(signal)).signal);
+  // An error that follows the admission finds the race won.
+  const ticket = Promise.race([announced, result.then(() => announced)]);
+  const over = (): void => {
+    waiting?.close();
+    waiting = undefined;
+  };
+  result.then(over, (error: unknown) => {
+    over();
+    reader.finish(error);
+  });
   ticket.catch(() => {}); // said by `result` already
-  return { result, ticket, interrupt: async () => interrupt(await ticket), [Symbol.asyncIterator]: () => reader };
+  const stop = async (): Promise<void> => {
+    if (admitted === undefined && waiting !== undefined) waiting.abort(cancelled());
+    else await interrupt(await ticket);
+  };
+  return { result, ticket, interrupt: stop, [Symbol.asyncIterator]: () => reader };
+}
+
+/** A signal that is aborted when its caller's is, or when the turn is to leave its line. */
+class Leaving {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.#controller.abort(this.#outer?.reason);
+
+  constructor(outer: AbortSignal | undefined) {
+    this.#outer = outer;
+    outer?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  close(): void {
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
 }
 
 type Step = IteratorResult<EventEnvelope, undefined>;

@@ -64,6 +64,8 @@ export class TurnTable {
   onSettled: ((entry: SessionEntry) => void) | undefined;
   /** As well, behind that one. */
   afterSettled: ((entry: SessionEntry) => void) | undefined;
+  /** Told last, of a session that turns may wait for. */
+  onFree: ((id: SessionId) => void) | undefined;
   readonly observers = new TurnObservers();
   readonly deliveries = { events: 0, delivered: 0, lost: 0 };
   running = 0;
@@ -78,14 +80,14 @@ export class TurnTable {
   }
 
   /**
-   * Take the session's turn lock.
+   * Take the session's turn lock. Turns that wait for it go first.
    *
    * @returns the ticket
    * @throws SessionError SESSION_BUSY
    */
   admit(entry: SessionEntry): number {
     const ticket = this.#tickets.next();
-    if (!tryLock(this.#table, entry.slot, ticketWord(ticket))) throw busy(entry.id);
+    if (entry.hasWaiting || !tryLock(this.#table, entry.slot, ticketWord(ticket))) throw busy(entry.id);
     return ticket;
   }
 
@@ -160,7 +162,11 @@ export class TurnTable {
   #send({ entry, ticket, watch }: Turn, { prompt, hostMode, consumer, extras: own }: TurnStart): void {
     const { slot, generation, lane, line } = entry;
     const extras = watch?.extras === undefined ? own : { ...own, ...watch.extras };
-    const flags = (hostMode ? TURN_FLAGS.hostMode : 0) + (consumer ? TURN_FLAGS.hasConsumer : 0);
+    let flags = (hostMode ? TURN_FLAGS.hostMode : 0) + (consumer ? TURN_FLAGS.hasConsumer : 0);
+    if (entry.mustRenew) {
+      flags += TURN_FLAGS.renew;
+      entry.mustRenew = false;
+    }
     const command: TurnCommand =
       extras !== undefined
         ? [COMMANDS.TURN.op, slot, generation, ticket, prompt, flags, extras]
@@ -309,6 +315,7 @@ export class TurnTable {
     this.#registry.turnSettled(entry);
     this.onSettled?.(entry);
     this.afterSettled?.(entry);
+    if (entry.hasWaiting || entry.state !== "live") this.onFree?.(entry.id);
   }
 
   /** Resolves when no turn is left, or after `deadlineMs`. @returns whether none is left */

@@ -12,7 +12,7 @@ import type { TurnConsumer } from "./turn-consumer.ts";
 import type { WatchedTurn } from "./turn-observer.ts";
 
 /** Who asked for a turn's interrupt first; found in the details of its error. */
-export type CancelReason = "interrupt" | "timeout" | "signal" | "shutdown";
+export type CancelReason = "interrupt" | "timeout" | "signal" | "shutdown" | "superseded";
 
 export class Turn {
   readonly ticket: number;

@@ -17,6 +17,7 @@ import type { RunResult } from "../protocol/views.ts";
 import { overloaded } from "./overloaded.ts";
 import type { SessionEntry } from "./session-entry.ts";
 import type { CancelReason } from "./turn.ts";
+import type { Door } from "./turn-door.ts";
 import type { WatchedTurn } from "./turn-observer.ts";
 import type { TurnStart, TurnTable } from "./turn-table.ts";
 
@@ -62,6 +63,8 @@ export interface WakeParts {
   open(id: SessionId, stored: SleepingSession, permit: Permit, onLive: (entry: SessionEntry) => void): Promise<SessionEntry>;
   /** Start a turn whose ticket was given before. */
   startTurn(entry: SessionEntry, ticket: number, start: TurnStart): Promise<RunResult>;
+  /** The turn that waited for the session was answered, and never began. */
+  onTurnOver(id: SessionId): void;
 }
 
 export class Wakes {
@@ -98,9 +101,7 @@ export class Wakes {
 
   /** Admit a turn and start it when the session is live. @throws SessionError SESSION_BUSY, SESSION_QUARANTINED, HOST_OVERLOADED; before anything is changed */
   startTurn(id: SessionId, start: TurnStart): Promise<RunResult> {
-    const leaving = this.#parts.leaving(id);
-    if (leaving?.entry.isArchived === true) throw notFound(id);
-    if (this.isActive(id) || leaving?.isActive === true) throw busy(id);
+    if (this.#isBusy(id)) throw busy(id);
     const wake = this.#wakes.get(id) ?? this.#begin(id);
     const ticket = this.#parts.nextTicket();
     const watch = this.#parts.observers.watch(id, ticket, start.trace);
@@ -117,6 +118,18 @@ export class Wakes {
       }
     }
     return outcome;
+  }
+
+  /** @returns what admits a turn now, as `startTurn`; undefined: that would be SESSION_BUSY. @throws SessionError SESSION_NOT_FOUND */
+  door(id: SessionId): Door | undefined {
+    return this.#isBusy(id) ? undefined : (start) => this.startTurn(id, start);
+  }
+
+  /** W2, W3. @throws SessionError SESSION_NOT_FOUND */
+  #isBusy(id: SessionId): boolean {
+    const leaving = this.#parts.leaving(id);
+    if (leaving?.entry.isArchived === true) throw notFound(id);
+    return this.isActive(id) || leaving?.isActive === true;
   }
 
   /** Timeout and signal end the wait too. @returns what takes them away */
@@ -146,10 +159,11 @@ export class Wakes {
 
   #fail(wake: Wake, error: unknown): void {
     const turn = this.#settle(wake, wake.turn?.ticket);
-    void turn?.start.consumer?.finish(error, true); // no event came: there is nothing to wait for
     if (turn === undefined) return;
+    void turn.start.consumer?.finish(error, true); // no event came: there is nothing to wait for
     turn.watch?.settled(undefined, error instanceof SessionError ? error : agentFailure("internal_error", String(error)));
     turn.reject(error);
+    this.#parts.onTurnOver(wake.id);
   }
 
   /** Take the turn of that ticket off the wake-up, if it is still there. */

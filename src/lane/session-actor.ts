@@ -7,6 +7,7 @@
  *   A4. A session whose state could not be saved leaves the lane: what is queued for it fails, and its lock is main's to free.
  *   A5. A session whose agent was given up and could not be rebuilt is still there, at its last boundary: whatever needs its agent tries
  *       again to build one, and fails if there is none.
+ *   A6. A turn that must not see what the run before it did in memory has an agent of its own, built from the last boundary.
  */
 import { MAILBOX_MAX, Mailbox } from "../core/mailbox.ts";
 import { writeSummary } from "../core/slot-summary.ts";
@@ -18,7 +19,7 @@ import type { AgentEvent } from "../protocol/events.ts";
 import { commsAskOf } from "../protocol/comms.ts";
 import { parseEvent } from "../protocol/events.ts";
 import type { EventTail, TurnCommand } from "../protocol/frames.ts";
-import { COMMANDS, REPORTS } from "../protocol/frames.ts";
+import { COMMANDS, REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { Session as SessionSchema, SessionSnapshot } from "../protocol/session-model.ts";
 import { ordinarySnapshot } from "../protocol/shortcuts.ts";
@@ -193,18 +194,26 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   }
 
   #execute(command: ActorCommand): void {
-    const isVacant = this.tenure.isVacant && this.#broken === undefined;
-    if (isVacant && (command[0] === COMMANDS.TURN.op || entersAgent(command))) this.#executeRenewed(command);
-    else if (command[0] === COMMANDS.TURN.op) this.#startTurn(command, this.#broken);
+    if (this.#broken === undefined && this.#wantsNewAgent(command)) this.#executeRenewed(command);
+    else this.#serve(command);
+  }
+
+  #serve(command: ActorCommand): void {
+    if (command[0] === COMMANDS.TURN.op) this.#startTurn(command, this.#broken);
     else this.#reply(command);
   }
 
-  /** A5 */
+  /** A5, A6 */
+  #wantsNewAgent(command: ActorCommand): boolean {
+    if (command[0] !== COMMANDS.TURN.op) return this.tenure.isVacant && entersAgent(command);
+    return this.tenure.isVacant || ((command[5] ?? 0) & TURN_FLAGS.renew) !== 0;
+  }
+
   #executeRenewed(command: ActorCommand): void {
     this.#isOccupied = true;
     void this.#renew().then((problem) => {
       this.#isOccupied = false;
-      if (problem === undefined) this.#enter(command);
+      if (problem === undefined) this.entered(() => this.#serve(command));
       else if (command[0] === COMMANDS.TURN.op) this.#startTurn(command, problem);
       else this.#refuse(command, problem);
       this.#next();

@@ -13,7 +13,7 @@ export type Disposition = "retry" | "give-up" | "bug";
 /** Codes of `SessionError`. AGENT_ERROR's disposition is that of its kind. */
 export const ERRORS = {
   SESSION_NOT_FOUND: { disposition: "give-up", summary: "no such session: never created, archived, discarded, or lost with its lane" },
-  SESSION_BUSY: { disposition: "retry", summary: "another turn of the session is running" },
+  SESSION_BUSY: { disposition: "retry", summary: "another turn of the session is running, or waits for it" },
   SESSION_NOT_RUNNING: { disposition: "give-up", summary: "no turn is running, or it has already passed the point of no return" },
   SESSION_PERSISTENCE_DISABLED: { disposition: "give-up", summary: "the call needs a store and the host has none" },
   SESSION_COMPACTION_DISABLED: { disposition: "give-up", summary: "the call needs a compacting agent" },
@@ -32,6 +32,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** Kinds of AGENT_ERROR that Warren itself makes. An agent may throw kinds of its own with `AgentError`. */
 export const AGENT_ERROR_KINDS = {
   cancelled: { disposition: "give-up", summary: "the turn was interrupted" },
+  superseded: { disposition: "give-up", summary: "the turn waited for its session, and a later one took its place" },
   internal_error: { disposition: "give-up", summary: "the agent threw, could not be built, or the host is at its session limit" },
   invalid_event: { disposition: "bug", summary: "the agent emitted something that is not an event" },
   invalid_result: { disposition: "bug", summary: "the agent returned something that is not a result" },

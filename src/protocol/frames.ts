@@ -124,8 +124,8 @@ export interface ResultExtras {
   /** Of a turn that wanted them. */
   readonly times?: LaneTimes;
 }
-/** Flags of a TURN record, added up. */
-export const TURN_FLAGS = { hostMode: 1, hasConsumer: 2 } as const;
+/** Flags of a TURN record, added up. `renew`: before the turn its agent is built anew from the last boundary. */
+export const TURN_FLAGS = { hostMode: 1, hasConsumer: 2, renew: 4 } as const;
 
 type Slot = number;
 type Generation = number;

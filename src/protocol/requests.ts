@@ -73,6 +73,7 @@ export const StartTurnRequestSchema = z.strictObject({
 export const CallOptionsSchema = z.strictObject({
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal, "must be an AbortSignal").optional(),
   onAdmitted: callback<(ticket: number) => void>().optional(),
+  onQueued: callback<(position: number) => void>().optional(),
 });
 
 export const SessionQuerySchema = z.strictObject({ labels: labels.optional(), after: sessionId.optional(), ...page });
@@ -129,16 +130,26 @@ export interface StartTurnRequest {
   timeoutMs?: number | undefined;
   /** Of the session's last good turn: its result is given once more, and nothing runs. Only the last good turn's key is known. */
   idempotencyKey?: string | undefined;
-  /** When the session is busy. Default "reject", the only one this host offers so far. */
+  /**
+   * When the session is busy. "reject" (default): SESSION_BUSY at once. All others wait for it. "enqueue": behind those that wait. "interrupt":
+   * ahead of them, and what runs is interrupted. "rollback": as "interrupt", and what that run did to its agent's memory is undone. "latest":
+   * in the place of the "latest" that waits, whose caller gets AGENT_ERROR superseded. "merge": as one turn with the "merge" that waits last,
+   * if they differ in their prompts only.
+   */
   onBusy?: "reject" | "enqueue" | "interrupt" | "rollback" | "latest" | "merge" | undefined;
   onEvent?: OnEvent | undefined;
 }
 
 export interface CallOptions {
-  /** Before admission: rejects with signal.reason and nothing is left behind. Afterwards: that turn is interrupted. */
+  /** Before admission: rejects with signal.reason and nothing is left behind. Afterwards: that turn is interrupted (a merged one: by the last). */
   signal?: AbortSignal | undefined;
   /** Called synchronously when the turn is admitted: its ticket, for interruptTurn. */
   onAdmitted?: ((ticket: number) => void) | undefined;
+  /**
+   * Called when the turn has to wait for its session (onBusy): its place in the line, from 1 on; and again whenever that changes. If it
+   * throws, the turn leaves the line, and its caller gets what was thrown.
+   */
+  onQueued?: ((position: number) => void) | undefined;
 }
 
 export interface SessionQuery {

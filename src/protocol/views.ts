@@ -171,7 +171,8 @@ export interface HostSnapshot {
   /** "degraded": a shared lane was lost too often and stays down for a while. */
   health: "ok" | "degraded";
   sessions: { live: number; building: number; max: number; archivedViews: number };
-  turns: { running: number; settled: number; failed: number };
+  /** `waiting`: for a session that is busy (onBusy). */
+  turns: { running: number; waiting: number; settled: number; failed: number };
   /**
    * Events of turns that came from the lanes; how often one was handed to its turn's consumer or to a subscriber; and how many subscribers
    * lost, all together, because they were slow.

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 
 import { EphemeralSessionService, SessionError } from "../../dist/src/index.js";
-import { SCRIPTED, deferred, sharedHost } from "../helpers/hosts.ts";
+import { SCRIPTED, codeOf, deferred, sharedHost } from "../helpers/hosts.ts";
 
 const host = sharedHost({ agent: { scripted: SCRIPTED, other: SCRIPTED }, maxPromptBytes: 1000 });
 const wrong = (value: unknown): never => value as never;
@@ -126,6 +126,7 @@ describe("requests", () => {
     ["options", 5],
     ["options.signal", { signal: {} }],
     ["options.onAdmitted", { onAdmitted: 1 }],
+    ["options.onQueued", { onQueued: "call me" }],
     ["options.timeout", { timeout: 5 }],
   ] as [string, unknown][])("A10: call options name %s", async (field, options) => {
     const id = await deferred(host(), { agent: "scripted" });
@@ -134,12 +135,14 @@ describe("requests", () => {
     expect(await refusedFor(() => host().createSession({ agent: "scripted", prompt: "x" }, wrong(options)))).toBe(field);
   });
 
-  test("A10: modes of onBusy that this host does not offer are refused as unsupported", async () => {
+  test("A10: every mode of onBusy is taken, and what is wrong beside it is refused all the same", async () => {
     const id = await deferred(host(), { agent: "scripted" });
-    for (const onBusy of ["enqueue", "interrupt", "rollback", "latest", "merge"] as const) {
-      await expect(host().startTurn(id, { prompt: "x", onBusy })).rejects.toMatchObject({ code: "SESSION_UNSUPPORTED" });
+    for (const onBusy of ["reject", "enqueue", "interrupt", "rollback", "latest", "merge"] as const) {
+      expect((await host().startTurn(id, { prompt: onBusy, onBusy })).text).toBe(onBusy);
+      expect(await refusedFor(() => host().startTurn(id, { prompt: "x", onBusy, timeoutMs: 0 }))).toBe("request.timeoutMs");
+      expect(await refusedFor(() => host().startTurn(wrong(5), { prompt: "x", onBusy }))).toBe("id");
+      expect(await codeOf(host().startTurn("nobody", { prompt: "x", onBusy }))).toBe("SESSION_NOT_FOUND");
     }
-    expect((await host().startTurn(id, { prompt: "x", onBusy: "reject" })).text).toBe("x");
   });
 
   test.each([

@@ -176,7 +176,7 @@ describe("what is asked", () => {
       | "onBusy"
       | "onEvent"
     >();
-    expectTypeOf<keyof warren.CallOptions>().toEqualTypeOf<"signal" | "onAdmitted">();
+    expectTypeOf<keyof warren.CallOptions>().toEqualTypeOf<"signal" | "onAdmitted" | "onQueued">();
     expectTypeOf<keyof warren.SessionQuery>().toEqualTypeOf<"labels" | "after" | "offset" | "limit">();
     expectTypeOf<keyof warren.SessionHistoryQuery>().toEqualTypeOf<"offset" | "limit">();
     expectTypeOf<warren.EventCursor>().toEqualTypeOf<string | number>();

@@ -23,7 +23,7 @@ const host: HostSnapshot = {
   state: "open",
   health: "ok",
   sessions: { live: 1, building: 0, max: 10, archivedViews: 0 },
-  turns: { running: 0, settled: 3, failed: 1 },
+  turns: { running: 0, waiting: 0, settled: 3, failed: 1 },
   deliveries: { events: 0, delivered: 0, lost: 0 },
   lanes: [
     { ...lane, lane: 0, settledTurns: 41, failedTurns: 7, strayErrors: 0, utilization: 0.256 },

@@ -63,7 +63,7 @@ describe("turn-table", () => {
     const id = await deferred(service);
     expect(await outcomeOf(service.startTurn(id, { prompt: "bad" }))).toBe("internal_error");
     expect(await outcomeOf(service.startTurn(id, { prompt: "good" }))).toBe("good");
-    expect(service.inspect().turns).toEqual({ running: 0, settled: 2, failed: 1 });
+    expect(service.inspect().turns).toEqual({ running: 0, waiting: 0, settled: 2, failed: 1 });
   });
 
   test("D2: a turn settles by the loss of its lane, and says so", async () => {
@@ -77,7 +77,7 @@ describe("turn-table", () => {
       agentError: { kind: "lane_lost" },
       details: { outcome: "not_committed", exitCode: 7 },
     });
-    expect(service.inspect().turns).toEqual({ running: 0, settled: 1, failed: 1 });
+    expect(service.inspect().turns).toEqual({ running: 0, waiting: 0, settled: 1, failed: 1 });
   });
 });
 

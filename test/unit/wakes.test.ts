@@ -36,6 +36,7 @@ class Host {
   isBehind = false;
   readonly calls: string[] = [];
   released = 0;
+  readonly over: string[] = [];
   started: { ticket: number; start: TurnStart }[] = [];
   #onLive: ((entry: SessionEntry) => void) | undefined;
   #tickets = 0;
@@ -66,6 +67,7 @@ class Host {
       this.started.push({ ticket, start });
       return { text: `turn ${ticket}` } as RunResult;
     },
+    onTurnOver: (id) => void this.over.push(id),
   });
 
   /** Let it go on until it is live. */
@@ -126,10 +128,13 @@ describe("Wakes", () => {
     expect(host.wakes.interrupt("s", "interrupt")).toBe(true);
     await expect(first).rejects.toMatchObject({ agentError: { kind: "cancelled" }, details: { reason: "interrupt" } });
     expect(host.wakes.interrupt("s", "interrupt")).toBe(false);
-    const second = host.wakes.startTurn("s", turn());
+    expect(host.over).toEqual(["s"]);
+    const second = host.wakes.door("s")?.(turn()) as Promise<RunResult>;
+    expect(host.wakes.door("s")).toBeUndefined();
     await host.live();
     expect(await outcomeOf(second)).toBe("turn 2");
     expect(host.started).toHaveLength(1);
+    expect(host.over).toEqual(["s"]); // the second began
   });
 
   test("W6: a host that is behind begins none, and nothing is changed; who joins one is let in", async () => {
