@@ -5,6 +5,7 @@
  *   B1. A turn's room in the look-ahead is free again only when its result was taken by the output: whoever reads slowly slows the input.
  *   B2. Every line read is accounted for: bad, done by an earlier run, settled, or (after a stop) not run.
  *   B3. Where sessions are stored, a line whose turn could not be decided is left to a later run, and with it the session's lines behind it.
+ *   B4. Where sessions are stored, a session's next turn starts when the result of the one before is written: no line can ask otherwise.
  */
 import { setMaxListeners } from "node:events";
 
@@ -24,7 +25,7 @@ import type { RunReport } from "./run-report.ts";
 import type { NumberedTurn } from "./session-runner.ts";
 import { SessionRunner } from "./session-runner.ts";
 import type { StoredNames } from "./stored-names.ts";
-import { LINE_BYTES_MAX, parseTurnLine } from "./turn-line.ts";
+import { LINE_BYTES_MAX, isForBusy, parseTurnLine } from "./turn-line.ts";
 import type { LookAhead } from "./turn-scheduler.ts";
 import { TurnScheduler } from "./turn-scheduler.ts";
 
@@ -143,6 +144,8 @@ export class Batch {
     const parsed = "problem" in line ? line : parseTurnLine(line.text);
     if (parsed === undefined) return true;
     if ("problem" in parsed) return this.#refuse(line, parsed.problem);
+    // B4
+    if (this.#isStored && isForBusy(parsed.turn)) return this.#refuse(line, "onBusy: is not for a run with a store");
     const named = this.#ids.take(line.number, parsed.turn);
     if ("problem" in named) return this.#refuse(line, named.problem);
     const wasGood = named.id === undefined ? undefined : this.#earlier.done.get(named.id);
@@ -151,7 +154,8 @@ export class Batch {
       return true;
     }
     this.#report.counts.read++;
-    return this.#scheduler.add(parsed.turn.session, line.bytes, { line: line.number, id: named.id, turn: parsed.turn });
+    const turn = { line: line.number, id: named.id, turn: parsed.turn };
+    return this.#scheduler.add(parsed.turn.session, line.bytes, turn, isForBusy(parsed.turn));
   }
 
   async #refuse(line: Line, problem: string): Promise<true> {

@@ -1,9 +1,10 @@
 /**
  * Runs the turn of a line in the session it names.
  *
- *   R1. A session is created by the first line that names it, and lives until the host is shut down. When it cannot be created that
- *       line fails, and the next one that names it tries again.
- *   R2. What a line leads to is decided when its turn comes, never when it is read: results do not depend on how far reading is ahead.
+ *   R1. A session is created by the first line that names it, and lives until the host is shut down. When it cannot be created the lines
+ *       that waited for it fail, and the next one that names it tries again.
+ *   R2. What a line leads to is decided when its turn comes, never when it is read: results do not depend on how far reading is ahead,
+ *       unless a line asks for it by its onBusy.
  *   R3. A host that is behind with its work, or whose lanes wait for their restart, is asked again, as often as it takes: no line fails for
  *       that.
  *
@@ -55,6 +56,8 @@ interface NamedSession {
 export class SessionRunner {
   readonly #options: SessionRunnerOptions;
   readonly #sessions = new Map<string, NamedSession>();
+  /** By name: being created or looked for. */
+  readonly #making = new Map<string, Promise<NamedSession>>();
 
   constructor(options: SessionRunnerOptions) {
     this.#options = options;
@@ -65,7 +68,10 @@ export class SessionRunner {
     return this.#sessions.size;
   }
 
-  /** Run one turn; the caller sees to it that there is one at a time of each session. Rejects for bugs, and with UsageError. */
+  /**
+   * Run one turn. The caller sees to it that there is one at a time of each session, but for those that say what is to be done when it is
+   * busy: of two that were begun the first is started first. Rejects for bugs, and with UsageError.
+   */
   async run(numbered: NumberedTurn): Promise<LineResult> {
     const { line, id, turn } = numbered;
     const startedMs = performance.now();
@@ -110,6 +116,7 @@ export class SessionRunner {
     const request = {
       prompt: turn.prompt,
       timeoutMs: turn.timeoutMs ?? timeoutMs,
+      ...(turn.onBusy !== undefined && { onBusy: turn.onBusy }),
       onEvent: onEvent && ((event: EventEnvelope) => onEvent({ event, session: turn.session, turn: number })),
       ...(names && { idempotencyKey: lineId }),
     };
@@ -139,10 +146,23 @@ export class SessionRunner {
   }
 
   /** The session a line names: known, or of an earlier run, or created. Rejects with what keeps it from that */
-  async #session(line: number, { session: name, labels = {} }: TurnLine): Promise<NamedSession> {
-    const { service, signal, names, earlier } = this.#options;
+  async #session(line: number, turn: TurnLine): Promise<NamedSession> {
+    const { session: name } = turn;
     const known = this.#sessions.get(name);
-    if (known !== undefined) return known;
+    let making = this.#making.get(name);
+    // Until all that waited for it have gone on, or one that comes late would overtake them.
+    if (making === undefined && known !== undefined) return known;
+    making ??= this.#make(line, turn);
+    this.#making.set(name, making);
+    try {
+      return await making;
+    } finally {
+      this.#making.delete(name);
+    }
+  }
+
+  async #make(line: number, { session: name, labels = {} }: TurnLine): Promise<NamedSession> {
+    const { service, signal, names, earlier } = this.#options;
     const turns = earlier.turns.get(name) ?? 0;
     const found = await names?.find(name);
     let session: NamedSession;

@@ -26,6 +26,8 @@ const TurnLineSchema = z.strictObject(
       `must not begin with ${RUN_LABELS}`,
     ),
     timeoutMs: StartTurnRequestSchema.shape.timeoutMs,
+    /** Other than "reject": the line does not wait for those of its session before it, and the host decides. */
+    onBusy: StartTurnRequestSchema.shape.onBusy,
     expect: z
       .strictObject(
         { text: text.optional(), error: z.enum(Object.keys(ERRORS) as ErrorCode[], "must be an error code").optional() },
@@ -41,6 +43,9 @@ const TurnLineSchema = z.strictObject(
 export type TurnLine = z.output<typeof TurnLineSchema>;
 export type Expectation = NonNullable<TurnLine["expect"]>;
 export type ParsedLine = { readonly turn: TurnLine } | { readonly problem: string } | undefined;
+
+/** @returns whether the turn is for the host as soon as those before it are, though they may still run */
+export const isForBusy = ({ onBusy = "reject" }: TurnLine): boolean => onBusy !== "reject";
 
 /** @returns the line's turn, or what is wrong with it (the field first), or undefined for a blank line */
 export function parseTurnLine(line: string): ParsedLine {

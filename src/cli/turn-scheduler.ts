@@ -2,7 +2,8 @@
  * Runs turns of many sessions: those of one session one after the other, different sessions at the same time, and never more of them
  * in memory than the look-ahead allows.
  *
- *   Q1. Turns of a session start in the order they were added, each when the one before has settled.
+ *   Q1. Turns of a session start in the order they were added, each when those before it have settled; an eager one when they have
+ *       started.
  *   Q2. Turns added and not settled stay within the look-ahead, in number and in bytes; a turn larger than all of it goes alone.
  *   Q3. What is held always contains a running turn, so whoever waits for room gets it: one session that fills the whole look-ahead
  *       slows the reading down, it does not stop it.
@@ -19,13 +20,20 @@ export interface LookAhead {
 interface Held<T> {
   readonly turn: T;
   readonly bytes: number;
+  readonly isEager: boolean;
+}
+
+/** A session with a running turn. */
+interface Busy<T> {
+  running: number;
+  /** What waits behind. */
+  readonly queue: Held<T>[];
 }
 
 export class TurnScheduler<T> {
   readonly #lookAhead: LookAhead;
   readonly #run: (turn: T) => Promise<void>;
-  /** By session with a running turn: what waits behind it. */
-  readonly #queues = new Map<string, Held<T>[]>();
+  readonly #busy = new Map<string, Busy<T>>();
   #held = 0;
   #heldBytes = 0;
   #isStopped = false;
@@ -38,9 +46,9 @@ export class TurnScheduler<T> {
     this.#run = run;
   }
 
-  /** Turns running now. */
+  /** Sessions with a turn running now. */
   get running(): number {
-    return this.#queues.size;
+    return this.#busy.size;
   }
 
   /** Turns running or queued. */
@@ -52,23 +60,25 @@ export class TurnScheduler<T> {
    * Add a turn. Waits while the look-ahead is full.
    *
    * @param bytes - how much of the look-ahead it takes
+   * @param isEager - it does not wait for those before it to settle (Q1)
    * @returns false when the scheduler was stopped, before or while it waited: the turn will not run
    */
-  async add(session: string, bytes: number, turn: T): Promise<boolean> {
+  async add(session: string, bytes: number, turn: T, isEager = false): Promise<boolean> {
     while (!this.#isStopped && !this.#hasRoom(bytes)) await this.#change();
     if (this.#isStopped) return false;
     this.#held++;
     this.#heldBytes += bytes;
-    const queue = this.#queues.get(session);
-    if (queue === undefined) void this.#drive(session, { turn, bytes });
-    else queue.push({ turn, bytes });
+    const busy = this.#busy.get(session) ?? { running: 0, queue: [] };
+    this.#busy.set(session, busy);
+    busy.queue.push({ turn, bytes, isEager });
+    this.#start(session, busy);
     return true;
   }
 
   /** Start nothing more. Running turns go on; queued ones are dropped. */
   stop(): void {
     this.#isStopped = true;
-    for (const queue of this.#queues.values()) for (const { bytes } of queue.splice(0)) this.#release(bytes);
+    for (const { queue } of this.#busy.values()) for (const { bytes } of queue.splice(0)) this.#release(bytes);
     this.#changed();
   }
 
@@ -82,21 +92,29 @@ export class TurnScheduler<T> {
     return this.#held === 0 || (this.#held < this.#lookAhead.turns && this.#heldBytes + bytes <= this.#lookAhead.bytes);
   }
 
-  /** The session's turns from `first` on, until none is left. */
-  async #drive(session: string, first: Held<T>): Promise<void> {
-    const queue: Held<T>[] = [];
-    this.#queues.set(session, queue);
-    for (let next: Held<T> | undefined = first; next !== undefined; next = queue.shift()) {
-      try {
-        await this.#run(next.turn);
-      } catch (error) {
-        this.#failure ??= { error };
-        this.stop();
-      }
-      this.#release(next.bytes);
-      this.#changed();
+  /** Start what may start of the session's turns (Q1); with none left it is forgotten (Q4). */
+  #start(session: string, busy: Busy<T>): void {
+    const { queue } = busy;
+    for (let next = queue[0]; next !== undefined && (busy.running === 0 || next.isEager); next = queue[0]) {
+      queue.shift();
+      busy.running++;
+      void this.#settle(next).then(() => {
+        busy.running--;
+        this.#start(session, busy);
+      });
     }
-    this.#queues.delete(session);
+    if (busy.running === 0) this.#busy.delete(session);
+  }
+
+  async #settle({ turn, bytes }: Held<T>): Promise<void> {
+    try {
+      await this.#run(turn);
+    } catch (error) {
+      this.#failure ??= { error };
+      this.stop();
+    }
+    this.#release(bytes);
+    this.#changed();
   }
 
   #release(bytes: number): void {

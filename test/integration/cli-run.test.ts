@@ -118,6 +118,24 @@ describe("turns", () => {
     ]);
   });
 
+  test("onBusy: a line that says what to do does not wait for the one before it, the next one waits for both", async () => {
+    const { code, results } = await runWith(
+      [
+        { session: "a", prompt: "wait", expect: { error: "AGENT_ERROR" } },
+        { session: "a", prompt: "next", onBusy: "interrupt" },
+        { session: "a", prompt: "last" },
+      ],
+      "--agent",
+      KINDS,
+    );
+    expect(code).toBe(0);
+    expect(results.map(({ line, turn, ok }) => [line, turn, ok])).toEqual([
+      [1, 1, true],
+      [2, 2, true],
+      [3, 3, true],
+    ]);
+  });
+
   test("expectations: met, unmet, an expected error, an error that did not come; timeouts of a line and of the command", async () => {
     const { code, results, err } = await runWith(
       [

@@ -10,7 +10,8 @@ import { SessionError } from "../../src/protocol/errors.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../../src/protocol/requests.ts";
 import type { RunResult } from "../../src/protocol/views.ts";
 
-type Call = { create: CreateSessionRequest } | { start: string; prompt: string; timeoutMs: number | undefined };
+type Start = { start: string; prompt: string; timeoutMs: number | undefined; onBusy?: StartTurnRequest["onBusy"] };
+type Call = { create: CreateSessionRequest } | Start;
 const USAGE = { inputTokens: 1, outputTokens: 2 };
 
 /** A service that answers with the prompt, fails for "fail", and has room for `room` sessions. */
@@ -28,9 +29,9 @@ function harness(
       if (created >= room) throw new SessionError("AGENT_ERROR", "agent error: full");
       return result("", `id-${++created}`);
     },
-    async startTurn(start: string, { prompt, timeoutMs, onEvent }: StartTurnRequest, call: CallOptions = {}): Promise<RunResult> {
+    async startTurn(start: string, { prompt, timeoutMs, onBusy, onEvent }: StartTurnRequest, call: CallOptions = {}): Promise<RunResult> {
       call.signal?.throwIfAborted();
-      calls.push({ start, prompt, timeoutMs });
+      calls.push({ start, prompt, timeoutMs, ...(onBusy && { onBusy }) });
       await onEvent?.({ eventId: "e", sourceId: "s", seq: 1, timestampMs: 0, payload: { type: "text_delta", delta: prompt } });
       if (prompt === "fail") throw new SessionError("AGENT_ERROR", "agent error: no");
       if (prompt === "cut") throw new SessionError("AGENT_ERROR", "cut", { details: { reason: "signal" } });
@@ -44,6 +45,23 @@ function harness(
 }
 
 describe("session runner", () => {
+  test("R1: lines that do not wait for each other have one session, and start in their order", async () => {
+    const { run, calls } = harness();
+    const first = run(1, { session: "a", prompt: "x" });
+    const second = run(2, { session: "a", prompt: "y", onBusy: "enqueue" });
+    for (let tick = 0; calls.length < 2; tick++) await Promise.resolve(tick);
+    const third = run(3, { session: "a", prompt: "z", onBusy: "interrupt" });
+    expect((await Promise.all([first, second, third])).map((result) => (result as { record: { turn: number } }).record.turn)).toEqual([
+      1, 2, 3,
+    ]);
+    expect(calls.map((call) => ("create" in call ? "create" : [call.prompt, call.onBusy]))).toEqual([
+      "create",
+      ["x", undefined],
+      ["y", "enqueue"],
+      ["z", "interrupt"],
+    ]);
+  });
+
   test("R1: the first line creates the session, deferred, with its labels; later ones run in it, numbered", async () => {
     const { run, calls, runner } = harness({ timeoutMs: 700 });
     const first = await run(3, { session: "a", prompt: "x", labels: { k: "v" } });

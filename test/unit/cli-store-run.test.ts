@@ -196,6 +196,20 @@ describe("batch over a store", () => {
     expect(report.counts).toMatchObject({ read: 6, done: 5, failed: 2, undecided: 1 });
   });
 
+  test("B4: no line starts its turn before the result of the one before it is written", async () => {
+    const lines = [
+      { session: "a", prompt: "one" },
+      { session: "a", prompt: "two", onBusy: "enqueue" },
+      { session: "a", prompt: "three", onBusy: "reject" },
+    ];
+    const { ran, written, batch } = harness(lines);
+    await batch.run();
+    expect(ran.map((turn) => (turn as string[])[0])).toEqual(["one", "three"]);
+    expect(written).toContainEqual(
+      expect.objectContaining({ line: 2, error: { code: "INVALID_PARAMS", message: "line 2: onBusy: is not for a run with a store" } }),
+    );
+  });
+
   test("a session with results that is not in the store ends the run: it is another one's store, or the session was taken away", async () => {
     const { ran, batch } = harness([{ session: "a", prompt: "more" }], { turns: new Map([["a", 1]]), kept: new Set(["a"]) });
     await expect(batch.run()).rejects.toThrow("session a has results in the output and is not in the store");

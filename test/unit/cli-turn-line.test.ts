@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseTurnLine } from "../../src/cli/turn-line.ts";
 
 test("a whole turn", () => {
-  const turn = { session: "a", prompt: "p", labels: { k: "v" }, timeoutMs: 1.5, expect: { text: "" } };
+  const turn = { session: "a", prompt: "p", labels: { k: "v" }, timeoutMs: 1.5, onBusy: "latest", expect: { text: "" } };
   expect(parseTurnLine(JSON.stringify(turn))).toEqual({ turn });
   expect(parseTurnLine(' {"session":"a","prompt":"","expect":{"error":"AGENT_ERROR"}}\t')).toEqual({
     turn: { session: "a", prompt: "", expect: { error: "AGENT_ERROR" } },
@@ -31,6 +31,7 @@ test.each([
   ['{"session":"a","prompt":"x","labels":[]}', /^labels: /],
   ['{"session":"a","prompt":"x","timeoutMs":0}', /^timeoutMs: /],
   ['{"session":"a","prompt":"x","timeoutMs":3e9}', /^timeoutMs: /],
+  ['{"session":"a","prompt":"x","onBusy":"wait"}', /^onBusy: /],
   ['{"session":"a","prompt":"x","expect":"y"}', /^expect: must be an object$/],
   ['{"session":"a","prompt":"x","expect":{}}', /^expect: must have either text or error$/],
   ['{"session":"a","prompt":"x","expect":{"text":"a","error":"AGENT_ERROR"}}', /^expect: must have either text or error$/],

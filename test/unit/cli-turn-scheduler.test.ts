@@ -55,6 +55,23 @@ describe("turn scheduler", () => {
     expect({ running: scheduler.running, held: scheduler.held }).toEqual({ running: 0, held: 0 });
   });
 
+  test("Q1: an eager turn starts when those before it have, and the next ordinary one when all have settled", async () => {
+    const { scheduler, started, finish } = manual({ turns: 10, bytes: 1000 });
+    await scheduler.add("a", 1, "a1", true);
+    await scheduler.add("a", 1, "a2", true);
+    await scheduler.add("a", 1, "a3");
+    await scheduler.add("a", 1, "a4", true);
+    expect([started, scheduler.running]).toEqual([["a1", "a2"], 1]);
+    await finish("a2");
+    expect(started).toEqual(["a1", "a2"]);
+    await finish("a1");
+    expect(started).toEqual(["a1", "a2", "a3", "a4"]);
+    await finish("a4");
+    await finish("a3");
+    await scheduler.idle();
+    expect([scheduler.running, scheduler.held]).toEqual([0, 0]);
+  });
+
   test("Q2: adding waits while as many turns are held as the look-ahead says", async () => {
     const { scheduler, started, finish } = manual({ turns: 2, bytes: 1000 });
     await scheduler.add("a", 1, "a1");
