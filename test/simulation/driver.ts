@@ -19,6 +19,9 @@ import type { World } from "./world.ts";
 
 type Service = EphemeralSessionService | PersistentSessionService;
 
+/** "merge" is not among them: what a simulated agent does is found by the prompt of one turn. */
+const WAITING_MODES = ["enqueue", "enqueue", "interrupt", "rollback", "latest"] as const;
+
 export class Driver {
   readonly calls: Calls;
   readonly readers: Readers;
@@ -81,6 +84,8 @@ export class Driver {
     if (replaced !== undefined) this.#faults.saw("call: create in the place of a stored session");
     const resumed = replaced && this.#model.find(replaced.id);
     if (resumed !== undefined) resumed.isRestored = true;
+    // Whoever interrupts the session by its id may mean this turn before the model knows that it is of it.
+    if (resumed !== undefined && turn !== undefined) turn.mayBeCancelled = true;
     const request = {
       prompt: turn?.name ?? "",
       ...(isDeferred && { initialTurn: "defer" as const }),
@@ -124,6 +129,13 @@ export class Driver {
     const isStreamed = random.chance(0.2);
     const request: StartTurnRequest = { prompt: turn.name };
     if (key !== undefined) request.idempotencyKey = key;
+    const onBusy = random.chance(0.5) ? random.pick(WAITING_MODES) : undefined;
+    if (onBusy !== undefined) {
+      this.#faults.saw(`call: startTurn, ${onBusy}`);
+      request.onBusy = onBusy;
+      turn.queues = onBusy === "enqueue";
+      if (onBusy === "interrupt" || onBusy === "rollback") this.#model.interruptAsked(session);
+    }
     if (random.chance(0.1)) {
       request.timeoutMs = random.pick([1, 10, 100, 1000]);
       turn.mayBeCancelled = true;
@@ -217,8 +229,15 @@ export class Driver {
     const options = this.#signalOf(turn) ?? {};
     const interrupts = random.chance(0.04);
     const throws = !interrupts && random.chance(0.02);
+    const throwsAt = random.chance(0.03) ? random.pick([1, 2]) : 0;
+    options.onQueued = (position) => {
+      this.#faults.saw("a turn waited for its session");
+      if (position !== throwsAt) return;
+      this.#faults.saw("fault: onQueued throws");
+      throw new GaveUp("onQueued, simulated");
+    };
     const onAdmitted = (ticket: number): void => {
-      turn.ticket = ticket;
+      this.#model.admitted(turn, ticket);
       if (throws) {
         this.#faults.saw("fault: onAdmitted throws");
         turn.mayBeCancelled = true;

@@ -36,6 +36,7 @@ export class Inspection {
     const { host } = this.#at;
     const { sessions, turns, lanes, slots, store } = host.inspect();
     if (turns.running !== 0 || sessions.building !== 0) return `turns ${turns.running}, builds ${sessions.building}`;
+    if (turns.waiting !== 0 || host.lines.size !== 0) return `${turns.waiting} turns wait for ${host.lines.size} sessions`;
     for (const { lane, runningTurns, state } of lanes)
       if (runningTurns !== 0 || state !== "ready") return `lane ${lane}: ${state}, ${runningTurns}`;
     if (slots.allocated !== sessions.live) return `${slots.allocated} slots for ${sessions.live} sessions`;
@@ -46,7 +47,7 @@ export class Inspection {
     for (const entry of host.registry.all()) {
       if (entry.state !== "live") return `${entry.id} is ${entry.state}`;
       if (entry.queries !== 0) return `${entry.queries} queries of ${entry.id}`;
-      if (entry.turn !== undefined) return `a turn of ${entry.id}`;
+      if (entry.turn !== undefined || entry.hasWaiting) return `a turn of ${entry.id}`;
     }
     const shared = this.#setup.options.lanes.count as number;
     const placed = lanes.reduce((sum, { sessions: count }) => sum + count, 0);

@@ -6,6 +6,7 @@
  *   M3. A transcript holds each turn that succeeded once, in the order of their admission, no turn that failed, and one whose outcome is
  *       not known at most once, whole.
  *   M4. Staged context that was taken by a turn which succeeded is never taken again.
+ *   M5. Turns that wait for their session in a queue are admitted in the order of their calls.
  */
 import type { EventEnvelope } from "../../src/protocol/events.ts";
 import type { Message } from "../../src/protocol/session-model.ts";
@@ -21,6 +22,8 @@ export interface ModelTurn {
   readonly plan: Plan;
   readonly session: ModelSession | undefined;
   readonly key: string | undefined;
+  /** It waits in the queue when its session is busy. */
+  queues: boolean;
   ticket: number | undefined;
   outcome: Outcome | undefined;
   /** Code of the error it was answered with. */
@@ -82,6 +85,7 @@ export class Model {
       plan,
       session,
       key,
+      queues: false,
       ticket: undefined,
       outcome: undefined,
       refusal: undefined,
@@ -117,6 +121,16 @@ export class Model {
   /** Any turn that is not answered may be interrupted, also the first one of a session whose id is not known yet. */
   shutdownAsked(): void {
     for (const turn of this.#turns.values()) if (turn.outcome === undefined) turn.mayBeCancelled = true;
+  }
+
+  /** M5 */
+  admitted(turn: ModelTurn, ticket: number): void {
+    turn.ticket = ticket;
+    if (turn.outcome !== undefined) this.#world.violate(`${turn.name} is admitted after it was answered (${turn.outcome})`);
+    const { session } = turn;
+    if (!turn.queues || session === undefined) return;
+    const later = session.turns.slice(session.turns.indexOf(turn) + 1).find((other) => other.queues && other.ticket !== undefined);
+    if (later !== undefined) this.#world.violate(`M5: ${later.name} was admitted ahead of ${turn.name}`);
   }
 
   settled(turn: ModelTurn, outcome: Outcome): void {
