@@ -26,7 +26,7 @@ const SessionRecordSchema = z
     updatedAt: time,
     agent: z.string().min(1),
     labels: CreateSessionRequestSchema.shape.labels.unwrap(),
-    request: CreateSessionRequestSchema.omit({ onEvent: true }),
+    request: CreateSessionRequestSchema.omit({ onEvent: true, sessionId: true, idempotencyKey: true }),
     usage: Usage,
     lastAssistantText: z.string().optional(),
     system: z.string().optional(),

@@ -118,7 +118,8 @@ export class SessionRunner {
       timeoutMs: turn.timeoutMs ?? timeoutMs,
       ...(turn.onBusy !== undefined && { onBusy: turn.onBusy }),
       onEvent: onEvent && ((event: EventEnvelope) => onEvent({ event, session: turn.session, turn: number })),
-      ...(names && { idempotencyKey: lineId }),
+      // The output is the record of what is done; it may lack the session's last turn.
+      ...(names && { idempotencyKey: lineId, idempotencyScope: "last_turn" as const }),
     };
     const { text, usage } = await this.#untilLetIn(() => service.startTurn(session.id, request, { signal }));
     return { text, usage };

@@ -36,13 +36,13 @@ export interface PostOptions extends RequestOptions {
 }
 export interface TurnOptions extends PostOptions, TurnListeners {}
 
-export interface NewSession extends Omit<CreateSessionRequest, "prompt" | "onEvent"> {
+export interface NewSession extends Omit<CreateSessionRequest, "prompt" | "onEvent" | "sessionId" | "idempotencyKey"> {
   /** Of the first turn; needed unless `initialTurn` is "defer". */
   prompt?: string | undefined;
   /** Interrupt the turn when the connection ends before its answer. */
   cancelOnDisconnect?: boolean | undefined;
 }
-export interface NewTurn extends Omit<StartTurnRequest, "onEvent" | "idempotencyKey"> {
+export interface NewTurn extends Omit<StartTurnRequest, "onEvent" | "idempotencyKey" | "idempotencyScope"> {
   cancelOnDisconnect?: boolean | undefined;
 }
 

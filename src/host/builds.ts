@@ -5,7 +5,7 @@
  *   U1. A session that nobody wants when it is built, its caller gave up, its id is taken, the host closes, is disposed; a new one leaves the
  *       store too.
  */
-import { agentFailure, hostClosed } from "../protocol/errors.ts";
+import { duplicateId, hostClosed } from "../protocol/errors.ts";
 import type { SessionError } from "../protocol/errors.ts";
 import type { BuiltReport, KeptReport } from "../protocol/frames.ts";
 import type { PlacedRequest } from "../protocol/stored-session.ts";
@@ -95,11 +95,7 @@ export class Builds {
     const known = registry.find(id);
     const isTaken = known !== undefined && known !== replaces;
     entry.id = isTaken ? entry.id : id;
-    const refusal = !this.#host.isOpen()
-      ? hostClosed()
-      : isTaken
-        ? agentFailure("internal_error", `Duplicate session ID generated: ${id}`)
-        : undefined;
+    const refusal = !this.#host.isOpen() ? hostClosed() : isTaken ? duplicateId(id) : undefined;
     if (build.isAbandoned || refusal) {
       registry.leave(entry, "refuse");
       if (isNew === true && !isTaken) keeping?.onUnwanted(entry);

@@ -1,7 +1,7 @@
 /** The ephemeral session service: everything in memory, gone with the process. What each operation means is in docs/guarantees.md. */
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
-import { SessionError, StreamError, notRunning } from "../protocol/errors.ts";
+import { SessionError, StreamError, notRunning, takenId } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { SessionServiceOptions } from "../protocol/options.ts";
 import { SessionServiceOptionsSchema } from "../protocol/options.ts";
@@ -31,6 +31,11 @@ export class EphemeralSessionService extends MachineService {
    */
   static async open(options: SessionServiceOptions): Promise<EphemeralSessionService> {
     return new EphemeralSessionService(await SessionHost.open(parseInput(SessionServiceOptionsSchema, options, "options")));
+  }
+
+  protected override assertFree(id: SessionId): void {
+    const { registry } = this.host;
+    if (this.find(id) !== undefined || registry.archived.has(id) || registry.isLeaving(id)) throw takenId(id);
   }
 
   protected override admit(id: SessionId, start: TurnStart): Promise<RunResult> {

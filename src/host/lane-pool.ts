@@ -51,6 +51,7 @@ export interface LaneStore {
   /** Names the port to the store thread. */
   readonly connection: number;
   readonly logsEvents: boolean;
+  readonly remembersTurns: boolean;
 }
 
 /** Why a lane's agents cannot be used. */
@@ -203,7 +204,7 @@ export class LanePool {
       buildTimeoutMs: options.buildTimeoutMs,
       fixesBuiltins: options.lanes.builtins === "fixed",
       polls: options.latency === "low",
-      ...(store && { store: { port: store.port, logsEvents: store.logsEvents } }),
+      ...(store && { store: { port: store.port, logsEvents: store.logsEvents, remembersTurns: store.remembersTurns } }),
     };
     const lane = new HostLane(
       number,

@@ -15,6 +15,8 @@ import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { Message, PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
 import type { HostSnapshot, RunResult, SessionHistoryPage, SessionSummary, SessionView, StoreCounts } from "../protocol/views.ts";
+import type { Answers } from "./answers.ts";
+import { AnswersInMemory } from "./answers.ts";
 import { Bound } from "./bound.ts";
 import { forkOrder } from "./fork-order.ts";
 import { overloaded } from "./overloaded.ts";
@@ -53,6 +55,7 @@ export type Written<B extends boolean> = B extends true ? SessionBoundary : null
 export abstract class LiveSessionService implements SessionService, AsyncDisposable {
   protected readonly host: SessionHost;
   protected readonly checks: RequestChecks;
+  #answers: Answers | undefined;
   readonly #onTheirWay = new Bound("on_its_way", "callers for sessions on their way", WAITING_MAX);
 
   protected constructor(host: SessionHost) {
@@ -74,16 +77,26 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   async createSession(request: requests.CreateSessionRequest, options?: requests.CallOptions): Promise<RunResult> {
     const order = this.checks.create(request);
     const call = this.checks.callOptions(options);
-    const { prompt, hostMode, skillReferences, onEvent, initialTurn } = order.request;
+    const { prompt, hostMode, skillReferences, idempotencyKey, onEvent, initialTurn, sessionId } = order.request;
+    if (sessionId !== undefined) await this.assertFree(sessionId);
     const firstTurn: TurnStart | undefined =
       initialTurn === "defer"
         ? undefined
-        : { prompt, hostMode, extras: skillReferences && { skillReferences }, consumer: this.consumer(onEvent), ...call };
+        : {
+            prompt,
+            hostMode,
+            extras: extrasOf({ prompt, skillReferences, idempotencyKey }, false),
+            consumer: this.consumer(onEvent),
+            ...call,
+          };
     const { signal } = call;
     const { tracing } = this.host;
     if (tracing === undefined) return this.create({ ...order, firstTurn, signal });
     return tracing.create(order.agent, (trace) => this.create({ ...order, firstTurn: firstTurn && { ...firstTurn, trace }, signal }));
   }
+
+  /** @throws SessionError INVALID_PARAMS, when there is a session of that id, or was one whose view is kept */
+  protected abstract assertFree(id: SessionId): void | Promise<void>;
 
   protected create(order: CreateOrder): Promise<RunResult> {
     return this.host.creator.create(order);
@@ -320,6 +333,17 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     return this.use(id, (entry) => entry && RemoteHandle.hold(entry, kind));
   }
 
+  // ── for servers ──
+
+  /** @internal What a server that speaks for this host remembers of its answers: the same object every time. */
+  answers(): Answers {
+    return (this.#answers ??= this.makeAnswers());
+  }
+
+  protected makeAnswers(): Answers {
+    return new AnswersInMemory(() => this.host.isClosed);
+  }
+
   // ── ends ──
 
   /** @returns whether it was in quarantine */
@@ -397,5 +421,13 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
 function extrasOf(request: requests.StartTurnRequest, wantsBoundary: boolean): TurnExtras | undefined {
   const { skillReferences, flowToolOverlay: overlay, idempotencyKey, executionKind, preTurnContextAppends: contextAppends } = request;
   if (!skillReferences && !overlay && !idempotencyKey && !executionKind && !contextAppends && !wantsBoundary) return undefined;
-  return { skillReferences, overlay, idempotencyKey, executionKind, contextAppends, ...(wantsBoundary && { wantsBoundary }) };
+  return {
+    skillReferences,
+    overlay,
+    idempotencyKey,
+    executionKind,
+    contextAppends,
+    ...(wantsBoundary && { wantsBoundary }),
+    ...(request.idempotencyScope === "last_turn" && { isLastTurnOnly: true }),
+  };
 }

@@ -117,6 +117,10 @@ export class Persistence implements WaysIn {
     return this.#thread.client;
   }
 
+  get keepsAnswers(): boolean {
+    return this.#thread.has.answers;
+  }
+
   /** A lane's port to the store thread. */
   connect(): LaneStore {
     return this.#thread.connect(this.options.events === "log");

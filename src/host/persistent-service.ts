@@ -8,7 +8,7 @@
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import { SessionError, agentFailure, notFound, notRunning } from "../protocol/errors.ts";
+import { SessionError, agentFailure, notFound, notRunning, takenId } from "../protocol/errors.ts";
 import type { ForkSource } from "../protocol/fork-source.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistenceOptions, SessionServiceOptions } from "../protocol/options.ts";
@@ -17,6 +17,8 @@ import { parseInput, refuse } from "../protocol/parse.ts";
 import * as requests from "../protocol/requests.ts";
 import type { PendingSystemContextAppend, Session, SystemContextSnapshot } from "../protocol/session-model.ts";
 import type { RunResult, SessionHistoryPage, SessionSummary, SessionView } from "../protocol/views.ts";
+import type { Answers } from "./answers.ts";
+import { StoredAnswers } from "./answers.ts";
 import { sessionOfSnapshot, takeSnapshot } from "./committed-snapshots.ts";
 import { EventHistory, EventSource } from "./event-history.ts";
 import type { Written } from "./live-session-service.ts";
@@ -61,11 +63,11 @@ export class PersistentSessionService extends MachineService {
     } catch (error) {
       throw asSessionError(error);
     }
-    if (checked.events === "log" && !thread.hasEvents) {
+    if (checked.events === "log" && !thread.has.events) {
       await thread.close();
       refuse("options.events", "the store keeps no events");
     }
-    if (checked.runtime === "durable" && !thread.hasRuntimes) {
+    if (checked.runtime === "durable" && !thread.has.runtimes) {
       await thread.close();
       refuse("options.runtime", "the store keeps no runtimes");
     }
@@ -105,11 +107,19 @@ export class PersistentSessionService extends MachineService {
 
   // ── turns ──
 
+  protected override async assertFree(id: SessionId): Promise<void> {
+    const keeping = this.#keeping;
+    this.host.assertOpen();
+    const isHere = this.find(id) !== undefined || keeping.wakes.pending(id) !== undefined || keeping.replaced(id) !== undefined;
+    if (isHere || keeping.departures.of(id) !== undefined || (await this.#stored.ask(id, "head", id)) !== null) throw takenId(id);
+  }
+
   protected override async create(order: CreateOrder): Promise<RunResult> {
     const { resumeId } = order;
     if (resumeId === undefined) return super.create(order);
     const keeping = this.#keeping;
-    if (this.find(resumeId) !== undefined || keeping.wakes.pending(resumeId) !== undefined || keeping.replaced(resumeId) !== undefined) {
+    const isOnItsWay = keeping.wakes.pending(resumeId) !== undefined || keeping.replaced(resumeId) !== undefined;
+    if (isOnItsWay || this.find(resumeId) !== undefined || this.host.creator.isChosen(resumeId)) {
       throw agentFailure("internal_error", `Duplicate session ID generated: ${resumeId}`, { sessionId: resumeId });
     }
     return keeping.replacing(resumeId, (onBuilt) => super.create({ ...order, request: withStoredLabels(order.request), onBuilt }));
@@ -409,6 +419,11 @@ export class PersistentSessionService extends MachineService {
     if (typeof path !== "string" || path === "") refuse("path", "must be a path");
     this.host.assertOpen();
     await this.#stored.ask(undefined, "backup", path);
+  }
+
+  /** In the store, if it keeps answers. */
+  protected override makeAnswers(): Answers {
+    return this.#keeping.keepsAnswers ? new StoredAnswers(this.#stored) : super.makeAnswers();
   }
 
   // ── the machine ──

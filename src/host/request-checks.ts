@@ -41,6 +41,8 @@ export class RequestChecks {
     request: CreateSessionRequest;
     agent: string;
     resumeId: SessionId | undefined;
+    /** Its caller's choice. */
+    sessionId: SessionId | undefined;
     comms: CommsAsk | undefined;
   } {
     const checked = parseInput(CreateSessionRequestSchema, request, "request") as CreateSessionRequest;
@@ -49,7 +51,10 @@ export class RequestChecks {
       refuse("request.resourceLimits", 'needs isolation "dedicated": sessions that share a lane share its limits');
     const resume = checked.build?.["resumeSession"];
     const resumeId = resume === undefined ? undefined : parseInput(Session, resume, "request.build.resumeSession").id;
-    return { request: checked, agent: this.#agentNamed(checked.agent), resumeId, comms: commsAskOf(checked.build) };
+    const { sessionId } = checked;
+    if (sessionId !== undefined && resumeId !== undefined)
+      refuse("request.sessionId", "must not be named: a session that is resumed has its id");
+    return { request: checked, agent: this.#agentNamed(checked.agent), resumeId, sessionId, comms: commsAskOf(checked.build) };
   }
 
   /** @returns the request with its additional instructions as notices ahead of the prompt: together they are the user message */

@@ -7,9 +7,9 @@
  */
 import { Permit } from "../core/admission.ts";
 import type { CommsAsk } from "../protocol/comms.ts";
-import type { SessionError } from "../protocol/errors.ts";
-import { agentFailure, hostClosed } from "../protocol/errors.ts";
+import { SessionError, agentFailure, hostClosed, takenId } from "../protocol/errors.ts";
 import { COMMANDS } from "../protocol/frames.ts";
+import type { CreateCommand } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { IdSource } from "../protocol/ids.ts";
 import type { CreateSessionRequest } from "../protocol/requests.ts";
@@ -40,6 +40,8 @@ export interface CreateOrder {
   readonly resumeId: SessionId | undefined;
   /** Id that a new session has been given already. */
   readonly newId?: SessionId | undefined;
+  /** Of the caller's choice. */
+  readonly sessionId?: SessionId | undefined;
   /** The name it asks for among its peers. */
   readonly comms?: CommsAsk | undefined;
   readonly firstTurn: TurnStart | undefined;
@@ -89,6 +91,8 @@ export class SessionCreator {
   readonly #ids = new IdSource();
   readonly #roomSeekers = new Bound("room", "creates and wake-ups for room", ROOM_SEEKERS_MAX);
   readonly #waiters = new RegistrationWaiters();
+  /** Ids that callers chose, of sessions that are not in the index yet. */
+  readonly #chosen = new Set<SessionId>();
   readonly builds: Builds;
 
   constructor(host: CreatorParts) {
@@ -103,6 +107,30 @@ export class SessionCreator {
 
   /** Rejects with SessionError AGENT_ERROR at capacity, HOST_OVERLOADED without a lane, HOST_CLOSED; before anything is built */
   async create(order: CreateOrder): Promise<RunResult> {
+    return order.sessionId === undefined ? this.#create(order) : this.#createAs(order.sessionId, order);
+  }
+
+  /** Whether a session of that id is being created whose caller chose it. */
+  isChosen(id: SessionId): boolean {
+    return this.#chosen.has(id);
+  }
+
+  async #createAs(id: SessionId, order: CreateOrder): Promise<RunResult> {
+    if (this.#chosen.has(id) || this.#host.registry.find(id) !== undefined) throw takenId(id);
+    this.#chosen.add(id);
+    const onBuilt = (): void => {
+      this.#chosen.delete(id);
+      order.onBuilt?.();
+    };
+    try {
+      return await this.#create({ ...order, onBuilt });
+    } catch (error) {
+      const isTaken = error instanceof SessionError && error.details?.["reason"] === "duplicate_id";
+      throw isTaken ? takenId(id) : error;
+    }
+  }
+
+  async #create(order: CreateOrder): Promise<RunResult> {
     let entry: SessionEntry;
     let peer: Peer | undefined;
     try {
@@ -115,15 +143,17 @@ export class SessionCreator {
         permit.release(); // it had to wait for its permit
         throw order.signal?.aborted === true ? order.signal.reason : hostClosed();
       }
-      entry = this.#place(order.resumeId ?? order.newId ?? this.nextId(), order.request, permit, true);
+      entry = this.#place(order.resumeId ?? order.newId ?? order.sessionId ?? this.nextId(), order.request, permit, true);
     } catch (error) {
       if (peer !== undefined) this.#host.comms.release(peer);
       order.onBuilt?.();
       throw error;
     }
     if (peer !== undefined) this.#host.comms.building(peer, entry);
-    const { onEvent: _, ...request } = order.request;
-    entry.lane.link.sendSized([COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request], true);
+    const { onEvent: _, sessionId, idempotencyKey: _key, ...request } = order.request;
+    const command: CreateCommand = [COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request];
+    if (sessionId !== undefined) command.push(true);
+    entry.lane.link.sendSized(command, true);
     return new Promise((resolve, reject) => {
       const isNew = order.resumeId === undefined;
       const { signal, onBuilt } = order;

@@ -235,6 +235,11 @@ export class SessionHost {
     return this.#state === "open";
   }
 
+  /** Nothing of it runs any more. */
+  get isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
   /** @throws SessionError HOST_CLOSED */
   assertOpen(): void {
     if (!this.isOpen) throw hostClosed();

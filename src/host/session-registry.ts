@@ -99,6 +99,11 @@ export class SessionRegistry {
     return this.#leaving;
   }
 
+  isLeaving(id: SessionId): boolean {
+    for (const entry of this.#leaving) if (entry.id === id) return true;
+    return false;
+  }
+
   /** Every session of a lane, whatever its state. */
   *inLane(lane: HostLane): Generator<SessionEntry> {
     for (const entry of this.all()) if (entry.lane === lane) yield entry;

@@ -7,7 +7,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import type { PersistentHostOptions, StoreSettings } from "../protocol/options.ts";
 import { STORE_COMMANDS, STORE_REPORTS } from "../protocol/store-calls.ts";
 import { StoreError } from "../protocol/store-error.ts";
-import type { StoreOpened, StorePort } from "../store/run-store.ts";
+import type { StoreAbilities, StoreOpened, StorePort } from "../store/run-store.ts";
 import { Intake } from "../transport/intake.ts";
 import { PortTransport } from "../transport/port-transport.ts";
 import { StoreClient } from "../transport/store-client.ts";
@@ -26,8 +26,7 @@ const openPaths = new Set<string>();
 
 /** What runs a store: a worker thread, or what a simulation puts in its place. */
 export interface StoreSeat {
-  readonly hasEvents: boolean;
-  readonly hasRuntimes: boolean;
+  readonly has: StoreAbilities;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
   /** @returns a port to the store. @param connection - what it is called there; undefined: main's own */
@@ -38,8 +37,7 @@ export class StoreThread {
   readonly client: StoreClient;
   /** Of the main thread: lanes share it. */
   readonly intake = new Intake();
-  readonly hasEvents: boolean;
-  readonly hasRuntimes: boolean;
+  readonly has: StoreAbilities;
   /** Settles when the thread has ended, asked or not. */
   readonly ended: Promise<void>;
   readonly #seat: StoreSeat;
@@ -48,8 +46,7 @@ export class StoreThread {
   /** Over a store that is open. */
   constructor(seat: StoreSeat) {
     this.#seat = seat;
-    this.hasEvents = seat.hasEvents;
-    this.hasRuntimes = seat.hasRuntimes;
+    this.has = seat.has;
     this.ended = seat.ended;
     const trace = traceStore(STORE_COMMANDS, STORE_REPORTS);
     this.client = new StoreClient(new PortTransport(seat.connect(), undefined, this.intake), undefined, trace);
@@ -77,7 +74,7 @@ export class StoreThread {
       worker.on("error", failed);
       worker.once("exit", failed);
     });
-    if (opened.ok) return new StoreThread(seatOf(worker, opened, ended));
+    if (opened.ok) return new StoreThread(seatOf(worker, opened.has, ended));
     await within(ended, END_MAX_MS);
     throw new StoreError(opened.reason, opened.message, opened.details);
   }
@@ -85,7 +82,7 @@ export class StoreThread {
   /** A port for a lane. Calls made through it wait until the thread has it. */
   connect(logsEvents: boolean): LaneStore {
     const connection = ++this.#connections;
-    return { port: this.#seat.connect(connection), connection, logsEvents };
+    return { port: this.#seat.connect(connection), connection, logsEvents, remembersTurns: this.has.keyedTurns };
   }
 
   /** Close the store, when what the lanes' ports hold has been done; wait for the thread's end. Lanes must have ended. */
@@ -96,14 +93,14 @@ export class StoreThread {
   }
 }
 
-function seatOf(worker: Worker, { hasEvents, hasRuntimes }: Pick<StoreSeat, "hasEvents" | "hasRuntimes">, ended: Promise<void>): StoreSeat {
+function seatOf(worker: Worker, has: StoreAbilities, ended: Promise<void>): StoreSeat {
   const connect = (connection?: number): MessagePort => {
     const { port1, port2 } = new MessageChannel();
     const served: StorePort = { port: port2, connection };
     worker.postMessage(served, [port2]);
     return port1;
   };
-  return { hasEvents, hasRuntimes, ended, connect };
+  return { has, ended, connect };
 }
 
 function settingsOf({ store, durability }: PersistentHostOptions): StoreSettings {

@@ -13,6 +13,7 @@ import type {
 import { COMMANDS } from "../protocol/frames.ts";
 import type { MovedSession } from "../protocol/moved-session.ts";
 import type { Message, PendingSystemContextAppend, SessionSnapshot } from "../protocol/session-model.ts";
+import type { KeyedTurn } from "../protocol/stored-session.ts";
 import { Session as SessionSchema } from "../protocol/session-model.ts";
 import { encodeValue } from "../transport/codec.ts";
 import { AgentError } from "./agent-errors.ts";
@@ -21,7 +22,7 @@ import { boundaryOf } from "./boundary-state.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import { addContext } from "./turn-agent.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
-import type { KeyedTurn } from "./turn-seat.ts";
+import type { LastTurn } from "./turn-seat.ts";
 
 export type QueryCommand = ExportCommand | HistoryCommand | ApplyContextCommand | ForkCommand | MoveOutCommand;
 
@@ -31,7 +32,8 @@ export interface AnswerSeat {
   readonly tenure: AgentTenure;
   readonly keeper: SessionKeeper | undefined;
   readonly lastSeq: number;
-  readonly lastTurn: KeyedTurn | undefined;
+  readonly lastTurn: LastTurn | undefined;
+  readonly keyedTurns: readonly KeyedTurn[];
   /** Events that wait for the next turn. */
   readonly held: readonly AgentEvent[];
   takeSnapshot(): SnapshotOutcome;
@@ -88,7 +90,7 @@ function applyContext(seat: AnswerSeat, appends: PendingSystemContextAppend[], w
   return seat.keeper === undefined ? publish() : seat.keeper.saveRest(taken.snapshot, true).then(publish);
 }
 
-function packed({ tenure, lastSeq, lastTurn, held }: AnswerSeat): Uint8Array {
-  const moved: MovedSession = { ...tenure.order, session: SessionSchema.parse(tenure.sessionClone()), lastSeq, lastTurn, held };
+function packed({ tenure, lastSeq, lastTurn, keyedTurns, held }: AnswerSeat): Uint8Array {
+  const moved: MovedSession = { ...tenure.order, session: SessionSchema.parse(tenure.sessionClone()), lastSeq, lastTurn, keyedTurns, held };
   return encodeValue(moved);
 }

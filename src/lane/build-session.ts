@@ -30,7 +30,7 @@ type OnBroken = (actor: SessionActor) => void;
 
 /** Build the session a CREATE asks for, and lay it down in the store, if there is one. */
 export async function createSession(lane: LaneContext, command: CreateCommand, onBroken: OnBroken): Promise<BuildOutcome> {
-  const [, slot, generation, id, agentName, request] = command;
+  const [, slot, generation, id, agentName, request, isFixed] = command;
   const builder = lane.agents.get(agentName);
   if (builder === undefined) return failed(agentFailure("internal_error", `no agent named ${agentName} in this lane`));
   const { resumeSession, ...build } = request.build ?? {};
@@ -43,7 +43,7 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: NONE }, onBroken);
   return settle(actor, async () => {
     await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
-    if (resumeSession === undefined || lane.keeping === undefined) actor.id = idOf(actor);
+    if (isFixed !== true && (resumeSession === undefined || lane.keeping === undefined)) actor.id = idOf(actor);
     else checkId(actor, id); // what is stored under another id is not replaced
     // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
     const kept = { ...request, prompt: "", ...(request.build && { build }) };
@@ -93,7 +93,7 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
     actor.tenure.begin(head.request);
     const snapshot = snapshotOf(actor);
     const { key, result } = head.lastTurn ?? {};
-    if (key !== undefined && result !== undefined) actor.lastTurn = { key, result };
+    if (key !== undefined && result !== undefined) actor.lastTurn = { key, fingerprint: undefined, result };
     actor.keeper = SessionKeeper.resume(keeping, actor, { ...head, contextTaken }, { log, rest }, snapshot.revision);
     const comms = actor.comms?.ask;
     return { snapshot, kept: { epoch: head.epoch, ...(comms && { comms }) } };
@@ -127,11 +127,12 @@ async function lastLogged({ store, logsEvents }: Keeping, id: string): Promise<n
 /** Build the session that another lane has packed. */
 export async function moveSession(lane: LaneContext, command: MoveInCommand, onBroken: OnBroken): Promise<BuildOutcome> {
   const [, slot, generation, id, packed, pending] = command;
-  const { agent, request, session, lastSeq, lastTurn, held } = decodeValue(packed) as MovedSession;
+  const { agent, request, session, lastSeq, lastTurn, keyedTurns, held } = decodeValue(packed) as MovedSession;
   const builder = lane.agents.get(agent);
   if (builder === undefined) return failed(agentFailure("internal_error", `no agent named ${agent} in this lane`));
   const actor = new SessionActor(lane, { slot, generation, id, agentName: agent, builder, request, lastSeq, pending }, onBroken);
   actor.lastTurn = lastTurn;
+  for (const turn of keyedTurns) actor.keyed?.add(turn);
   return settle(actor, async () => {
     for (const event of held) void actor.emitOutside(event); // ahead of what the builder emits
     await actor.tenure.adopt(SessionSchema.parse(session), id);

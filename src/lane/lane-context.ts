@@ -6,6 +6,7 @@ import type { LaneReport } from "../protocol/frames.ts";
 import type { Outbox } from "../transport/outbox.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Attribution } from "./attribution.ts";
+import type { RememberedTurns } from "./keyed-turns.ts";
 import type { Keeping } from "./session-keeper.ts";
 
 /** Something that runs and can be told of its interrupt. */
@@ -22,7 +23,9 @@ export interface LaneContext {
   readonly agents: ReadonlyMap<string, SessionAgentBuilder>;
   /** Where sessions are kept; undefined: nowhere. */
   readonly keeping: Keeping | undefined;
-  /** Turns whose agent has not settled. */
+  /** Turns of sessions that are in no store, by their keys. */
+  readonly remembered: RememberedTurns;
+  /** Turns whose agent has not settled, and those that wait to know whether they have to run. */
   readonly running: Set<Interruptible>;
   /** Milliseconds between an interrupt and giving a run up. */
   readonly interruptGraceMs: number;

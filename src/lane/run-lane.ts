@@ -36,7 +36,7 @@ export interface LaneTask {
   /** `latency: "low"`. */
   readonly polls: boolean;
   /** To the store thread; undefined: sessions are not kept. */
-  readonly store?: { readonly port: MessagePort; readonly logsEvents: boolean } | undefined;
+  readonly store?: { readonly port: MessagePort; readonly logsEvents: boolean; readonly remembersTurns: boolean } | undefined;
 }
 
 /** The lane's control, called by main over comlink; low rate, never on a turn's way. */
@@ -102,7 +102,11 @@ export async function runLane(task: LaneTask): Promise<void> {
       buildTimeoutMs: task.buildTimeoutMs,
       guard,
       endThread: () => process.exit(EXIT_CHANGED),
-      keeping: store && { store, logsEvents: task.store?.logsEvents === true },
+      keeping: store && {
+        store,
+        logsEvents: task.store?.logsEvents === true,
+        remembersTurns: task.store?.remembersTurns === true,
+      },
     });
     for (const error of early.splice(0)) lane.reportStray(error);
   }

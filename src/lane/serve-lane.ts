@@ -25,6 +25,7 @@ import { createSession, moveSession, openSession } from "./build-session.ts";
 import type { BuiltinsGuard } from "./fixed-builtins.ts";
 import { Deadlines } from "./deadlines.ts";
 import { FrameLoop } from "./frame-loop.ts";
+import { RememberedTurns } from "./keyed-turns.ts";
 import { laneMemory } from "./lane-memory.ts";
 import type { Interruptible, LaneContext } from "./lane-context.ts";
 import type { ActorCommand, SessionActor } from "./session-actor.ts";
@@ -75,6 +76,7 @@ export class Lane {
       outbox,
       agents: seat.agents,
       keeping: seat.keeping,
+      remembered: new RememberedTurns(),
       running: new Set<Interruptible>(),
       interruptGraceMs: seat.interruptGraceMs,
       builds: new Deadlines(seat.buildTimeoutMs, () => performance.now()),

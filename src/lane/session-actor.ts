@@ -22,6 +22,7 @@ import type { EventTail, TurnCommand } from "../protocol/frames.ts";
 import { COMMANDS, REPORTS, TURN_FLAGS } from "../protocol/frames.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { Session as SessionSchema, SessionSnapshot } from "../protocol/session-model.ts";
+import type { KeyedTurn } from "../protocol/stored-session.ts";
 import { ordinarySnapshot } from "../protocol/shortcuts.ts";
 import { AgentError, describeError, saveFailure, turnFailure } from "./agent-errors.ts";
 import type { AgentOrder, AgentOwner } from "./agent-tenure.ts";
@@ -30,10 +31,11 @@ import type { AnswerSeat, QueryCommand } from "./answer.ts";
 import { answerOf, entersAgent } from "./answer.ts";
 import { HeldEvents } from "./held-events.ts";
 import { SessionComms } from "./comms/session-comms.ts";
+import type { KeyedTurns } from "./keyed-turns.ts";
 import type { LaneContext } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { SnapshotOutcome } from "./turn-end.ts";
-import type { KeyedTurn, TurnSeat } from "./turn-seat.ts";
+import type { LastTurn, TurnSeat } from "./turn-seat.ts";
 import { TurnRun } from "./turn-run.ts";
 
 export type ActorCommand = TurnCommand | QueryCommand;
@@ -56,7 +58,8 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   readonly comms: SessionComms | undefined;
   readonly tenure: AgentTenure;
   /** The last good turn, if its request had an idempotency key. */
-  lastTurn: KeyedTurn | undefined;
+  lastTurn: LastTurn | undefined;
+  #keyed: KeyedTurns | undefined;
   /** Of a session that is kept in a store. */
   keeper: SessionKeeper | undefined;
   readonly #onBroken: (actor: SessionActor) => void;
@@ -95,6 +98,15 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
 
   get hasAgent(): boolean {
     return !this.tenure.isVacant;
+  }
+
+  get keyed(): KeyedTurns | undefined {
+    return (this.#keyed ??= this.keeper === undefined ? this.lane.remembered.ofSession() : this.keeper.keyedTurns());
+  }
+
+  /** Those that are only here, oldest first. */
+  get keyedTurns(): readonly KeyedTurn[] {
+    return this.#keyed?.all ?? [];
   }
 
   contextTaken(count: number): void {
@@ -335,6 +347,7 @@ export class SessionActor implements TurnSeat, AgentOwner, AnswerSeat {
   /** The session leaves the lane. Resolves when the agent's own dispose has settled. */
   async dispose(): Promise<void> {
     this.#hasLeft = true;
+    this.#keyed?.clear();
     this.comms?.dispose();
     this.takeHeld();
     await this.tenure.dispose();

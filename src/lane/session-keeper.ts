@@ -11,10 +11,20 @@ import type { SessionAgent } from "../protocol/agent.ts";
 import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { lastAssistantText } from "../protocol/session-model.ts";
 import type { PackedWrite } from "../protocol/store-calls.ts";
-import type { NewSession, SavedTurn, SessionHead, SessionState, SessionWrite, StoredRequest } from "../protocol/stored-session.ts";
+import type {
+  KeyedRequest,
+  NewSession,
+  SavedTurn,
+  SessionHead,
+  SessionState,
+  SessionWrite,
+  StoredRequest,
+} from "../protocol/stored-session.ts";
 import { apart, metadataOf } from "../protocol/stored-session.ts";
 import { packRest, packWrite } from "../transport/packed-write.ts";
 import type { StoreClient } from "../transport/store-client.ts";
+import type { KeyedTurns } from "./keyed-turns.ts";
+import { StoredKeys } from "./keyed-turns.ts";
 import { EventLog } from "./event-log.ts";
 import type { TranscriptChange } from "./saved-transcript.ts";
 import { cloneOf, SavedTranscript } from "./saved-transcript.ts";
@@ -32,6 +42,8 @@ export interface Keeping {
   readonly store: StoreClient;
   /** Keep events too. */
   readonly logsEvents: boolean;
+  /** The store remembers turns by their keys. */
+  readonly remembersTurns: boolean;
 }
 
 /** What a checkpoint writes, found out when its turn has come. */
@@ -64,15 +76,19 @@ export class SessionKeeper {
   #waiting: WaitingCheckpoint | undefined;
   /** Of the turn that runs. */
   #ticket: number | undefined;
+  readonly #remembersTurns: boolean;
+  /** The store had nothing of the session's before. */
+  #beganHere = false;
 
   private constructor(
-    { store, logsEvents }: Keeping,
+    { store, logsEvents, remembersTurns }: Keeping,
     session: KeptSession,
     at: { epoch: number; version: number },
     saved: SessionState,
     transcript: SavedTranscript,
   ) {
     this.#store = store;
+    this.#remembersTurns = remembersTurns;
     this.#session = session;
     this.epoch = at.epoch;
     this.#version = at.version;
@@ -113,7 +129,15 @@ export class SessionKeeper {
       ...(what.replaces && { replaces: true }),
     };
     const epoch = await keeping.store.call("create", laid);
-    return new SessionKeeper(keeping, session, { epoch, version: 1 }, state, new SavedTranscript({ system, log }, snapshot.revision));
+    const keeper = new SessionKeeper(
+      keeping,
+      session,
+      { epoch, version: 1 },
+      state,
+      new SavedTranscript({ system, log }, snapshot.revision),
+    );
+    keeper.#beganHere = !what.replaces;
+    return keeper;
   }
 
   /** Go on with a session that was opened. @param stored - also its rest, packed. @param revision - of the agent's transcript, now */
@@ -129,17 +153,22 @@ export class SessionKeeper {
     return resumed;
   }
 
+  /** The session's turns by their keys, as its store remembers them; undefined: it remembers none. */
+  keyedTurns(): KeyedTurns | undefined {
+    return this.#remembersTurns ? new StoredKeys(this.#store, this.#session.id, this.#beganHere) : undefined;
+  }
+
   /** A turn begins: what is written while it runs is its own. */
   turnBegins(ticket: number): void {
     this.#ticket = ticket;
   }
 
-  /** Save a turn that succeeded, with its events. Rejects with StoreError or AgentError */
-  saveTurn(turn: SavedTurn, snapshot: SessionSnapshot): Promise<void> {
+  /** Save a turn that succeeded, with its events. @param keyed - to be remembered by. Rejects with StoreError or AgentError */
+  saveTurn(turn: SavedTurn, snapshot: SessionSnapshot, keyed?: KeyedRequest): Promise<void> {
     return this.#inOrder(() => {
       const change = this.#transcript.changeOf(this.#session.agent, snapshot);
       const state = this.#stateWith(snapshot, change, turn);
-      return this.#write(change, state, snapshot.revision, turn.ticket);
+      return this.#write(change, state, snapshot.revision, turn.ticket, this.#remembersTurns ? keyed : undefined);
     });
   }
 
@@ -243,8 +272,14 @@ export class SessionKeeper {
     return written;
   }
 
-  async #write(change: TranscriptChange, state: SessionState, revision: number | undefined, ticket: number | undefined): Promise<void> {
-    const write = this.#pack(change, state, ticket);
+  async #write(
+    change: TranscriptChange,
+    state: SessionState,
+    revision: number | undefined,
+    ticket: number | undefined,
+    keyed?: KeyedRequest,
+  ): Promise<void> {
+    const write = this.#pack(change, state, ticket, keyed);
     const last = write[14]?.at(-1);
     await this.#store.call(change.isWhole ? "rewrite" : "append", write);
     this.#wasWritten(change, state, write, revision);
@@ -252,11 +287,11 @@ export class SessionKeeper {
   }
 
   /** @throws StoreError invalid */
-  #pack({ messages }: TranscriptChange, state: SessionState, ticket: number | undefined): PackedWrite {
+  #pack({ messages }: TranscriptChange, state: SessionState, ticket: number | undefined, keyed?: KeyedRequest): PackedWrite {
     const { id } = this.#session;
     const hasEvents = ticket !== undefined && this.events !== undefined && !this.events.isEmpty;
     const events = hasEvents ? [...(this.events?.waiting() ?? [])] : undefined;
-    const write: SessionWrite = { id, epoch: this.epoch, version: this.#version, state, messages, ticket, events };
+    const write: SessionWrite = { id, epoch: this.epoch, version: this.#version, state, messages, ticket, events, keyed };
     const known = this.#savedRest;
     if (known !== undefined && state.system === this.#saved.system && state.metadata === this.#saved.metadata)
       return packWrite(write, known, false);

@@ -7,7 +7,8 @@
  *   R2. An interrupt is noticed before the agent is called, while it runs, while events wait, and at the seal; never after it.
  *   R3. A run that ignores its interrupt for the grace is given up: what it does later reaches nobody.
  *   R4. In a session that is kept, success is reported when it is saved. If it cannot be, the session leaves the lane with its lock.
- *   R5. A turn with the key of the session's last good one is answered with that one's result: the agent is not entered, nothing is saved.
+ *   R5. A turn with the key of an earlier good one is answered with that one's result, or refused if it asks for something else: the agent is
+ *       not entered, nothing is saved. Whether there is one is known before it is entered, also when the store has to be asked.
  *   R6. An agent that goes on emitting after its interrupt lets the event loop turn at each emit it awaits, so that the grace can end; when
  *       its run was given up, the next such emit rejects.
  */
@@ -30,6 +31,8 @@ import type { Interruptible } from "./lane-context.ts";
 import { OUTPUT_AGE_MAX_MS } from "./lane-context.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import { monotonicMs } from "../transport/monotonic.ts";
+import { askedBefore, askedOf } from "./turn-again.ts";
+import type { Again, AskedTurn } from "./turn-again.ts";
 import { callAgent, clearOverlay, stageAgent, takeBack } from "./turn-agent.ts";
 import { atBoundary } from "./turn-boundary.ts";
 import { TurnEmitter } from "./turn-emitter.ts";
@@ -46,6 +49,7 @@ export class TurnRun implements RunContext, Interruptible {
   readonly #seat: TurnSeat;
   readonly #command: TurnCommand;
   #state: TurnState = "admitted";
+  #asked: AskedTurn | undefined;
   #emitter: TurnEmitter | undefined;
   #controller: AbortController | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
@@ -149,15 +153,36 @@ export class TurnRun implements RunContext, Interruptible {
       return;
     }
     this.#step("stage");
-    const { lastTurn } = this.#seat;
-    if (lastTurn !== undefined && lastTurn.key === this.#key) {
-      this.#answer(lastTurn.result);
+    this.#asked = askedOf(this.#command);
+    if (this.#asked === undefined) this.#begin();
+    else this.#beginUnlessAsked(askedBefore(this.#seat, this.#asked));
+  }
+
+  /** R5 */
+  #beginUnlessAsked(again: Again | undefined | Promise<Again | undefined>): void {
+    if (!(again instanceof Promise)) {
+      if (again === undefined) this.#begin();
+      else if ("result" in again) this.#answer(again.result);
+      else this.#refuse(again.error);
       return;
     }
+    const { lane, slot } = this.#seat;
+    lane.running.add(this); // an interrupt does not wait for the store
+    void again.then((known) => {
+      if (this.#state !== "staging") return;
+      lane.running.delete(this);
+      lane.words.setRunning(slot);
+      this.#beginUnlessAsked(known);
+      lane.words.setRunning(undefined);
+    });
+    this.noticeInterrupt();
+  }
+
+  #begin(): void {
+    const { lane, slot } = this.#seat;
     const refusal = stageAgent(this.#seat.agent, this.#command[6]);
     if (refusal !== undefined) {
-      this.#step("refuse");
-      this.#finish({ ok: false, error: refusal });
+      this.#refuse(refusal);
       return;
     }
     this.#step("run");
@@ -166,8 +191,9 @@ export class TurnRun implements RunContext, Interruptible {
     this.#runAgent();
   }
 
-  get #key(): string | undefined {
-    return this.#command[6]?.idempotencyKey;
+  #refuse(error: WireError): void {
+    this.#step("refuse");
+    this.#finish({ ok: false, error });
   }
 
   /** R5 */
@@ -198,8 +224,7 @@ export class TurnRun implements RunContext, Interruptible {
   /** End the turn without running it: the session has no agent that could. */
   refuse(error: WireError): void {
     this.#step("stage");
-    this.#step("refuse");
-    this.#finish({ ok: false, error });
+    this.#refuse(error);
   }
 
   #runAgent(): void {
@@ -220,6 +245,10 @@ export class TurnRun implements RunContext, Interruptible {
 
   noticeInterrupt(): void {
     if (this.#graceTimer !== undefined || !this.#isInterrupted()) return;
+    if (this.#state === "staging") {
+      this.#refuse(CANCELLED);
+      return;
+    }
     const { lane } = this.#seat;
     this.#graceTimer = setTimeout(() => this.#giveUp(), lane.interruptGraceMs);
     this.#emitter?.abandon();
@@ -276,7 +305,7 @@ export class TurnRun implements RunContext, Interruptible {
     this.#step("seal");
     const final = this.#seat.hasAgent ? clearOverlay(this.#seat.agent, this.#bounded(this.#judge(outcome))) : outcome;
     if (this.#seat.keeper === undefined) {
-      if (final.ok) remember(this.#seat, this.#key, final);
+      if (final.ok) remember(this.#seat, this.ticket, this.#asked, final);
       this.#step(final.ok ? "complete" : "fail");
       this.#end(final);
     } else void this.#commit(this.#seat.keeper, final);
@@ -294,7 +323,7 @@ export class TurnRun implements RunContext, Interruptible {
     try {
       if (outcome.ok) {
         this.#mark("saving");
-        saved = await saveTurn(this.#seat, keeper, this.ticket, this.#key, outcome);
+        saved = await saveTurn(this.#seat, keeper, this.ticket, this.#asked, outcome);
         this.#mark("saved");
       } else await this.#saveAside(keeper);
     } catch (error) {

@@ -4,13 +4,14 @@ import type { WireError } from "../protocol/errors.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { StoredResult } from "../protocol/stored-session.ts";
 import type { EventSource } from "./event-sender.ts";
+import type { KeyedTurns } from "./keyed-turns.ts";
 import type { SessionKeeper } from "./session-keeper.ts";
 import type { EndingSeat } from "./turn-end.ts";
+import type { AskedTurn } from "./turn-again.ts";
 import type { TurnRun } from "./turn-run.ts";
 
-/** A good turn that its caller may ask for again. */
-export interface KeyedTurn {
-  readonly key: string;
+/** The last good turn, which its caller may ask for again. */
+export interface LastTurn extends AskedTurn {
   readonly result: StoredResult;
 }
 
@@ -24,7 +25,9 @@ export interface TurnSeat extends EventSource, EndingSeat {
   /** Keep an event for the next turn. @throws AgentError when there is no room or it is not one */
   emitOutside(event: AgentEvent): void | Promise<void>;
   /** The session's last good turn, if its request had a key: whoever asks for that turn again gets its result (R5). */
-  lastTurn: KeyedTurn | undefined;
+  lastTurn: LastTurn | undefined;
+  /** Good turns by their keys, made when first asked for; undefined: the session is kept where none are remembered. */
+  readonly keyed: KeyedTurns | undefined;
   /** Undefined: the session is not kept. */
   readonly keeper: SessionKeeper | undefined;
   /** The turn could not be saved: the session leaves, and what is queued for it fails with `error`. */

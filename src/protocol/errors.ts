@@ -20,6 +20,7 @@ export const ERRORS = {
   SESSION_STORE_ERROR: { disposition: "retry", summary: "the store failed" },
   SESSION_UNSUPPORTED: { disposition: "give-up", summary: "this host or agent does not offer the operation" },
   SESSION_SYSTEM_CONTEXT_CONFLICT: { disposition: "give-up", summary: "the idempotency key is taken by a different text or source" },
+  IDEMPOTENCY_CONFLICT: { disposition: "give-up", summary: "the idempotency key is that of an earlier turn whose request was another" },
   SESSION_QUARANTINED: { disposition: "give-up", summary: "the session brought its lane down repeatedly and waits for its release" },
   AGENT_ERROR: { disposition: "give-up", summary: "the agent, or the turn it ran, failed: see agentError.kind" },
   INVALID_PARAMS: { disposition: "bug", summary: "an argument is wrong; the message names the field, nothing was changed" },
@@ -109,6 +110,13 @@ export const notFound = (id: SessionId): SessionError =>
 export const busy = (id: SessionId): SessionError => new SessionError("SESSION_BUSY", `session is busy: ${id}`, { sessionId: id });
 export const notRunning = (id: SessionId): SessionError =>
   new SessionError("SESSION_NOT_RUNNING", `no turn running on session: ${id}`, { sessionId: id });
+/** A session was to be created under an id that is another one's. */
+export const takenId = (id: SessionId): SessionError =>
+  new SessionError("INVALID_PARAMS", `invalid request.sessionId: ${id} is taken`, {
+    sessionId: id,
+    disposition: "give-up",
+    details: { field: "request.sessionId", reason: "taken", issues: [{ field: "request.sessionId", problem: "is taken" }] },
+  });
 export const hostClosed = (): SessionError => new SessionError("HOST_CLOSED", "the host is closed");
 
 /** An AGENT_ERROR of one kind; `details` (JSON) are found on its agentError and, when they are an object, on the error too. */
@@ -125,6 +133,10 @@ export function agentFailure(
     details: typeof details === "object" && details !== null && !Array.isArray(details) ? (details as Record<string, unknown>) : undefined,
   });
 }
+
+/** There is a session of the id that an agent says its new one has. */
+export const duplicateId = (id: SessionId): SessionError =>
+  agentFailure("internal_error", `Duplicate session ID generated: ${id}`, { details: { reason: "duplicate_id" } });
 
 /** @returns the error as data, without its session (the receiver knows it) */
 export function toWire(error: SessionError): WireError {

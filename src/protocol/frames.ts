@@ -11,18 +11,17 @@ import type { CommsAsk, CommsFailure } from "./comms.ts";
 import type { WireError } from "./errors.ts";
 import type { AgentEvent } from "./events.ts";
 import type { SessionId } from "./ids.ts";
-import type { CreateSessionRequest } from "./requests.ts";
 import type { CoreApplyTerminal, ExecutionKind } from "./runtime.ts";
 import type { PendingSystemContextAppend, SkillKey, ToolOverlay, Usage } from "./session-model.ts";
 import type { AgentSnapshots } from "./snapshots.ts";
-import type { StoredContext, StoredEvent } from "./stored-session.ts";
+import type { StoredContext, StoredEvent, StoredRequest } from "./stored-session.ts";
 
 /** Largest frame an outbox builds from small records, in records; a larger backlog is sent as several. */
 export const FRAME_RECORDS_MAX = 512;
 
 /** Main to lane. */
 export const COMMANDS = {
-  CREATE: { op: 1, length: 6 },
+  CREATE: { op: 1, length: 7, optional: 1 },
   TURN: { op: 2, length: 7, optional: 2 },
   EXPORT: { op: 3, length: 4 },
   HISTORY: { op: 4, length: 6 },
@@ -73,12 +72,14 @@ export interface RecordShape {
 }
 
 /** A create request as it crosses: without the caller's event function. */
-export type WireCreateRequest = Omit<CreateSessionRequest, "onEvent">;
+export type WireCreateRequest = StoredRequest;
 /** What a turn carries beside its prompt; undefined when it carries nothing. */
 export interface TurnExtras {
   readonly skillReferences?: SkillKey[] | undefined;
   readonly overlay?: ToolOverlay | undefined;
   readonly idempotencyKey?: string | undefined;
+  /** The key is looked for in the session's last good turn only. */
+  readonly isLastTurnOnly?: true | undefined;
   readonly executionKind?: ExecutionKind | undefined;
   readonly contextAppends?: PendingSystemContextAppend[] | undefined;
   /** Say with the result what the session is then. */
@@ -134,7 +135,16 @@ type Ticket = number;
 type Word = number;
 type RequestId = number;
 
-export type CreateCommand = [op: 1, slot: Slot, generation: Generation, sessionId: SessionId, agent: string, request: WireCreateRequest];
+/** `isFixed`: its caller chose the id, and its agent has to take it. */
+export type CreateCommand = [
+  op: 1,
+  slot: Slot,
+  generation: Generation,
+  sessionId: SessionId,
+  agent: string,
+  request: WireCreateRequest,
+  isFixed?: true,
+];
 export type TurnCommand = [
   op: 2,
   slot: Slot,

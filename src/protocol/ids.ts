@@ -14,6 +14,11 @@ export type InputId = string;
 /** Characters of a session's id. */
 export const SESSION_ID_MAX = 256;
 
+/** @returns whether it is an id as Warren makes them for sessions: the text of a UUIDv7, in lower case */
+export function isNewSessionId(id: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id);
+}
+
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 const HEX4_LIMIT = 0x10000;
 

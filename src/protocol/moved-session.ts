@@ -2,7 +2,7 @@
 import type { AgentEvent } from "./events.ts";
 import type { WireCreateRequest } from "./frames.ts";
 import type { Session } from "./session-model.ts";
-import type { StoredResult } from "./stored-session.ts";
+import type { KeyedTurn, StoredResult } from "./stored-session.ts";
 
 export interface MovedSession {
   /** Name of its agent. */
@@ -13,7 +13,9 @@ export interface MovedSession {
   /** Number of its last event. */
   readonly lastSeq: number;
   /** The last good turn, if its request had an idempotency key. */
-  readonly lastTurn?: { readonly key: string; readonly result: StoredResult } | undefined;
+  readonly lastTurn?: { readonly key: string; readonly fingerprint: string | undefined; readonly result: StoredResult } | undefined;
+  /** Its turns that are remembered, oldest first. */
+  readonly keyedTurns: readonly KeyedTurn[];
   /** Events emitted while no turn ran. */
   readonly held: readonly AgentEvent[];
 }

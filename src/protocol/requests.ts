@@ -3,7 +3,7 @@ import * as z from "zod";
 
 import type { EventEnvelope } from "./events.ts";
 import type { SessionId } from "./ids.ts";
-import { SESSION_ID_MAX } from "./ids.ts";
+import { SESSION_ID_MAX, isNewSessionId } from "./ids.ts";
 import { json } from "./json-schema.ts";
 import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
@@ -33,7 +33,10 @@ const labels = withoutProto(
   z.record(z.string().min(1).max(256), z.string().max(4096)).refine((map) => Object.keys(map).length <= 64, "must have at most 64 entries"),
 );
 const sessionId = z.string().min(1).max(SESSION_ID_MAX);
+const newSessionId = z.string().refine(isNewSessionId, "must be a UUIDv7 in lower case");
 const idempotencyKey = z.string().min(1).max(1024);
+/** In a store half a surrogate pair would be another key. */
+const turnKey = idempotencyKey.refine((key) => !/\p{Surrogate}/u.test(key), "must be well-formed Unicode");
 const page = { offset: z.int().nonnegative().optional(), limit: z.int().nonnegative().optional() };
 
 /** Members that `createSession` and `startTurn` share. */
@@ -48,6 +51,8 @@ export const SessionIdParam = sessionId;
 
 export const CreateSessionRequestSchema = z.strictObject({
   ...turnMembers,
+  sessionId: newSessionId.optional(),
+  idempotencyKey: turnKey.optional(),
   agent: z.string().min(1).optional(),
   model: z.string().optional(),
   systemPrompt: z.string().optional(),
@@ -66,7 +71,8 @@ export const StartTurnRequestSchema = z.strictObject({
   executionKind: ExecutionKindParam.optional(),
   preTurnContextAppends: list(PendingAppendSchema).optional(),
   timeoutMs: positiveMs.optional(),
-  idempotencyKey: idempotencyKey.optional(),
+  idempotencyKey: turnKey.optional(),
+  idempotencyScope: z.enum(["session", "last_turn"]).optional(),
   onBusy: z.enum(["reject", "enqueue", "interrupt", "rollback", "latest", "merge"]).optional(),
 });
 
@@ -95,6 +101,13 @@ export const TicketParam = z.int().positive();
 
 export interface CreateSessionRequest {
   prompt: string;
+  /**
+   * The id it is to have: a UUIDv7 in lower case, of the caller's making, so that who has to ask again can tell whether there is such a
+   * session. One that is taken, by a live, stored or archived session, is INVALID_PARAMS with `details.reason` "taken". Default: a new id.
+   */
+  sessionId?: SessionId | undefined;
+  /** Of its first turn: `startTurn` with this key and the same prompt gives that turn's result once more, or runs it if it did not succeed. */
+  idempotencyKey?: string | undefined;
   agent?: string | undefined;
   model?: string | undefined;
   systemPrompt?: string | undefined;
@@ -128,8 +141,16 @@ export interface StartTurnRequest {
   preTurnContextAppends?: PendingSystemContextAppend[] | undefined;
   /** Milliseconds; the turn is interrupted after this long. */
   timeoutMs?: number | undefined;
-  /** Of the session's last good turn: its result is given once more, and nothing runs. Only the last good turn's key is known. */
+  /**
+   * A turn of the session that succeeded under this key gives its result once more, and nothing runs. Known are the keys of the last 24
+   * hours, of a session the 1,024 youngest. IDEMPOTENCY_CONFLICT when that turn's request was another.
+   */
   idempotencyKey?: string | undefined;
+  /**
+   * Which turns the key is looked for among. "last_turn": only the session's last good one, whatever it asked for, for who keeps a record of
+   * results and needs to know of the one behind it; the turn is not remembered any longer than that. Default "session".
+   */
+  idempotencyScope?: "session" | "last_turn" | undefined;
   /**
    * When the session is busy. "reject" (default): SESSION_BUSY at once. All others wait for it. "enqueue": behind those that wait. "interrupt":
    * ahead of them, and what runs is interrupted. "rollback": as "interrupt", and what that run did to its agent's memory is undone. "latest":

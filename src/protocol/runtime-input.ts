@@ -8,7 +8,7 @@ import type { RunApplyBoundary } from "./runtime.ts";
 import { RunApplyBoundaryParam, RunIdParam } from "./runtime.ts";
 
 /** The input's own id stands for the idempotency key, it waits its turn by itself, and functions cannot be kept. */
-const NOT_OF_AN_INPUT = { onEvent: true, onBusy: true, idempotencyKey: true } as const;
+const NOT_OF_AN_INPUT = { onEvent: true, onBusy: true, idempotencyKey: true, idempotencyScope: true } as const;
 
 export const RuntimeInputSchema = StartTurnRequestSchema.omit(NOT_OF_AN_INPUT).extend({
   inputId: RunIdParam.optional(),

@@ -23,6 +23,7 @@ export function promptOnly(request: unknown): StartTurnRequest | undefined {
   // By name as well, as the schema reads them: a member may be inherited, or not enumerable.
   const { prompt, hostMode, skillReferences, onEvent, flowToolOverlay, additionalInstructions, executionKind, timeoutMs, onBusy } = request;
   if (request["idempotencyKey"] !== undefined || request["preTurnContextAppends"] !== undefined) return undefined;
+  if (request["idempotencyScope"] !== undefined) return undefined;
   if (hostMode !== undefined || skillReferences !== undefined || onEvent !== undefined || flowToolOverlay !== undefined) return undefined;
   if (additionalInstructions !== undefined || executionKind !== undefined || timeoutMs !== undefined || onBusy !== undefined)
     return undefined;

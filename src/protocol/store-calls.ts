@@ -5,8 +5,10 @@
 import type { SessionId } from "./ids.ts";
 import type { Message, Session } from "./session-model.ts";
 import type { StoreReason } from "./store-error.ts";
+import type { Answer } from "./answers.ts";
 import type { AcceptedInput, RestingState, RuntimePage } from "./stored-runtime.ts";
 import type {
+  KeyedTurn,
   LoggedEvent,
   NewSession,
   SavedTurn,
@@ -60,7 +62,10 @@ export type PackedWrite = readonly [
   /** The rest is not what the write before said, or not known to be. */
   isRestNew: boolean,
   events: readonly StoredEvent[] | null,
+  keyed: PackedKey | null,
 ];
+/** A KeyedRequest. */
+export type PackedKey = readonly [key: string, fingerprint: string, at: number];
 
 /** An opened session as it crosses, an array as well. It is not archived. */
 export type PackedSession = readonly [
@@ -84,7 +89,7 @@ export type PackedSession = readonly [
 ];
 
 /**
- * What can be called over a port: the store's own methods (SessionStore, EventStore and RuntimeStore say what they do), and those of the thread
+ * What can be called over a port: the store's own methods (SessionStore and the stores beside it say what they do), and those of the thread
  * around it. Absent values come back as null.
  */
 export interface StoreCalls {
@@ -113,6 +118,14 @@ export interface StoreCalls {
   removeInputs(id: SessionId, inputIds: readonly string[]): void;
   removeRuntime(id: SessionId): boolean;
   runtimes(from: string | undefined): RuntimePage;
+
+  keyedTurn(id: SessionId, key: string, now: number): KeyedTurn | null;
+  turnKeys(id: SessionId): string[];
+
+  getAnswer(key: string, now: number): Uint8Array | null;
+  putAnswer(key: string, answer: Answer, now: number): void;
+  claimAnswer(key: string, answer: Answer, now: number): Uint8Array | null;
+  removeAnswer(key: string): boolean;
 
   /** As `append` or `rewrite`, unless checkpoints are cancelled. @returns whether it was written */
   checkpoint(write: PackedWrite, isRewrite: boolean): boolean;

@@ -1,6 +1,6 @@
 /** Why a store refused or failed. A host hands it on as SESSION_STORE_ERROR whose details are these fields, unless it knows better. */
 
-import { SessionError, agentFailure, notFound } from "./errors.ts";
+import { SessionError, duplicateId, notFound } from "./errors.ts";
 import type { SessionId } from "./ids.ts";
 
 /** Every reason, what it means, and whether the same call may succeed later. */
@@ -48,6 +48,6 @@ export function storeFailure(error: StoreError, sessionId?: SessionId): SessionE
 /** As `storeFailure`, for access to a session by its id: what is not there, or archived, is not found. */
 export function accessFailure(error: StoreError, sessionId: SessionId): SessionError {
   if (error.reason === "not_found" || error.reason === "archived") return notFound(sessionId);
-  if (error.reason === "exists") return agentFailure("internal_error", `Duplicate session ID generated: ${sessionId}`);
+  if (error.reason === "exists") return duplicateId(sessionId);
   return storeFailure(error, sessionId);
 }

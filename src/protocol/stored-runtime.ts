@@ -12,7 +12,7 @@ export interface AcceptedInput {
   readonly runId: RunId;
   readonly boundary: RunApplyBoundary;
   /** Names the input's id as its idempotency key. */
-  readonly request: Omit<StartTurnRequest, "onEvent" | "onBusy">;
+  readonly request: Omit<StartTurnRequest, "onEvent" | "onBusy" | "idempotencyScope">;
 }
 
 export interface StoredRuntime {

@@ -10,7 +10,9 @@ import type { Message, PendingSystemContextAppend, Session, Usage } from "./sess
 import type { RunResult } from "./views.ts";
 
 /** What a wake-up rebuilds the agent from: the create request without its prompt, its event function and the session it resumed. */
-export type StoredRequest = Omit<CreateSessionRequest, "onEvent">;
+export type StoredRequest = Omit<CreateSessionRequest, OfTheCall>;
+/** What is the call's own and not the session's. */
+type OfTheCall = "onEvent" | "sessionId" | "idempotencyKey";
 
 /** A turn's result as the agent gave it: the session's id is known. */
 export type StoredResult = Omit<RunResult, "sessionId">;
@@ -21,6 +23,27 @@ export interface SavedTurn {
   readonly result: StoredResult;
   /** The idempotency key of its request. */
   readonly key?: string | undefined;
+}
+
+/** How long a turn is remembered for whoever asks for it once more, in milliseconds. */
+export const KEYED_TURN_KEPT_MS = 24 * 60 * 60 * 1000;
+/** How many turns of a session are remembered so; the oldest is forgotten. */
+export const KEYED_TURNS_MAX = 1024;
+
+/** What tells the request of a turn that is remembered. */
+export interface KeyedRequest {
+  /** Its idempotency key. */
+  readonly key: string;
+  /** Of what it asked for (lane/turn-fingerprint.ts): a request that has the key and another fingerprint is refused. */
+  readonly fingerprint: string;
+  /** When the turn was saved, in epoch milliseconds. */
+  readonly at: number;
+}
+
+/** A good turn that is remembered by its idempotency key. */
+export interface KeyedTurn extends KeyedRequest {
+  readonly ticket: number;
+  readonly result: StoredResult;
 }
 
 /** What a write says about the session as a whole. It replaces what the head had; an absent optional member is gone then. */
@@ -94,6 +117,8 @@ export interface SessionWrite {
   readonly ticket?: number | undefined;
   /** Events to go into the event log with it. */
   readonly events?: readonly StoredEvent[] | undefined;
+  /** Remember `state.lastTurn` for this request; a turn that was remembered under its key is forgotten. See KeyedTurnStore. */
+  readonly keyed?: KeyedRequest | undefined;
 }
 
 /** One event of the event log. */

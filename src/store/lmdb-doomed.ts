@@ -6,6 +6,7 @@
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { eraseEvents } from "./lmdb-events.ts";
 import { PART, numberKey, numberOf, partKey } from "./lmdb-keys.ts";
+import { eraseKeyed } from "./lmdb-keyed.ts";
 import { eraseLog } from "./lmdb-log.ts";
 import { eraseRuntime } from "./lmdb-runtimes.ts";
 
@@ -16,7 +17,8 @@ const ERASED_AT_ONCE = 1000;
 export function erase(env: LmdbEnv, number: number): boolean {
   for (const part of Object.values(PART)) env.remove("parts", partKey(number, part));
   eraseRuntime(env, number);
-  const left = ERASED_AT_ONCE - eraseLog(env, number, ERASED_AT_ONCE);
+  const forgotten = ERASED_AT_ONCE - eraseKeyed(env, number, ERASED_AT_ONCE);
+  const left = forgotten - (forgotten > 0 ? eraseLog(env, number, forgotten) : 0);
   if (left > 0 && eraseEvents(env, number, left) < left) {
     env.remove("doomed", numberKey(number));
     return false;

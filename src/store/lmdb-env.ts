@@ -17,7 +17,21 @@ import type { Database, RootDatabase } from "lmdb";
 import { StoreError } from "../protocol/store-error.ts";
 import { checkLength, isNearlyFull } from "./lmdb-file.ts";
 
-export const TABLES = ["meta", "heads", "archived", "parts", "log", "events", "updated", "labels", "doomed", "runtimes"] as const;
+export const TABLES = [
+  "meta",
+  "heads",
+  "archived",
+  "parts",
+  "log",
+  "events",
+  "updated",
+  "labels",
+  "doomed",
+  "runtimes",
+  "keyed",
+  "answers",
+  "expiries",
+] as const;
 export type Table = (typeof TABLES)[number];
 type Bytes = Uint8Array;
 

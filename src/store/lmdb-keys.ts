@@ -12,6 +12,11 @@
  * | labels   | archived? (1), digest of a pair (16), id                         |
  * | doomed   | number of a session that was removed (5), whose rows are left    |
  * | runtimes | session number (5): its runtime; and, number of an input (6)     |
+ * | keyed    | session number (5), 0, number of a turn (6); or 1, digest (16)   |
+ * | answers  | digest of a key (16)                                             |
+ * | expiries | epoch milliseconds (6), then what expires, as below              |
+ *
+ * What expires is a turn: session number (5), its number (6); or an answer: its digest (16).
  *
  * Session numbers are drawn from a counter and never used again, so a new session of an old id does not see the old one's rows.
  */
@@ -20,6 +25,7 @@ import { createHash } from "node:crypto";
 const NUMBER_BYTES = 5;
 const INDEX_BYTES = 4;
 const SEQ_BYTES = 6;
+const DIGEST_BYTES = 16;
 /** Largest number of a session. */
 export const NUMBER_MAX = 2 ** 40 - 1;
 /** Largest index of a message. */
@@ -97,6 +103,54 @@ export function updatedKey(isArchived: boolean, updatedAt: number, id: string): 
 }
 /** @returns "" for a key that is none */
 export const idOfUpdated = (key: Uint8Array): string => textFrom(key, 9);
+
+/** Where the turns of a session that are remembered stand by number. */
+export function turnKey(number: number, seq: number): Buffer {
+  const key = withNumber(NUMBER_BYTES + 1 + SEQ_BYTES, number);
+  key[NUMBER_BYTES] = 0;
+  key.writeUIntBE(Math.min(seq, SEQ_MAX), NUMBER_BYTES + 1, SEQ_BYTES);
+  return key;
+}
+/** @returns the number of a turn, -1 for a key that is none of such a row */
+export const turnSeqOf = (key: Uint8Array): number => numberAt(key, NUMBER_BYTES + 1, SEQ_BYTES);
+
+/** Where the turn stands that is remembered under an idempotency key. */
+export function keyedKey(number: number, idempotencyKey: string): Buffer {
+  const key = withNumber(NUMBER_BYTES + 1 + DIGEST_BYTES, number);
+  key[NUMBER_BYTES] = 1;
+  digestOf(idempotencyKey).copy(key, NUMBER_BYTES + 1);
+  return key;
+}
+/** @returns behind the rows of `keyed` of a session that stand by number; ahead of those that stand by key */
+export const behindTurns = (number: number): Buffer => keyedPrefix(number, 1);
+/** @returns behind all rows of `keyed` of a session */
+export const behindKeyed = (number: number): Buffer => keyedPrefix(number, 2);
+function keyedPrefix(number: number, kind: number): Buffer {
+  const key = withNumber(NUMBER_BYTES + 1, number);
+  key[NUMBER_BYTES] = kind;
+  return key;
+}
+
+export const answerKey = (key: string): Buffer => digestOf(key);
+
+/** @param what - the rest of the key; empty: where what expires then begins */
+export function expiryKey(atMs: number, what: Uint8Array): Buffer {
+  const key = Buffer.allocUnsafe(SEQ_BYTES + what.length);
+  key.writeUIntBE(Math.min(Math.max(0, Math.ceil(atMs)), SEQ_MAX), 0, SEQ_BYTES);
+  key.set(what, SEQ_BYTES);
+  return key;
+}
+/** A turn as `expiryKey` takes it. */
+export const expiringTurn = (number: number, seq: number): Buffer => eventKey(number, seq);
+/** @returns what expires, undefined for a key that says nothing of it */
+export function expiringOf(key: Uint8Array): { turn: { number: number; seq: number } } | { answer: Buffer } | undefined {
+  const what = Buffer.from(key.buffer, key.byteOffset, key.length).subarray(SEQ_BYTES);
+  if (what.length === DIGEST_BYTES) return { answer: what };
+  const seq = seqOf(what);
+  return seq < 0 ? undefined : { turn: { number: what.readUIntBE(0, NUMBER_BYTES), seq } };
+}
+
+const digestOf = (text: string): Buffer => createHash("sha256").update(text).digest().subarray(0, DIGEST_BYTES);
 
 /** @returns what the keys of all sessions with the pair begin with */
 export function labelPrefix(isArchived: boolean, label: string, value: string): Buffer {

@@ -17,6 +17,7 @@ import { erase } from "./lmdb-doomed.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { appendEvents, lastEvent } from "./lmdb-events.ts";
 import { findHead, partOf, putHead, tableOf, wholeHead } from "./lmdb-heads.ts";
+import { rememberTurn } from "./lmdb-keyed.ts";
 import { NUMBER_MAX, PART, idKey, partKey } from "./lmdb-keys.ts";
 import { index, reindex, unindex } from "./lmdb-listing.ts";
 import { appendLog, eraseLog, readLog, readPackedLog } from "./lmdb-log.ts";
@@ -122,6 +123,7 @@ export function writeTurn(env: LmdbEnv, write: PackedWrite, how: "append" | "rew
   const epoch = write[1];
   const isRestNew = write[13];
   const events = write[14];
+  const keyed = write[15];
   const stored = findHead(env, id);
   checkWrite(stored, { id, epoch, version: write[2], ticket: write[3] ?? undefined });
   const { number } = stored;
@@ -133,6 +135,7 @@ export function writeTurn(env: LmdbEnv, write: PackedWrite, how: "append" | "rew
   putHead(env, id, head);
   reindex(env, id, stored, head);
   if (events !== null) appendEvents(env, number, epoch, events);
+  if (keyed !== null) rememberTurn(env, number, id, keyed, write[11]);
 }
 
 /** A row that is larger than this is not put into the head's. */

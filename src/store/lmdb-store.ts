@@ -15,6 +15,7 @@ import { eraseNext } from "./lmdb-doomed.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { lastEvent, readEvents } from "./lmdb-events.ts";
 import { findHead, wholeHead } from "./lmdb-heads.ts";
+import * as keyed from "./lmdb-keyed.ts";
 import { PART, partKey } from "./lmdb-keys.ts";
 import { list } from "./lmdb-listing.ts";
 import { readLog } from "./lmdb-log.ts";
@@ -23,8 +24,8 @@ import { makeFolder, unwritable } from "./lmdb-path.ts";
 import { decodeContext } from "./lmdb-rows.ts";
 import * as runtimes from "./lmdb-runtimes.ts";
 import * as sessions from "./lmdb-sessions.ts";
-import type { EventStore, RuntimeStore, SessionStore } from "./session-store.ts";
 import type { CommitCounts } from "./store-counts.ts";
+import type { AnswerStore, EventStore, KeyedTurnStore, RuntimeStore, SessionStore } from "./session-store.ts";
 
 export interface LmdbStoreParts {
   readonly path: string;
@@ -55,6 +56,24 @@ export class LmdbStore implements SessionStore {
     removeInputs: (id, inputIds) => this.#write(() => runtimes.removeInputs(this.#env, id, inputIds), "freeing"),
     remove: (id) => this.#write(() => runtimes.remove(this.#env, id), "freeing"),
     page: (from) => this.#read(() => runtimes.page(this.#env, from, this.#parts.onUnreadable)),
+  };
+  readonly keyedTurns: KeyedTurnStore = {
+    find: (id, key, now) =>
+      this.#read(() => {
+        const head = findHead(this.#env, id);
+        return head && keyed.findTurn(this.#env, head.number, id, key, now);
+      }),
+    keys: (id) =>
+      this.#read(() => {
+        const head = findHead(this.#env, id);
+        return head === undefined ? [] : keyed.turnKeys(this.#env, head.number, id);
+      }),
+  };
+  readonly answers: AnswerStore = {
+    get: (key, now) => this.#read(() => keyed.getAnswer(this.#env, key, now)),
+    put: (key, answer, now) => this.#write(() => keyed.putAnswer(this.#env, key, answer, now)),
+    claim: (key, answer, now) => this.#write(() => keyed.claimAnswer(this.#env, key, answer, now)),
+    remove: (key) => this.#write(() => keyed.removeAnswer(this.#env, key), "freeing"),
   };
   readonly #env: LmdbEnv;
   readonly #parts: LmdbStoreParts;

@@ -29,7 +29,8 @@ import {
   notFound,
   summaryOf,
 } from "./session-rules.ts";
-import type { EventStore, EventWrite, RuntimeStore, SessionStore } from "./session-store.ts";
+import { KeyedTurns, MemoryAnswers } from "./memory-keyed.ts";
+import type { AnswerStore, EventStore, EventWrite, KeyedTurnStore, RuntimeStore, SessionStore } from "./session-store.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
 /** One session: all of it is replaced or pushed to, never changed in place. */
@@ -39,6 +40,7 @@ interface Row {
   readonly events: LoggedEvent[];
   context: StoredContext | undefined;
   runtime: { readonly state: RestingState; readonly inputs: readonly AcceptedInput[] } | undefined;
+  keyed: KeyedTurns | undefined;
   /** See Standing. */
   lastTicket: number | undefined;
 }
@@ -79,6 +81,17 @@ export class MemoryStore implements SessionStore {
         runtimes: [...this.#rows].flatMap(([id, { runtime }]) => (runtime === undefined ? [] : [{ id, ...copy(runtime) }])),
       })),
   };
+  readonly keyedTurns: KeyedTurnStore = {
+    find: (id, key, now) => this.#call(() => copy(this.#rows.get(id)?.keyed?.find(key, now))),
+    keys: (id) => this.#call(() => this.#rows.get(id)?.keyed?.keys ?? []),
+  };
+  readonly answers: AnswerStore = {
+    get: (key, now) => this.#call(() => this.#answers.get(key, now)),
+    put: (key, answer, now) => this.#call(() => this.#answers.put(key, answer, now)),
+    claim: (key, answer, now) => this.#call(() => this.#answers.claim(key, answer, now)),
+    remove: (key) => this.#call(() => this.#answers.remove(key)),
+  };
+  readonly #answers = new MemoryAnswers();
   readonly #rows = new Map<SessionId, Row>();
   #isClosed = false;
 
@@ -90,8 +103,8 @@ export class MemoryStore implements SessionStore {
       checkCreate(stored?.head, session);
       const epoch = (stored?.head.epoch ?? 0) + 1;
       const head: SessionHead = { ...state, ...rest, id, epoch, version: 1, logLength: messages.length, isArchived: false };
-      const { events = [], runtime } = stored ?? {};
-      this.#rows.set(id, { head, log: [...messages], events, context: undefined, runtime, lastTicket: undefined });
+      const { events = [], runtime, keyed } = stored ?? {};
+      this.#rows.set(id, { head, log: [...messages], events, context: undefined, runtime, keyed, lastTicket: undefined });
       return epoch;
     });
   }
@@ -171,6 +184,7 @@ export class MemoryStore implements SessionStore {
   close(): Promise<void> {
     this.#isClosed = true;
     this.#rows.clear();
+    this.#answers.clear();
     return Promise.resolve();
   }
 
@@ -184,7 +198,7 @@ export class MemoryStore implements SessionStore {
     const row = this.#rows.get(write.id);
     checkWrite(row && { ...row.head, lastTicket: row.lastTicket }, write);
     const { head, log, events } = row as Row;
-    const { state, messages, epoch, events: added = [] } = copy(write);
+    const { state, messages, epoch, events: added = [], keyed } = copy(write);
     checkEvents(write.id, lastEvent(row)?.seq ?? 0, added);
     if (how === "rewrite") log.length = 0;
     for (const message of messages) log.push(message);
@@ -194,6 +208,9 @@ export class MemoryStore implements SessionStore {
     const kept = { id, createdAt, labels, agent, request, epoch, isArchived };
     (row as Row).head = { ...state, ...kept, version: version + 1, logLength: log.length };
     (row as Row).lastTicket = undefined;
+    const { lastTurn } = state;
+    if (keyed === undefined || lastTurn === undefined) return;
+    ((row as Row).keyed ??= new KeyedTurns()).add({ ...keyed, ticket: lastTurn.ticket, result: lastTurn.result });
   }
 
   #appendEvents(write: EventWrite): number {

@@ -6,13 +6,25 @@ import type { StoreSettings } from "../protocol/options.ts";
 import type { StoreReason } from "../protocol/store-error.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { PortTransport } from "../transport/port-transport.ts";
+import type { SessionStore } from "./session-store.ts";
 import { openStore } from "./open-store.ts";
 import { StoreServer } from "./serve-store.ts";
 import { CommitCounts } from "./store-counts.ts";
 
+/** What a store may lack. */
+export interface StoreAbilities {
+  readonly events: boolean;
+  readonly runtimes: boolean;
+  readonly keyedTurns: boolean;
+  readonly answers: boolean;
+}
+export function abilitiesOf({ events, runtimes, keyedTurns, answers }: SessionStore): StoreAbilities {
+  return { events: !!events, runtimes: !!runtimes, keyedTurns: !!keyedTurns, answers: !!answers };
+}
+
 /** What the thread says first: whether the store is open. */
 export type StoreOpened =
-  | { readonly ok: true; readonly hasEvents: boolean; readonly hasRuntimes: boolean }
+  | { readonly ok: true; readonly has: StoreAbilities }
   | { readonly ok: false; readonly reason: StoreReason; readonly message: string; readonly details: StoreError["details"] };
 /** A port to serve; `connection` names it for `laneDrained`, undefined for main. */
 export interface StorePort {
@@ -30,7 +42,7 @@ export async function runStore(): Promise<void> {
     const store = await openStore(settings, commits);
     const server = new StoreServer(store, () => parent.close(), commits);
     parent.on("message", ({ port, connection }: StorePort) => server.serve(new PortTransport(port), connection));
-    say({ ok: true, hasEvents: store.events !== undefined, hasRuntimes: store.runtimes !== undefined });
+    say({ ok: true, has: abilitiesOf(store) });
   } catch (error) {
     const { reason, message, details } = error instanceof StoreError ? error : new StoreError("io", String(error));
     say({ ok: false, reason, message, details });

@@ -29,9 +29,9 @@ import type { FrameTransport } from "../transport/transport.ts";
 import { within } from "../transport/within.ts";
 import { adoptSession } from "./adopt-session.ts";
 import { CheckpointGates } from "./checkpoint-gates.ts";
-import type { EventStore, RuntimeStore, SessionStore } from "./session-store.ts";
 import type { CommitCounts } from "./store-counts.ts";
 import { CallCounts } from "./store-counts.ts";
+import type { AnswerStore, EventStore, KeyedTurnStore, RuntimeStore, SessionStore } from "./session-store.ts";
 
 /** Milliseconds the ports of lanes that have ended may take to close, and what came from them to be done. */
 const DRAIN_MAX_MS = 5000;
@@ -144,6 +144,14 @@ export class StoreServer {
       if (store.runtimes === undefined) throw new StoreError("invalid", "the store keeps no runtimes");
       return store.runtimes;
     };
+    const keyedTurns = (): KeyedTurnStore => {
+      if (store.keyedTurns === undefined) throw new StoreError("invalid", "the store remembers no turns");
+      return store.keyedTurns;
+    };
+    const answers = (): AnswerStore => {
+      if (store.answers === undefined) throw new StoreError("invalid", "the store keeps no answers");
+      return store.answers;
+    };
     const write = (packed: PackedWrite, how: "append" | "rewrite"): Promise<void> =>
       store.writePacked === undefined ? store[how](unpackWrite(packed)) : store.writePacked(packed, how);
     const open = async (id: SessionId): Promise<PackedSession> => {
@@ -197,6 +205,12 @@ export class StoreServer {
       removeInputs: (id, inputIds) => runtimes().removeInputs(id, inputIds),
       removeRuntime: (id) => runtimes().remove(id),
       runtimes: (from) => runtimes().page(from ?? undefined),
+      keyedTurn: (id, key, now) => keyedTurns().find(id, key, now),
+      turnKeys: (id) => keyedTurns().keys(id),
+      getAnswer: (key, now) => answers().get(key, now),
+      putAnswer: (key, answer, now) => answers().put(key, answer, now),
+      claimAnswer: (key, answer, now) => answers().claim(key, answer, now),
+      removeAnswer: (key) => answers().remove(key),
       checkpoint: (packed, isRewrite) => gates.pass(packed[0], () => write(packed, isRewrite ? "rewrite" : "append")),
       adopt: (session, lastText) => gates.pass(session.id, () => adoptSession(store, session, lastText ?? undefined)),
       cancelCheckpoints: () => gates.cancelAll(),

@@ -1,4 +1,6 @@
 /** What every store refuses, and what a listing takes: the same for all stores of ours. Pure. */
+import { answerKeyProblem, answerProblem } from "../protocol/answers.ts";
+import type { Answer } from "../protocol/answers.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { messageCountOf } from "../protocol/stored-session.ts";
 import type { NewSession, SessionHead, StoredQuery, StoredSummary } from "../protocol/stored-session.ts";
@@ -91,6 +93,14 @@ export function checkEvents(id: SessionId, lastSeq: number, events: readonly { r
     }
     last = seq;
   }
+}
+
+/** @throws StoreError invalid */
+export function checkAnswer(key: string, answer?: Answer): void {
+  const problem = answerKeyProblem(key);
+  if (problem !== undefined) throw new StoreError("invalid", `an answer's key ${problem}`);
+  const wrong = answer && answerProblem(answer);
+  if (wrong !== undefined) throw new StoreError("invalid", `an answer's ${wrong.field} ${wrong.problem}`, { field: wrong.field });
 }
 
 /** @returns the row of a listing */

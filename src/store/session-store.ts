@@ -9,11 +9,13 @@
  *   B4. What one session's rows hold never makes a call for another session fail.
  *   B5. Calls take effect in the order they were made; what they give is the caller's own, changing it changes nothing stored.
  */
+import type { Answer } from "../protocol/answers.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { Message } from "../protocol/session-model.ts";
 import type { PackedSession, PackedWrite } from "../protocol/store-calls.ts";
 import type { AcceptedInput, RestingState, RuntimePage } from "../protocol/stored-runtime.ts";
 import type {
+  KeyedTurn,
   LoggedEvent,
   NewSession,
   SessionHead,
@@ -72,6 +74,10 @@ export interface SessionStore {
   readonly events?: EventStore | undefined;
   /** Runtimes of sessions and their inputs, where the store keeps them. */
   readonly runtimes?: RuntimeStore | undefined;
+  /** Turns that are remembered by their idempotency keys, where the store can; where it cannot, only a session's last one is known. */
+  readonly keyedTurns?: KeyedTurnStore | undefined;
+  /** Answers of a server, where the store keeps them. */
+  readonly answers?: AnswerStore | undefined;
   /** Write a copy of everything to `path`, which does not exist yet, while the store is in use. */
   backup?(path: string): Promise<void>;
   /** Finish what was begun, make it durable, let go of everything. */
@@ -108,6 +114,34 @@ export interface RuntimeStore {
    * @returns `next` undefined: there are no more
    */
   page(from: string | undefined): Promise<RuntimePage>;
+}
+
+/**
+ * Turns that were saved with `SessionWrite.keyed`, in one transaction with the turn. Each is kept for KEYED_TURN_KEPT_MS from its `at` on,
+ * of a session the KEYED_TURNS_MAX that were saved last. They stay when their session is archived or replaced, and go with it.
+ *
+ * Those whose time is over are removed by and by: no call removes more than a few.
+ */
+export interface KeyedTurnStore {
+  /** @returns the turn that was saved last under the key; undefined when there is none, or its time is over. @param now - epoch milliseconds */
+  find(id: SessionId, key: string, now: number): Promise<KeyedTurn | undefined>;
+  /** @returns the keys of all that `find` may give, the one that was saved first first; those of some whose time is over may be among them */
+  keys(id: SessionId): Promise<string[]>;
+}
+
+/**
+ * Answers of a server by a key of its own, each until it expires. They are no session's. Those that have expired are removed by and by: no
+ * call removes more than a few. Refusals: invalid (a key or value that is too long).
+ */
+export interface AnswerStore {
+  /** @returns the value; undefined when there is none, or it has expired. @param now - epoch milliseconds, in every call */
+  get(key: string, now: number): Promise<Uint8Array | undefined>;
+  /** Lay an answer down, in the place of one that is there. */
+  put(key: string, answer: Answer, now: number): Promise<void>;
+  /** As `put`, unless there is one that has not expired. @returns that one's value, and nothing is changed */
+  claim(key: string, answer: Answer, now: number): Promise<Uint8Array | undefined>;
+  /** @returns whether there was one */
+  remove(key: string): Promise<boolean>;
 }
 
 export interface EventWrite {

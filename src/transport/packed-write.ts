@@ -7,7 +7,7 @@
  */
 import type { Message, Usage } from "../protocol/session-model.ts";
 import type { PackedUsage, PackedWrite } from "../protocol/store-calls.ts";
-import type { SavedTurn, SessionState, SessionWrite, StoredResult } from "../protocol/stored-session.ts";
+import type { KeyedRequest, SavedTurn, SessionState, SessionWrite, StoredResult } from "../protocol/stored-session.ts";
 import { isAbsentOr, isCount, isRecord, isText, isTime } from "../protocol/shapes.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { FrameError, decodeValue, decodeValues, encodeValue } from "./codec.ts";
@@ -20,7 +20,7 @@ export type RestState = Pick<SessionState, "system" | "metadata">;
 
 /** @param rest - of the write's state, packed. @throws StoreError invalid, for what msgpack cannot hold */
 export function packWrite(write: SessionWrite, rest = packRest(write.state), isRestNew = true): PackedWrite {
-  const { id, epoch, version, ticket, state, messages, events } = write;
+  const { id, epoch, version, ticket, state, messages, events, keyed } = write;
   const { updatedAt, lastSeq, contextTaken } = state;
   return [
     id,
@@ -38,13 +38,15 @@ export function packWrite(write: SessionWrite, rest = packRest(write.state), isR
     rest,
     isRestNew,
     events ?? null,
+    keyed === undefined ? null : [keyed.key, keyed.fingerprint, keyed.at],
   ];
 }
 
 /** @throws StoreError invalid, when it is not what packWrite gives */
 export function unpackWrite(packed: PackedWrite): SessionWrite {
   try {
-    const [id, epoch, version, ticket, updatedAt, counts, lastSeq, contextTaken, , packedMessages, count, turn, rest, , events] = packed;
+    const [id, epoch, version, ticket, updatedAt, counts, lastSeq, contextTaken, , packedMessages, count, turn, rest, , events, key] =
+      packed;
     const usage = usageOf(counts);
     if (
       !isText(id) ||
@@ -56,6 +58,8 @@ export function unpackWrite(packed: PackedWrite): SessionWrite {
     const messages = unpackMessages(packedMessages);
     if (messages.length !== count || !messages.every(isRecord)) throw new FrameError("its messages are others");
     if (!(events === null || Array.isArray(events))) throw new FrameError("its events are no list");
+    const keyed = key === null ? undefined : keyedOf(key);
+    if (key !== null && keyed === undefined) throw new FrameError("its key is none");
     return {
       id,
       epoch,
@@ -64,10 +68,18 @@ export function unpackWrite(packed: PackedWrite): SessionWrite {
       messages: messages as Message[],
       ...(ticket !== null && { ticket }),
       ...(events !== null && { events }),
+      ...(keyed && { keyed }),
     };
   } catch (cause) {
     throw new StoreError("invalid", `what was to be stored is not a write of a session: ${String(cause)}`, {}, cause);
   }
+}
+
+/** @returns undefined when it is not what packWrite gives */
+export function keyedOf(packed: unknown): KeyedRequest | undefined {
+  if (!Array.isArray(packed) || packed.length !== 3) return undefined;
+  const [key, fingerprint, at] = packed as unknown[];
+  return isText(key) && isText(fingerprint) && isTime(at) ? { key, fingerprint, at } : undefined;
 }
 
 function unpack<T>(bytes: Uint8Array, read: (row: readonly unknown[]) => T | undefined): T {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { storeConformance } from "../../dist/src/store/conformance/index.js";
 import { MemoryStore } from "../../dist/src/store/memory-store.js";
 import type { StoredRuntime } from "../../dist/src/protocol/stored-runtime.js";
-import type { RuntimeStore, SessionStore } from "../../dist/src/store/session-store.js";
+import type { AnswerStore, KeyedTurnStore, RuntimeStore, SessionStore } from "../../dist/src/store/session-store.js";
 
 /** What is wrong: methods in place of the good ones. `good` is the store below, which outlives `close` here. */
 type Fault = (good: SessionStore) => Partial<SessionStore>;
@@ -122,6 +122,39 @@ const FAULTS: Record<string, { fault: Fault; caughtBy: string[] }> = {
       };
     },
     caughtBy: ["a runtime stays when its session is archived or replaced, and goes with it"],
+  },
+  "remembers a keyed turn that was refused": {
+    fault: (good) => ({
+      append: async (write) => {
+        const { keyed, ...rest } = write;
+        const head = await good.head(write.id);
+        if (keyed !== undefined && head !== undefined && !head.isArchived)
+          await good.append({ ...write, epoch: head.epoch, version: head.version, events: [] });
+        else await good.append(rest);
+      },
+    }),
+    caughtBy: ["a write that is refused leaves no turn to be found"],
+  },
+  "remembers the last keyed turn only": {
+    fault: ({ keyedTurns }) => ({
+      keyedTurns: {
+        find: async (id, key, now) => ((await keyedTurns?.keys(id))?.at(-1) === key ? keyedTurns?.find(id, key, now) : undefined),
+        keys: async (id) => (await keyedTurns?.keys(id)) ?? [],
+      },
+    }),
+    caughtBy: ["a turn is found by its key, however many follow it, and by no other session's"],
+  },
+  "remembers keyed turns for ever": {
+    fault: ({ keyedTurns }) => ({
+      keyedTurns: { ...(keyedTurns as KeyedTurnStore), find: async (id, key) => keyedTurns?.find(id, key, 0) },
+    }),
+    caughtBy: ["turns are kept for their time, and no longer"],
+  },
+  "lets every claim lay its answer down": {
+    fault: ({ answers }) => ({
+      answers: { ...(answers as AnswerStore), claim: async (...args) => void (await answers?.put(...args)) as undefined },
+    }),
+    caughtBy: ["one of several claims lays its answer down, and the others are given that"],
   },
   "leaves a removed session to the next of its id": {
     fault: (good) => ({ remove: (id) => good.archive(id, undefined) }),

@@ -2,7 +2,14 @@
 import type { AgentEvent } from "../../src/protocol/events.ts";
 import type { JsonValue } from "../../src/protocol/json.ts";
 import type { Message, Session, Usage } from "../../src/protocol/session-model.ts";
-import type { NewSession, SessionState, SessionWrite, StoredContext, StoredEvent } from "../../src/protocol/stored-session.ts";
+import type {
+  KeyedRequest,
+  NewSession,
+  SessionState,
+  SessionWrite,
+  StoredContext,
+  StoredEvent,
+} from "../../src/protocol/stored-session.ts";
 import { Random } from "./random.ts";
 
 const WORDS = [
@@ -174,7 +181,10 @@ export const writeOf = (random: Random): SessionWrite => ({
   messages: messagesOf(random),
   ...maybe(random, "ticket", () => 1 + smallCount(random)),
   ...maybe(random, "events", () => storedEventsOf(random)),
+  ...maybe(random, "keyed", () => keyedOf(random)),
 });
+
+const keyedOf = (random: Random): KeyedRequest => ({ key: nameOf(random), fingerprint: nameOf(random), at: timeOf(random) });
 
 export const labelsOf = (random: Random): Record<string, string> => recordOf(random, 3, () => textOf(random));
 

@@ -80,12 +80,13 @@ test("a shutdown's interrupt is not an input's end: it runs when the store is op
   await until("it has run", async () => (await said(second, id)).at(-1) === "done");
 });
 
-test("one that ran and was committed does not run again, though its row is there still", async () => {
+test("one that ran and was committed does not run again, though its row is there still and another turn followed", async () => {
   const path = folder();
   const first = await open({ store: { kind: "lmdb", path } });
   const { id, adapter } = await attached(first);
   const { runId, outcome } = await adapter.acceptInput(id, { prompt: "once", inputId: "i" });
   await outcome;
+  await first.startTurn(id, { prompt: "direct" });
   await first.shutdown();
   // As a process leaves it that is killed between the commit and the removal.
   const store = await openLmdbStore({ path });
@@ -98,7 +99,9 @@ test("one that ran and was committed does not run again, though its row is there
   const ticket = await again.acceptInput(id, { prompt: "once", inputId: "i" });
   await again.attach(id);
   expect((await ticket.outcome).terminal).toMatchObject({ kind: "run_result", runResult: { text: "once" } });
-  expect([ticket.runId, await said(second, id)]).toEqual([runId, echoed("once")]);
+  expect([ticket.runId, await said(second, id)]).toEqual([runId, echoed("once", "direct")]);
+  const { outcome: another } = await again.acceptInput(id, { prompt: "another", inputId: "i" });
+  expect([await codeOf(another), await said(second, id)]).toEqual(["IDEMPOTENCY_CONFLICT", echoed("once", "direct")]);
 });
 
 describe("a process that is killed", () => {

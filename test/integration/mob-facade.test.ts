@@ -225,7 +225,8 @@ describe.each(services)("%s", (name, open) => {
     const keyed = async (idempotencyKey: string, prompt: string): Promise<CoreApplyOutput> =>
       settled(service.applyRuntimeTurn(id, "r", { ...content, prompt, idempotencyKey }, "run_start", []));
     const first = await keyed("a", "one");
-    expect(await keyed("a", "two")).toEqual(first);
+    expect(await keyed("a", "one")).toEqual(first);
+    expect(await codeOf(keyed("a", "two"))).toBe("IDEMPOTENCY_CONFLICT");
     for (let i = 0; i < 2; i++) {
       const waiting = await keyed("b", script(["failKind", "callback_pending", "waits", details]));
       expect(waiting.terminal).toEqual({ kind: "callback_pending", ...details });

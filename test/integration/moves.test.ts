@@ -57,6 +57,19 @@ describe.each(Object.entries(KINDS))("a session of an %s host", (kind, openHost)
     expect(service.inspect()).toMatchObject({ sessions: { live: 1 }, subscribers: 1, events: { session_moved: 1 } });
   });
 
+  test("moves with what is remembered of its turns by their keys", async () => {
+    const service = await openHost();
+    const id = await deferred(service);
+    const ask = async (prompt: string): Promise<string> => (await service.startTurn(id, { prompt, idempotencyKey: "k" })).text;
+    expect(await ask("one")).toBe("one");
+    await service.startTurn(id, { prompt: "two" });
+    for (const _ of [1, 2]) {
+      expect(await settled(move(service, id))).toBe(true);
+      expect([await ask("one"), await codeOf(ask("two"))]).toEqual(["one", "IDEMPOTENCY_CONFLICT"]);
+    }
+    expect((await service.read(id)).state.messageCount).toBe(4);
+  });
+
   test("there and back, many times", async () => {
     const service = await openHost();
     const id = await deferred(service);

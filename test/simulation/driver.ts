@@ -120,14 +120,14 @@ export class Driver {
   start(session: ModelSession, plan: Plan = makePlan(this.#world.random, this.#setup.isWild)): ModelTurn {
     const { random } = this.#world;
     const earlier = session.turns.filter(({ key }) => key !== undefined);
-    const key = random.chance(0.1)
-      ? earlier.length > 0 && random.chance(0.6)
-        ? random.pick(earlier).key
-        : `k${session.turns.length}`
-      : undefined;
-    const turn = this.#model.addTurn(session, plan, key);
+    const isKeyed = random.chance(0.3);
+    const known = isKeyed && earlier.length > 0 && random.chance(0.75) ? random.pick(earlier) : undefined;
+    const key = known?.key ?? (isKeyed ? `k${session.turns.length}` : undefined);
+    // Asked for again it must not run: the model would see the same turn twice.
+    const again = known?.outcome === "ok" && !session.isRestored && random.chance(0.7) ? known : undefined;
+    const turn = this.#model.addTurn(session, plan, key, again);
     const isStreamed = random.chance(0.2);
-    const request: StartTurnRequest = { prompt: turn.name };
+    const request: StartTurnRequest = { prompt: turn.asks };
     if (key !== undefined) request.idempotencyKey = key;
     const onBusy = random.chance(0.5) ? random.pick(WAITING_MODES) : undefined;
     if (onBusy !== undefined) {

@@ -91,7 +91,11 @@ export function startThreadIn(shop: LaneWorkshop): StartThread {
           agents,
           interruptGraceMs: settings.interruptGraceMs,
           buildTimeoutMs: settings.buildTimeoutMs,
-          keeping: store && { store, logsEvents: settings.store?.logsEvents === true },
+          keeping: store && {
+            store,
+            logsEvents: settings.store?.logsEvents === true,
+            remembersTurns: settings.store?.remembersTurns === true,
+          },
         });
       }
       const report: LoadReport = fails ? { ok: false, agent: "default", module: "simulated", reason: "simulated" } : { ok: true };

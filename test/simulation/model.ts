@@ -7,6 +7,7 @@
  *       not known at most once, whole.
  *   M4. Staged context that was taken by a turn which succeeded is never taken again.
  *   M5. Turns that wait for their session in a queue are admitted in the order of their calls.
+ *   M6. A turn whose key is that of one that succeeded does not run: it is given that one's answer if it asks for the same, else it is refused.
  */
 import type { EventEnvelope } from "../../src/protocol/events.ts";
 import type { Message } from "../../src/protocol/session-model.ts";
@@ -24,6 +25,10 @@ export interface ModelTurn {
   readonly key: string | undefined;
   /** It waits in the queue when its session is busy. */
   queues: boolean;
+  /** Name of the turn that it asks for once more; its own otherwise. */
+  readonly asks: string;
+  /** A turn had succeeded under its key before it was asked for. */
+  readonly isKeyTaken: boolean;
   ticket: number | undefined;
   outcome: Outcome | undefined;
   /** Code of the error it was answered with. */
@@ -79,13 +84,18 @@ export class Model {
     return this.#byId.get(id);
   }
 
-  addTurn(session: ModelSession | undefined, plan: Plan, key?: string): ModelTurn {
+  /** @param again - the turn it asks for once more */
+  addTurn(session: ModelSession | undefined, plan: Plan, key?: string, again?: ModelTurn): ModelTurn {
+    const name = `t${this.#turns.size}`;
+    const hasSucceeded = (turn: ModelTurn): boolean => turn.key === key && turn.outcome === "ok";
     const turn: ModelTurn = {
-      name: `t${this.#turns.size}`,
+      name,
       plan,
       session,
       key,
       queues: false,
+      asks: again?.asks ?? name,
+      isKeyTaken: key !== undefined && session?.isRestored === false && session.turns.some(hasSucceeded),
       ticket: undefined,
       outcome: undefined,
       refusal: undefined,
@@ -183,6 +193,7 @@ export class Model {
       if (ran === undefined || ran.hasLeft || !ran.process.isAlive || other.mayBeCancelled) continue;
       this.#world.violate(`M1: ${name} runs beside ${other.name} in ${session.name}`);
     }
+    if (turn.isKeyTaken && !session.isRestored) this.#world.violate(`M6: ${name} runs, and a turn had succeeded under its key`);
     turn.ran = { process, hasLeft: false };
     this.checkTranscript(session, messages.slice(0, -1), `what ${name} sees`, this.succeeded(session));
     return turn.plan;

@@ -10,7 +10,7 @@ import { StoreError } from "../../src/protocol/store-error.ts";
 import type { SessionWrite } from "../../src/protocol/stored-session.ts";
 import type { MemoryStore } from "../../src/store/memory-store.ts";
 import { StoreServer } from "../../src/store/serve-store.ts";
-import type { EventStore, SessionStore } from "../../src/store/session-store.ts";
+import type { EventStore, KeyedTurnStore, SessionStore } from "../../src/store/session-store.ts";
 import { PortTransport } from "../../src/transport/port-transport.ts";
 import type { Faults } from "./faults.ts";
 import type { SimulatedPort } from "./ports.ts";
@@ -73,7 +73,11 @@ function faulty(rows: MemoryStore, world: World, faults: Faults): SessionStore {
       call(name, isWrite, (args[0] as Partial<SessionWrite>).ticket, () => method(...args));
     store[name] = faultyMethod;
   }
-  const { events } = rows;
+  const { events, keyedTurns } = rows;
+  const keyed: KeyedTurnStore = {
+    find: (...args) => call("keyedTurn", false, undefined, () => keyedTurns.find(...args)) as ReturnType<KeyedTurnStore["find"]>,
+    keys: (...args) => call("turnKeys", false, undefined, () => keyedTurns.keys(...args)) as ReturnType<KeyedTurnStore["keys"]>,
+  };
   const logged: EventStore = {
     append: (write) => call("events", true, undefined, () => events.append(write)) as ReturnType<EventStore["append"]>,
     readFrom: (...args) => call("events", false, undefined, () => events.readFrom(...args)) as ReturnType<EventStore["readFrom"]>,
@@ -84,7 +88,7 @@ function faulty(rows: MemoryStore, world: World, faults: Faults): SessionStore {
     await last;
     isClosed = true;
   };
-  return { ...(store as unknown as SessionStore), events: logged, close };
+  return { ...(store as unknown as SessionStore), events: logged, keyedTurns: keyed, close };
 }
 
 /** The process that runs a store, and what main has of it. */
@@ -113,6 +117,10 @@ export class SimulatedStore {
       toThread.post(() => server.serve(new PortTransport(far.asPort), connection), delay());
       return near;
     };
-    this.seat = { hasEvents: true, hasRuntimes: false, ended, connect: (connection) => connect(connection).asPort };
+    this.seat = {
+      has: { events: true, runtimes: false, keyedTurns: true, answers: false },
+      ended,
+      connect: (connection) => connect(connection).asPort,
+    };
   }
 }

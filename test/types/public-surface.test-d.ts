@@ -13,6 +13,7 @@ type Code =
   | "SESSION_STORE_ERROR"
   | "SESSION_UNSUPPORTED"
   | "SESSION_SYSTEM_CONTEXT_CONFLICT"
+  | "IDEMPOTENCY_CONFLICT"
   | "SESSION_QUARANTINED"
   | "AGENT_ERROR"
   | "INVALID_PARAMS"
@@ -147,9 +148,12 @@ describe("what is asked", () => {
     expectTypeOf<Start["flowToolOverlay"]>().toEqualTypeOf<warren.ToolOverlay | undefined>();
     expectTypeOf<Start["additionalInstructions"]>().toEqualTypeOf<string[] | undefined>();
     expectTypeOf<Start["executionKind"]>().toEqualTypeOf<"content_turn" | "resume_pending" | undefined>();
+    expectTypeOf<Start["idempotencyScope"]>().toEqualTypeOf<"session" | "last_turn" | undefined>();
     expectTypeOf<Start["onBusy"]>().toEqualTypeOf<"reject" | "enqueue" | "interrupt" | "rollback" | "latest" | "merge" | undefined>();
     expectTypeOf<keyof Create>().toEqualTypeOf<
       | "prompt"
+      | "sessionId"
+      | "idempotencyKey"
       | "agent"
       | "model"
       | "systemPrompt"
@@ -173,6 +177,7 @@ describe("what is asked", () => {
       | "preTurnContextAppends"
       | "timeoutMs"
       | "idempotencyKey"
+      | "idempotencyScope"
       | "onBusy"
       | "onEvent"
     >();

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { defineAgent } from "../../src/lane/define-agent.ts";
 import type { SessionAgentBuilder } from "../../src/protocol/agent.ts";
 import { COMMANDS, REPORTS } from "../../src/protocol/frames.ts";
+import { StoreError } from "../../src/protocol/store-error.ts";
 import { clientOf, JournalStore, NO_USAGE, user, WrittenAgent } from "./support/kept-agent.ts";
 import { OneLane } from "./support/one-lane.ts";
 
@@ -30,7 +31,7 @@ afterEach(async () => {
 
 function laneWith(agent: SessionAgentBuilder, graceMs = 60_000): { lane: OneLane; store: JournalStore } {
   const store = new JournalStore();
-  const lane = new OneLane(agent, graceMs, { store: clientOf(store), logsEvents: false });
+  const lane = new OneLane(agent, graceMs, { store: clientOf(store), logsEvents: false, remembersTurns: true });
   lanes.push(lane);
   return { lane, store };
 }
@@ -60,6 +61,100 @@ describe("a session that is kept, in its lane", () => {
       expect([from, outcome === "2"]).toEqual([from, (await store.head("s0"))?.logLength === (before ?? 0) + 2]);
     }
     expect(outcomes).toEqual(["internal_error", "2", "2", "2"]);
+  });
+
+  describe("R5: turns that its store remembers", () => {
+    const ask = (lane: OneLane, slot: number, prompt: string, idempotencyKey: string): { word: number; outcome: Promise<string> } => {
+      const { word, command } = lane.admit(slot, prompt, 0, { idempotencyKey });
+      lane.send(command);
+      return { word, outcome: lane.outcome(word) };
+    };
+    const echo = (entered: string[]): SessionAgentBuilder =>
+      defineAgent(async ({ prompt }) => {
+        entered.push(prompt);
+        return prompt;
+      });
+    /** The session is made live again in another slot. */
+    const reopen = async (lane: OneLane, slot: number): Promise<number> => {
+      lane.send([COMMANDS.FORGET.op, slot, 1]);
+      lane.table.claim(slot + 10);
+      lane.send([COMMANDS.OPEN.op, slot + 10, 1, `s${slot}`, undefined, 0]);
+      await lane.until(() => lane.reports.at(-1)?.[1] === slot + 10);
+      return slot + 10;
+    };
+
+    test("Q1: a new key costs no call, in a new session never, in one that wakes but for the first", async () => {
+      const entered: string[] = [];
+      const { lane, store } = laneWith(echo(entered));
+      const calls: string[] = [];
+      const good = { ...store.keyedTurns };
+      store.keyedTurns.find = (...args) => (calls.push(`find ${args[1]}`), good.find(...args));
+      store.keyedTurns.keys = (id) => (calls.push("keys"), good.keys(id));
+      const slot = await lane.create();
+      for (const key of ["k1", "k2", "k3"]) await ask(lane, slot, key, key).outcome;
+      expect(calls).toEqual([]);
+      expect([await ask(lane, slot, "k1", "k1").outcome, await ask(lane, slot, "x", "k2").outcome]).toEqual(["k1", "IDEMPOTENCY_CONFLICT"]);
+      expect(calls.splice(0)).toEqual(["find k1", "find k2"]);
+      const again = await reopen(lane, slot);
+      for (const key of ["k4", "k5"]) await ask(lane, again, key, key).outcome;
+      expect(calls.splice(0)).toEqual(["keys", "find k4"]);
+      expect([await ask(lane, again, "k1", "k1").outcome, await ask(lane, again, "k4", "k4").outcome]).toEqual(["k1", "k4"]);
+      expect([calls, entered]).toEqual([
+        ["find k1", "find k4"],
+        ["k1", "k2", "k3", "k4", "k5"],
+      ]);
+    });
+
+    test("R2: while the store is asked, an interrupt is answered, and what the store says then changes nothing", async () => {
+      const entered: string[] = [];
+      const { lane, store } = laneWith(echo(entered));
+      const slot = await lane.create();
+      await ask(lane, slot, "a", "k").outcome;
+      let answer!: () => void;
+      const good = { ...store.keyedTurns };
+      store.keyedTurns.find = async (...args) => (await new Promise<void>((resolve) => (answer = resolve)), good.find(...args));
+      const { outcome } = ask(lane, slot, "a", "k");
+      await lane.until(() => answer !== undefined);
+      expect(lane.interrupt(slot)).toBe("asked");
+      expect(await outcome).toBe("cancelled");
+      store.keyedTurns.find = (...args) => good.find(...args);
+      const next = ask(lane, slot, "a", "k");
+      answer();
+      expect([await next.outcome, entered]).toEqual(["a", ["a"]]);
+    });
+
+    test("when the store cannot say, the turn fails and nothing runs; the session goes on", async () => {
+      const entered: string[] = [];
+      const { lane, store } = laneWith(echo(entered));
+      const slot = await lane.create();
+      await ask(lane, slot, "a", "k").outcome;
+      const good = { ...store.keyedTurns };
+      store.keyedTurns.find = () => Promise.reject(new StoreError("corrupt", "as told"));
+      expect(await ask(lane, slot, "a", "k").outcome).toBe("SESSION_STORE_ERROR");
+      store.keyedTurns.find = (...args) => good.find(...args);
+      expect([await ask(lane, slot, "a", "k").outcome, await ask(lane, slot, "b", "k2").outcome, entered]).toEqual(["a", "b", ["a", "b"]]);
+    });
+
+    test("a turn that is not saved is not remembered", async () => {
+      const entered: string[] = [];
+      const { lane, store } = laneWith(echo(entered));
+      const slot = await lane.create();
+      store.fails = "before";
+      expect(await ask(lane, slot, "a", "k").outcome).toBe("SESSION_STORE_ERROR");
+      store.fails = undefined;
+      const again = await reopen(lane, slot);
+      expect([await ask(lane, again, "a", "k").outcome, entered]).toEqual(["a", ["a", "a"]]);
+    });
+
+    test("of a store of an older version the last good turn is known", async () => {
+      const entered: string[] = [];
+      const { lane, store } = laneWith(echo(entered));
+      const slot = await lane.create();
+      await ask(lane, slot, "a", "k").outcome;
+      store.keyedTurns.find = async () => undefined;
+      const again = await reopen(lane, slot);
+      expect([await ask(lane, again, "a", "k").outcome, entered]).toEqual(["a", ["a"]]);
+    });
   });
 
   test("an agent whose session has left saves nothing any more", async () => {

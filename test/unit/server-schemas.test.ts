@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { AppendSystemContextRequestSchema, CreateSessionRequestSchema, StartTurnRequestSchema } from "../../src/protocol/requests.ts";
 import { CreateSessionBody, StartTurnBody, SystemContextBody } from "../../src/server/schemas.ts";
 
-/** Members that HTTP has in other ways: events are a stream, a key is a header. */
-const OF_THE_LIBRARY = ["onEvent", "idempotencyKey"];
+/** Members that HTTP has in other ways: events are a stream, a key is a header, what an id and a key are good for is the server's own. */
+const OF_THE_LIBRARY = ["onEvent", "idempotencyKey", "idempotencyScope", "sessionId"];
 /** What a connection can be asked beyond the library. */
 const OF_THE_SERVER = ["cancelOnDisconnect"];
 

@@ -93,7 +93,7 @@ describe("session-actor", () => {
     expect(log).toEqual(["taken", "turn", "turn"]);
   });
 
-  test("R5: the key of the session's last good turn gives its result again, and the agent is not entered", async () => {
+  test("R5: the key of an earlier good turn gives its result again, or is refused, and the agent is not entered", async () => {
     const entered: string[] = [];
     const lane = newLane(({ prompt }) => {
       entered.push(prompt);
@@ -110,11 +110,29 @@ describe("session-actor", () => {
     expect(await ask("a", "k1")).toBe("a 2"); // a failed turn has no result to give
     expect(await ask("a", "k1")).toBe("a 2");
     expect(await ask("bad", "k2")).toBe("no");
-    expect(await ask("a", "k1")).toBe("a 2"); // still the last good one
     expect(await ask("b")).toBe("b 4");
-    expect(await ask("a", "k1")).toBe("a 5"); // no longer
-    expect(entered).toEqual(["bad", "a", "bad", "b", "a"]);
+    expect(await ask("c", "k3")).toBe("c 5");
+    expect(await ask("a", "k1")).toBe("a 2");
+    expect(await ask("c", "k1")).toBe("IDEMPOTENCY_CONFLICT");
+    expect(await ask("c", "k3")).toBe("c 5");
+    expect(entered).toEqual(["bad", "a", "bad", "b", "c"]);
     expect([readSummary(lane.table, slot).messageCount, lockHolder(lane.table, slot), stateOf(lane, slot)]).toEqual([6, 0, STATE_IDLE]);
+  });
+
+  test("R5: asked for among the last good turn only, a key is that one's, whatever it asked for, and remembered no longer", async () => {
+    let turns = 0;
+    const lane = newLane(({ prompt }) => `${prompt} ${++turns}`);
+    const slot = await lane.create();
+    const ask = (prompt: string, isLastTurnOnly?: true): Promise<string> => {
+      const { word, command } = lane.admit(slot, prompt, 0, { idempotencyKey: "k", isLastTurnOnly });
+      lane.send(command);
+      return lane.outcome(word);
+    };
+    expect([await ask("a", true), await ask("b", true), await ask("b")]).toEqual(["a 1", "a 1", "a 1"]);
+    await lane.outcome(lane.start(slot, "other"));
+    expect([await ask("b"), await ask("a")]).toEqual(["b 3", "IDEMPOTENCY_CONFLICT"]);
+    await lane.outcome(lane.start(slot, "other"));
+    expect([await ask("a", true), await ask("b")]).toEqual(["a 5", "b 3"]);
   });
 
   test("R5, T2: an interrupt that comes first cancels the turn that would have been answered", async () => {

@@ -23,7 +23,7 @@ async function kept(): Promise<{
   const written = new WrittenAgent(true);
   const session = { id: "s", agent: written.agent, lastSeq: 0 };
   const what = { agent: "a", request: { prompt: "" } as StoredRequest, snapshot: written.snapshot(), replaces: false };
-  const keeper = await SessionKeeper.lay({ store: client, logsEvents: true }, session, what);
+  const keeper = await SessionKeeper.lay({ store: client, logsEvents: true, remembersTurns: true }, session, what);
   return { store, client, written, keeper, session };
 }
 
@@ -222,7 +222,13 @@ describe("SessionKeeper", () => {
     const woken = new WrittenAgent(true);
     woken.messages = [...messages];
     const session = { id: "s", agent: woken.agent, lastSeq: 0 };
-    const resumed = SessionKeeper.resume({ store: client, logsEvents: false }, session, head, { log: messages, rest }, undefined);
+    const resumed = SessionKeeper.resume(
+      { store: client, logsEvents: false, remembersTurns: true },
+      session,
+      head,
+      { log: messages, rest },
+      undefined,
+    );
     const calls = vi.spyOn(client, "call");
     await resumed.saveTurn({ ticket: 2, result: RESULT }, woken.add("3").snapshot());
     expect(store.writes.at(-1)).toEqual(["append", 1, 2]);

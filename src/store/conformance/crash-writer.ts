@@ -3,7 +3,7 @@
  * check with the module of the store and its options as JSON.
  */
 import type { SessionStoreModule } from "../session-store.ts";
-import { newSession, turnOf } from "./samples.ts";
+import { keyedOf, newSession, turnOf } from "./samples.ts";
 
 const [module = "", options = "null"] = process.argv.slice(2);
 const { createSessionStore: open } = (await import(module)) as SessionStoreModule;
@@ -13,7 +13,7 @@ const tell = (id: string, version: number): boolean => process.stdout.write(`${i
 async function write(id: string): Promise<void> {
   tell(id, await store.create(newSession(id)));
   for (let turn = 1; ; turn++) {
-    await store.append(turnOf(id, turn));
+    await store.append(turnOf(id, turn, turn % 2 === 0 ? { keyed: keyedOf(turn) } : {}));
     tell(id, turn + 1);
   }
 }

@@ -1,13 +1,15 @@
 /**
  * What a SessionStore must do, as checks that run under any test framework: `warren/store/conformance`.
  *
- * A store passes when every check resolves. Checks that need something the store lacks (an event log, runtimes, a way to open it again)
- * are left out, so a store's own tests should look at the names they got.
+ * A store passes when every check resolves. Checks that need something the store lacks (an event log, runtimes, keyed turns, answers, a way
+ * to open it again) are left out, so a store's own tests should look at the names they got.
  */
 import { APPENDING, BASELINE, CONCURRENT, FENCING } from "./writing.ts";
 import { CONTEXT, EVENTS, LARGE } from "./beside.ts";
 import type { Bench, Check, ConformanceOptions, ConformanceTest } from "./kit.ts";
+import { isStorePart } from "./kit.ts";
 import { ARCHIVE, LISTING } from "./listing.ts";
+import { ANSWERS, KEYED } from "./remembering.ts";
 import { RUNTIMES } from "./runtimes.ts";
 import { CRASH, DAMAGE, REOPEN } from "./surviving.ts";
 
@@ -23,17 +25,19 @@ const GROUPS: Readonly<Record<string, readonly Check[]>> = {
   context: CONTEXT,
   events: EVENTS,
   runtimes: RUNTIMES,
+  "keyed turns": KEYED,
+  answers: ANSWERS,
   "large messages": LARGE,
   reopen: REOPEN,
   crash: CRASH,
   damage: DAMAGE,
 };
 
-/** The checks that apply. Those of the event log, and of runtimes, pass when a store has none. */
+/** The checks that apply. Those of what a store may lack pass when it does. */
 export function storeConformance(options: ConformanceOptions): ConformanceTest[] {
   return Object.entries(GROUPS).flatMap(([group, checks]) =>
     checks
-      .filter(({ needs }) => needs === undefined || needs === "events" || needs === "runtimes" || options[needs] !== undefined)
+      .filter(({ needs }) => needs === undefined || isStorePart(needs) || options[needs] !== undefined)
       .map((check) => ({ group, name: check.name, run: () => runCheck(options, group, check) })),
   );
 }
@@ -67,8 +71,7 @@ async function runCheck(given: ConformanceOptions, group: string, check: Check):
   };
   const replaced: (typeof open)[] = [];
   try {
-    if (check.needs === "events" && open.events === undefined) return;
-    if (check.needs === "runtimes" && open.runtimes === undefined) return;
+    if (isStorePart(check.needs) && open[check.needs] === undefined) return;
     await check.run(bench);
   } catch (error) {
     throw new Error(`${group}: ${check.name} (seed ${options.seed}): ${error instanceof Error ? error.message : String(error)}`, {

@@ -40,9 +40,15 @@ export interface Bench {
   readonly options: ConformanceOptions;
   readonly use: (store: SessionStore) => SessionStore;
 }
+/** What a store may lack. */
+export const STORE_PARTS = ["events", "runtimes", "keyedTurns", "answers"] as const;
+export type StorePart = (typeof STORE_PARTS)[number];
+export const isStorePart = (needs: Check["needs"]): needs is StorePart => (STORE_PARTS as readonly unknown[]).includes(needs);
+
 export interface Check {
   readonly name: string;
-  readonly needs?: "events" | "runtimes" | "reopen" | "crash" | "corrupt" | undefined;
+  /** What the store, or the options, must have. */
+  readonly needs?: StorePart | "reopen" | "crash" | "corrupt" | undefined;
   run(bench: Bench): Promise<void>;
 }
 

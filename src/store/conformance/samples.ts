@@ -1,7 +1,15 @@
 /** Sessions, turns and events that the checks store, each made anew, so that a check may change what it gave away. */
 import type { Message } from "../../protocol/session-model.ts";
 import type { AcceptedInput } from "../../protocol/stored-runtime.ts";
-import type { NewSession, SessionState, SessionWrite, StoredEvent } from "../../protocol/stored-session.ts";
+import type {
+  KeyedRequest,
+  KeyedTurn,
+  NewSession,
+  SavedTurn,
+  SessionState,
+  SessionWrite,
+  StoredEvent,
+} from "../../protocol/stored-session.ts";
 
 export const CREATED_AT = 1_700_000_000_000;
 
@@ -60,6 +68,15 @@ export function newSession(id: string, more: Partial<NewSession> = {}): NewSessi
 /** The write of turn `turn` of a session whose turns were all appended under one epoch: its version is the turn's number. */
 export function turnOf(id: string, turn: number, more: Partial<SessionWrite> = {}): SessionWrite {
   return { id, epoch: 1, version: turn, state: stateOf(turn), messages: messagesOf(turn), ...more };
+}
+
+/** What the request of turn `turn` is known by. */
+export const keyedOf = (turn: number): KeyedRequest => ({ key: `key ${turn}`, fingerprint: `asks for ${turn}`, at: CREATED_AT + turn });
+
+/** Turn `turn` as it is remembered. */
+export function keyedTurnOf(turn: number): KeyedTurn {
+  const { ticket, result } = stateOf(turn).lastTurn as SavedTurn;
+  return { ...keyedOf(turn), ticket, result };
 }
 
 /** Events number `from` to `to`. */

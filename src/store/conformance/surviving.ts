@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { ConformanceOptions, Bench, Check, CrashHooks } from "./kit.ts";
 import { begun, refuses, same } from "./kit.ts";
 import { allRuntimes } from "./runtimes.ts";
-import { eventsOf, inputOf, logUpTo, newSession, stateOf, turnOf } from "./samples.ts";
+import { CREATED_AT, eventsOf, inputOf, keyedOf, logUpTo, newSession, stateOf, turnOf } from "./samples.ts";
 
 export const REOPEN: Check[] = [
   {
@@ -16,7 +16,8 @@ export const REOPEN: Check[] = [
     run: async (bench) => {
       const { store } = bench;
       for (const id of ["a", "b", "c", "d"]) await store.create(newSession(id, { labels: { id } }));
-      for (let turn = 1; turn <= 40; turn++) await store.append(turnOf("a", turn));
+      for (let turn = 1; turn <= 40; turn++) await store.append(turnOf("a", turn, turn === 7 ? { keyed: keyedOf(7) } : {}));
+      await store.answers?.put("answer", { value: new Uint8Array([1, 2, 3]), expiresAt: CREATED_AT + 1000 }, CREATED_AT);
       await store.append(turnOf("b", 1, store.events === undefined ? {} : { events: eventsOf(1, 3) }));
       await store.putContext("b", { staged: 2, pending: [{ text: "t" }], seen: {} });
       await store.fence("b");
@@ -36,6 +37,8 @@ export const REOPEN: Check[] = [
         log: await open.messages("a", 0, undefined),
         last: await open.events?.last("b"),
         events: await open.events?.readFrom("b", 1, 9),
+        keyed: [await open.keyedTurns?.find("a", "key 7", CREATED_AT + 99), await open.keyedTurns?.keys("a")],
+        answer: [...((await open.answers?.get("answer", CREATED_AT)) ?? [])],
         runtimes: open.runtimes && (await allRuntimes(open)),
       });
       const before = await look(bench);
@@ -89,6 +92,8 @@ export const CRASH: Check[] = [
         assert.ok(head.version >= version, `${id} was acknowledged at version ${version} and is at ${head.version}`);
         same(messages, logUpTo(head.version - 1), `the log of ${id}`);
         same({ ...head, ...stateOf(head.version - 1) }, head, `the state of ${id}`);
+        const even = Array.from({ length: Math.floor((head.version - 1) / 2) }, (_, n) => keyedOf(2 * (n + 1)).key);
+        same((await store.keyedTurns?.keys(id))?.slice(-100) ?? even.slice(-100), even.slice(-100), `the keys of ${id}`);
         await store.append(turnOf(id, head.version, { epoch: head.epoch }));
       }
     },

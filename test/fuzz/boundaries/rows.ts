@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { Message } from "../../../src/protocol/session-model.ts";
 import { StoreError } from "../../../src/protocol/store-error.ts";
+import { KEYED_TURN_KEPT_MS } from "../../../src/protocol/stored-session.ts";
 import type { SessionHead, StoredContext } from "../../../src/protocol/stored-session.ts";
 import * as listing from "../../../src/store/lmdb-listing.ts";
 import { inputOf } from "../../../src/store/conformance/samples.ts";
@@ -10,6 +11,7 @@ import { findHead, wholeHead } from "../../../src/store/lmdb-heads.ts";
 import { lastEvent, readEvents } from "../../../src/store/lmdb-events.ts";
 import { readLog, readPackedLog } from "../../../src/store/lmdb-log.ts";
 import { checkOwned } from "../../../src/store/lmdb-owner.ts";
+import * as keyed from "../../../src/store/lmdb-keyed.ts";
 import * as rows from "../../../src/store/lmdb-rows.ts";
 import type { HeadRow } from "../../../src/store/lmdb-rows.ts";
 import * as runtimes from "../../../src/store/lmdb-runtimes.ts";
@@ -117,6 +119,8 @@ function checkMessages(messages: readonly Message[]): void {
   for (const message of messages as readonly unknown[]) expectThat(isRecord(message) && ROLES.has(message["role"] as string), "a message");
 }
 
+const NOW = 1_700_000_000_000;
+
 const headOf = (random: Random): HeadRow => ({
   number: random.below(1000),
   epoch: 1 + random.below(100),
@@ -184,10 +188,12 @@ function filledEnv(seed: number): MemoryEnv {
         state: make.stateOf(random),
         messages: make.messagesOf(random),
         ...(random.oneIn(2) && { events }),
+        ...(version < 3 && { keyed: { key: `k${version}`, fingerprint: "f", at: NOW - version } }),
       };
       sessions.writeTurn(memory.env, packWrite(write), random.oneIn(6) ? "rewrite" : "append");
     }
     sessions.putContext(memory.env, id, make.contextOf(random));
+    for (const turn of [1, 2]) keyed.putAnswer(memory.env, `${id} ${turn}`, { value: Uint8Array.of(turn), expiresAt: NOW }, NOW - 10);
     runtimes.put(memory.env, id, "idle");
     for (const n of [1, 2, 3]) runtimes.addInput(memory.env, id, inputOf(n));
   }
@@ -323,7 +329,53 @@ const readRuntimes = (memory: MemoryEnv): void => {
   }
 };
 
+const readKeyed = (memory: MemoryEnv): void => {
+  const head = findHead(memory.env, ID);
+  if (head === undefined) return;
+  for (const key of ["k1", "k2", "k9"]) {
+    const turn = keyed.findTurn(memory.env, head.number, ID, key, NOW);
+    if (turn === undefined) continue;
+    expectThat(turn.key === key && isText(turn.fingerprint) && isTime(turn.at) && isCount(turn.ticket), "a remembered turn");
+    expectThat(isResult(turn.result), "its result");
+  }
+};
+
+/** As turns that follow do: at first in time, then when all that is there is over. */
+const rememberMore = (memory: MemoryEnv, at: number): void => {
+  const head = findHead(memory.env, ID);
+  if (head === undefined) return;
+  const turn = packTurn(make.stateOf(new Random(at % 1000)));
+  keyed.rememberTurn(memory.env, head.number, ID, [`k${at % 3}`, "f", at], turn);
+};
+
+const readAnswers = (memory: MemoryEnv): void => {
+  for (const id of [ID, "other"]) {
+    const value = keyed.getAnswer(memory.env, `${id} 1`, NOW - 5);
+    expectThat(value === undefined || value instanceof Uint8Array, "an answer");
+    keyed.claimAnswer(memory.env, `${id} 2`, { value: Uint8Array.of(9), expiresAt: NOW + 10 }, NOW + 1);
+    keyed.putAnswer(memory.env, `${id} 3`, { value: Uint8Array.of(9), expiresAt: NOW + 10 }, NOW + 20);
+  }
+};
+
 const LOG: readonly Boundary<Damage>[] = [
+  store(
+    "keyed turns",
+    ["keyed", "expiries"],
+    (memory) => [
+      () => readKeyed(memory),
+      () => {
+        const head = findHead(memory.env, ID);
+        const keys = head && keyed.turnKeys(memory.env, head.number, ID);
+        expectThat(keys === undefined || keys.every(isText), "the keys");
+      },
+      () => rememberMore(memory, NOW),
+      () => rememberMore(memory, NOW + 3 * KEYED_TURN_KEPT_MS),
+      () => readKeyed(memory),
+      () => void sessions.remove(memory.env, ID),
+    ],
+    isRefusal,
+  ),
+  store("answers", ["answers", "expiries"], (memory) => [() => readAnswers(memory), () => readAnswers(memory)], isRefusal),
   store(
     "runtimes",
     ["runtimes"],
@@ -437,6 +489,24 @@ const owner: Boundary<Uint8Array> = {
   },
 };
 
+const keyedSample = (random: Random): Uint8Array =>
+  keyed.encodeKeyed({
+    seq: random.below(1000),
+    key: make.nameOf(random),
+    fingerprint: make.nameOf(random),
+    at: make.timeOf(random),
+    turn: Uint8Array.from(packTurn(make.stateOf(random))),
+  });
+function checkKeyed({ seq, key, fingerprint, at, turn }: ReturnType<typeof keyed.decodeKeyed>): void {
+  expectThat(isCount(seq) && isText(key) && isText(fingerprint) && isTime(at) && turn instanceof Uint8Array, "a remembered turn");
+}
+
+const answerSample = (random: Random): Uint8Array =>
+  keyed.encodeAnswer(make.nameOf(random), { expiresAt: random.below(1e9), value: Uint8Array.of(random.below(256)) });
+function checkAnswer({ key, expiresAt, value }: ReturnType<typeof keyed.decodeAnswer>): void {
+  expectThat(isText(key) && isCount(expiresAt) && value instanceof Uint8Array, "an answer");
+}
+
 export const ROWS: readonly Boundary<never>[] = [
   row(
     "head",
@@ -473,6 +543,8 @@ export const ROWS: readonly Boundary<never>[] = [
     checkContext,
     rows.encodeContext,
   ),
+  row("keyed", keyedSample, (bytes) => keyed.decodeKeyed(bytes, ID), checkKeyed, keyed.encodeKeyed),
+  row("answer", answerSample, keyed.decodeAnswer, checkAnswer, (answer) => keyed.encodeAnswer(answer.key, answer)),
   counter,
   owner,
   ...LOG,
