@@ -128,7 +128,8 @@ export class EventHistory {
     const live = await this.#source.tail(seq + 1);
     const last = Math.max(live?.lastSeq ?? 0, await this.#source.lastLogged());
     if (seq <= last && (epoch ?? current) === current) return { after: seq, rolledBack: 0 };
-    // A session that sleeps since its host crashed still has the epoch under which its last events were made and lost.
+    // In a store that does not raise epochs when it is opened, a session that sleeps since its host crashed still has the epoch under
+    // which its last events were made and lost.
     if (epoch === current && live === undefined) return { after: last, rolledBack: seq - last };
     return refuse(
       "options.after",

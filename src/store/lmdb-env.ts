@@ -15,6 +15,7 @@ import { open } from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
 
 import { StoreError } from "../protocol/store-error.ts";
+import { IssuedEpochs } from "./issued-epochs.ts";
 import { checkLength, isNearlyFull } from "./lmdb-file.ts";
 
 export const TABLES = [
@@ -60,6 +61,8 @@ const SETTLED = Buffer.from("settled");
 const BYTES = { encoding: "binary", keyEncoding: "binary" } as const;
 
 export class LmdbEnv {
+  /** Of the store that is open: what its rows do not say yet. */
+  epochs = new IssuedEpochs();
   readonly #options: EnvOptions;
   #root: RootDatabase<Bytes, Bytes>;
   #tables: Record<Table, Database<Bytes, Bytes>>;

@@ -8,13 +8,15 @@ import { PART, idKey, partKey } from "./lmdb-keys.ts";
 import * as rows from "./lmdb-rows.ts";
 import type { HeadRow } from "./lmdb-rows.ts";
 
-/** @throws StoreError corrupt, schema */
+/** The head, with the epoch the session has. @throws StoreError corrupt, schema */
 export function findHead(env: LmdbEnv, id: SessionId): HeadRow | undefined {
   const key = idKey(id);
   const live = env.peek("heads", key);
-  if (live !== undefined) return rows.decodeHead(live, id, false);
-  const other = env.peek("archived", key);
-  return other && rows.decodeHead(other, id, true);
+  const bytes = live ?? env.peek("archived", key);
+  if (bytes === undefined) return undefined;
+  const row: { -readonly [M in keyof HeadRow]: HeadRow[M] } = rows.decodeHead(bytes, id, live === undefined);
+  row.epoch = env.epochs.of(id, row.epoch);
+  return row;
 }
 
 /** @returns the table the head is in, readable or not */

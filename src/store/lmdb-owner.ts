@@ -10,6 +10,7 @@ import { isCount, isText } from "../protocol/shapes.ts";
 import { encodeValue } from "../transport/codec.ts";
 import { damagedMeta, decodedMeta } from "./lmdb-meta.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
+import { beginRun, endRun } from "./lmdb-runs.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
 const OWNER = Buffer.from("owner");
@@ -27,7 +28,7 @@ interface Owner {
 }
 
 /**
- * Write the record, in a transaction.
+ * Write the record and begin a run, in a transaction.
  *
  * @param takeOver - from a store of this same process as well, whose thread ended without closing it
  * @returns the token of the owner. @throws StoreError in_use, naming the process; corrupt
@@ -46,6 +47,7 @@ export function own(env: LmdbEnv, path: string, takeOver: boolean): string {
       throw new StoreError("in_use", `the store in ${path} is open in process ${found.pid}`, { path, pid: found.pid });
     }
     env.put("meta", OWNER, encodeValue([owner.pid, owner.startTime, owner.boot, owner.file, owner.token]));
+    beginRun(env, path);
   });
   return owner.token;
 }
@@ -58,10 +60,12 @@ export function checkOwned(env: LmdbEnv, path: string, token: string): void {
   }
 }
 
-/** Let go, if it is still this one's. Then everything that was committed is on the disk. */
+/** End the run and let go, if it is still this one's. Then everything that was committed is on the disk. */
 export function disown(env: LmdbEnv, path: string, token: string): void {
   env.finish(() => {
-    if (readOwner(env, path)?.token === token) env.remove("meta", OWNER);
+    if (readOwner(env, path)?.token !== token) return;
+    endRun(env, path);
+    env.remove("meta", OWNER);
   });
 }
 

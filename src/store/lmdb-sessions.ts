@@ -47,7 +47,7 @@ export function create(env: LmdbEnv, session: NewSession): number {
   const { updatedAt, usage, lastSeq, contextTaken, system } = state;
   const head: HeadRow = {
     ...appendLog(env, id, emptyLog(number), log, messages.length),
-    epoch: (stored?.epoch ?? 0) + 1,
+    epoch: (stored?.epoch ?? env.epochs.of(id, 0)) + 1,
     version: 1,
     createdAt,
     labels,
@@ -81,22 +81,23 @@ function drawNumber(env: LmdbEnv): number {
   return number;
 }
 
-export function open(env: LmdbEnv, id: SessionId): { head: SessionHead; messages: Message[] } {
+/** @param isWritten - the epoch that it issues goes into the row (E3) */
+export function open(env: LmdbEnv, id: SessionId, isWritten: boolean): { head: SessionHead; messages: Message[] } {
   const row = claimed(env, id);
   const opened = { head: wholeHead(env, id, row), messages: readLog(env, id, row, 0, row.logLength) };
-  putHead(env, id, row);
+  issue(env, id, row, isWritten);
   return opened;
 }
 
 /** As `open`, the parts beside the head as they are stored: they are looked into in the lane. */
-export function openPacked(env: LmdbEnv, id: SessionId): PackedSession {
+export function openPacked(env: LmdbEnv, id: SessionId, isWritten: boolean): PackedSession {
   const row = claimed(env, id);
   const { number, epoch, version, createdAt, updatedAt, labels, lastSeq, contextTaken, logLength } = row;
   const origin = partOf(env, id, number, "origin");
   const rest = partOf(env, id, number, "state");
   const turn = row.turn ?? partOf(env, id, number, "turn");
   const log = readPackedLog(env, id, row);
-  putHead(env, id, row);
+  issue(env, id, row, isWritten);
   return [epoch, version, createdAt, updatedAt, packUsage(row.usage), labels, lastSeq, contextTaken, logLength, origin, rest, turn, log];
 }
 
@@ -108,12 +109,17 @@ function claimed(env: LmdbEnv, id: SessionId): HeadRow {
   return { ...stored, epoch: stored.epoch + 1 };
 }
 
-export function fence(env: LmdbEnv, id: SessionId): SessionHead | undefined {
+function issue(env: LmdbEnv, id: SessionId, row: HeadRow, isWritten: boolean): void {
+  if (isWritten) putHead(env, id, row);
+  else env.epochs.issue(id, row.epoch);
+}
+
+export function fence(env: LmdbEnv, id: SessionId, isWritten: boolean): SessionHead | undefined {
   const stored = findHead(env, id);
   if (stored === undefined) return undefined;
   const row = { ...stored, epoch: stored.epoch + 1 };
   const head = wholeHead(env, id, row);
-  putHead(env, id, row);
+  issue(env, id, row, isWritten);
   return head;
 }
 

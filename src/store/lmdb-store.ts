@@ -11,6 +11,7 @@ import { StoreError } from "../protocol/store-error.ts";
 import type { NewSession, SessionHead, SessionWrite, StoredContext, StoredQuery, StoredSummary } from "../protocol/stored-session.ts";
 import { packWrite } from "../transport/packed-write.ts";
 import { GroupCommit } from "./group-commit.ts";
+import type { CallKind } from "./group-commit.ts";
 import { eraseNext } from "./lmdb-doomed.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { lastEvent, readEvents } from "./lmdb-events.ts";
@@ -92,31 +93,31 @@ export class LmdbStore implements SessionStore {
   }
 
   create(session: NewSession): Promise<number> {
-    return this.#write(() => sessions.create(this.#env, session));
+    return this.#replace(session.id, () => sessions.create(this.#env, session));
   }
 
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }> {
-    return this.#write(() => sessions.open(this.#env, id));
+    return this.#claim((isWritten) => sessions.open(this.#env, id, isWritten));
   }
 
   openPacked(id: SessionId): Promise<PackedSession> {
-    return this.#write(() => sessions.openPacked(this.#env, id));
+    return this.#claim((isWritten) => sessions.openPacked(this.#env, id, isWritten));
   }
 
   fence(id: SessionId): Promise<SessionHead | undefined> {
-    return this.#write(() => sessions.fence(this.#env, id));
+    return this.#claim((isWritten) => sessions.fence(this.#env, id, isWritten));
   }
 
   append(write: SessionWrite): Promise<void> {
-    return this.#write(() => sessions.writeTurn(this.#env, packWrite(write), "append"));
+    return this.#replace(write.id, () => sessions.writeTurn(this.#env, packWrite(write), "append"));
   }
 
   rewrite(write: SessionWrite): Promise<void> {
-    return this.#write(() => sessions.writeTurn(this.#env, packWrite(write), "rewrite"));
+    return this.#replace(write.id, () => sessions.writeTurn(this.#env, packWrite(write), "rewrite"));
   }
 
   writePacked(write: PackedWrite, how: "append" | "rewrite"): Promise<void> {
-    return this.#write(() => sessions.writeTurn(this.#env, write, how));
+    return this.#replace(write[0], () => sessions.writeTurn(this.#env, write, how));
   }
 
   head(id: SessionId): Promise<SessionHead | undefined> {
@@ -142,11 +143,12 @@ export class LmdbStore implements SessionStore {
   }
 
   remove(id: SessionId): Promise<boolean> {
-    return this.#write(() => {
+    const run = (): boolean => {
       const { wasThere, isLeft } = sessions.remove(this.#env, id);
       if (isLeft) this.#eraseLater();
       return wasThere;
-    }, "freeing");
+    };
+    return this.#replace(id, run, "freeing");
   }
 
   context(id: SessionId): Promise<StoredContext | undefined> {
@@ -208,10 +210,28 @@ export class LmdbStore implements SessionStore {
     return this.#isClosed ? Promise.reject(closed()) : this.#group.call("read", run);
   }
 
-  #write<T>(run: () => T, kind: "write" | "freeing" = "write"): Promise<T> {
+  #write<T>(run: () => T, kind: CallKind = "write"): Promise<T> {
     const { readOnly, path } = this.#parts;
     if (readOnly) return Promise.reject(new StoreError("unwritable", `the store in ${path} was opened for reading`, { path }));
     return this.#isClosed ? Promise.reject(closed()) : this.#group.call(kind, run);
+  }
+
+  /** A call that issues an epoch, which as a rule is not written (E3). */
+  #claim<T>(run: (isWritten: boolean) => T): Promise<T> {
+    const isWritten = this.#env.epochs.isSpent;
+    return this.#write(() => run(isWritten), isWritten ? "write" : "read");
+  }
+
+  /** A call that writes a session's head anew, and its epoch with it, or removes it (E2). */
+  #replace<T>(id: SessionId, run: () => T, kind?: CallKind): Promise<T> {
+    const written = this.#write(run, kind);
+    const { epochs } = this.#env;
+    const epoch = epochs.remembered(id);
+    if (epoch === undefined) return written;
+    return written.then((value) => {
+      epochs.committed(id, epoch);
+      return value;
+    });
   }
 }
 

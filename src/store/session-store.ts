@@ -5,7 +5,7 @@
  *   B1. A call that resolved is as durable as the store promises; one that rejected with a StoreError changed nothing.
  *   B2. Each call is atomic: all of it is seen, or nothing.
  *   B3. A write with an epoch that is not the session's newest is refused ("fenced"), whatever else is true of it. Epochs are issued by
- *       `create`, `open` and `fence` only, and never go back.
+ *       `create`, `open` and `fence` only, and never go back; a store that is opened after a crash may have raised them all.
  *   B4. What one session's rows hold never makes a call for another session fail.
  *   B5. Calls take effect in the order they were made; what they give is the caller's own, changing it changes nothing stored.
  */
@@ -31,7 +31,8 @@ export interface SessionStore {
   /**
    * Lay a session down. With `replaces` the stored session's log, state, labels and staged context are gone, its event log goes on.
    *
-   * @returns its epoch: 1, or with `replaces` one more than the stored session had. Its version is 1. Refusals: exists, archived, stale
+   * @returns its epoch: 1 at least, and with `replaces` one more than the stored session had. Its version is 1. Refusals: exists, archived,
+   *   stale
    */
   create(session: NewSession): Promise<number>;
   /** Make a session its caller's: raises the epoch. @returns head and whole log. Refusals: not_found, archived */

@@ -1,4 +1,5 @@
 /** The tables of an LMDB database in memory, so that rows can be damaged a hundred thousand times over. */
+import { IssuedEpochs } from "../../src/store/issued-epochs.ts";
 import type { LmdbEnv, Range, Table } from "../../src/store/lmdb-env.ts";
 
 interface Row {
@@ -7,6 +8,7 @@ interface Row {
 }
 
 export class MemoryEnv {
+  readonly epochs = new IssuedEpochs();
   readonly #tables = new Map<Table, Row[]>();
 
   /** As the store takes it: it has the members that are used on rows. */

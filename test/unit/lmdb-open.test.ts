@@ -157,10 +157,11 @@ describe("one store at a time may write", () => {
     await first.create(newSession("a"));
     expect(await refusal({ path })).toEqual({ reason: "in_use", path, pid: process.pid });
     const second = await openLmdbStore({ path, takeOver: true });
-    await second.append(turnOf("a", 1));
+    const { epoch } = (await second.open("a")).head;
+    await second.append(turnOf("a", 1, { epoch }));
     await expect(first.append(turnOf("a", 2))).rejects.toMatchObject({ reason: "in_use" });
     await first.close();
-    await second.append(turnOf("a", 2));
+    await second.append(turnOf("a", 2, { epoch }));
     await second.close();
     expect(await refusal({ path })).toEqual({ reason: "none" });
   });
@@ -177,7 +178,7 @@ describe("one store at a time may write", () => {
     child.kill("SIGKILL");
     await exited;
     const store = await openLmdbStore({ path });
-    expect((await store.open("a")).head.epoch).toBe(2);
+    expect((await store.open("a")).head.epoch).toBeGreaterThan(1);
     await store.close();
   });
 

@@ -367,7 +367,7 @@ describe("a copy", () => {
     const { head, messages } = await opened.open("a");
     expect(head.version).toBeGreaterThan(before);
     expect(messages).toEqual(Array.from({ length: head.version - 1 }, (_, n) => messagesOf(n + 1)).flat());
-    await opened.append(turnOf("a", head.version, { epoch: 2 }));
+    await opened.append(turnOf("a", head.version, { epoch: head.epoch }));
     await opened.close();
     expect((await store.head("a"))?.version).toBe(turn + 1);
   });

@@ -393,9 +393,9 @@ const LOG: readonly Boundary<Damage>[] = [
     ["heads", "parts"],
     (memory) => [
       () => readWhole(memory),
-      () => void sessions.open(memory.env, ID),
-      () => void parts.unpackSession(ID, sessions.openPacked(memory.env, ID)),
-      () => void sessions.fence(memory.env, ID),
+      () => void sessions.open(memory.env, ID, true),
+      () => void parts.unpackSession(ID, sessions.openPacked(memory.env, ID, true)),
+      () => void sessions.fence(memory.env, ID, true),
     ],
     isRefusal,
   ),
