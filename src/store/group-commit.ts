@@ -1,10 +1,12 @@
 /**
  * Calls of a store, gathered into groups: one transaction, and so one flush to disk, for all that were made while the last one ran.
  *
- *   G1. Calls run in the order they were made, reads among them, and settle after the commit of their group.
+ *   G1. Calls run in the order they were made, reads among them, and settle after the commit of their group; but see G4.
  *   G2. A call that refuses before it wrote anything fails alone; the rest of its group goes on.
  *   G3. When a call fails after it wrote, or the commit fails, the group is taken back and its calls run again one by one, each in a
  *       transaction of its own: so a failed call leaves nothing behind and harms no other.
+ *   G4. A read of one session does not wait for a commit that has nothing of it: it runs, and settles, ahead of its group. Of one session,
+ *       and of calls that name none, the order stays.
  */
 import type { StoreError } from "../protocol/store-error.ts";
 import type { CommitCounts } from "./store-counts.ts";
@@ -26,6 +28,8 @@ export type CallKind = "read" | "write" | "freeing";
 
 interface Call {
   readonly kind: CallKind;
+  /** The session it is about; undefined: perhaps several, or others. */
+  readonly subject: string | undefined;
   readonly run: () => unknown;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: StoreError) => void;
@@ -52,10 +56,10 @@ export class GroupCommit {
     this.#counts = counts;
   }
 
-  /** Queue a call. @param run - synchronous, and looks before it writes */
-  call<T>(kind: CallKind, run: () => T): Promise<T> {
+  /** Queue a call. @param run - synchronous, and looks before it writes; @param subject - the one session that it reads or writes */
+  call<T>(kind: CallKind, run: () => T, subject?: string): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#calls.push({ kind, run, resolve: resolve as (value: unknown) => void, reject });
+      this.#calls.push({ kind, subject, run, resolve: resolve as (value: unknown) => void, reject });
       this.#schedule();
     });
   }
@@ -69,10 +73,39 @@ export class GroupCommit {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     setImmediate(() => {
-      this.#isScheduled = false;
-      this.#runGroup();
-      if (this.#calls.length > 0) this.#schedule();
+      // What settles ahead leaves before the transaction blocks the thread.
+      if (this.#runAhead()) setImmediate(() => this.#runScheduled());
+      else this.#runScheduled();
     });
+  }
+
+  #runScheduled(): void {
+    this.#isScheduled = false;
+    this.#runGroup();
+    if (this.#calls.length > 0) this.#schedule();
+  }
+
+  /** G4. @returns whether there were any, and something is left that writes */
+  #runAhead(): boolean {
+    const ahead: Call[] = [];
+    const rest: Call[] = [];
+    const written = new Set<string>();
+    let isOrdered = false;
+    for (const call of this.#calls) {
+      const { kind, subject } = call;
+      const isFree = kind === "read" && !isOrdered && subject !== undefined && !written.has(subject);
+      (isFree ? ahead : rest).push(call);
+      if (kind === "read") continue;
+      if (subject === undefined) isOrdered = true;
+      else written.add(subject);
+    }
+    if (ahead.length === 0 || rest.length === 0) return false;
+    this.#calls = rest;
+    settle(
+      ahead,
+      ahead.map((call) => this.#try(call)),
+    );
+    return true;
   }
 
   #runGroup(): void {
@@ -80,11 +113,7 @@ export class GroupCommit {
     this.#calls = [];
     const outcomes = calls.some(({ kind }) => kind !== "read") ? this.#write(calls) : calls.map((call) => this.#try(call));
     this.#calls = [...calls.slice(outcomes.length), ...this.#calls];
-    for (const [index, outcome] of outcomes.entries()) {
-      const { resolve, reject } = calls[index] as Call;
-      if ("error" in outcome) reject(outcome.error);
-      else resolve(outcome.value);
-    }
+    settle(calls, outcomes);
   }
 
   /** @returns the outcomes of as many calls as fitted */
@@ -132,5 +161,14 @@ export class GroupCommit {
     } catch (error) {
       return { error: this.#db.describe(error) };
     }
+  }
+}
+
+/** @param outcomes - of the first ones, or of all */
+function settle(calls: readonly Call[], outcomes: readonly Outcome[]): void {
+  for (const [index, outcome] of outcomes.entries()) {
+    const { resolve, reject } = calls[index] as Call;
+    if ("error" in outcome) reject(outcome.error);
+    else resolve(outcome.value);
   }
 }

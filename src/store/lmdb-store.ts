@@ -39,7 +39,7 @@ export interface LmdbStoreParts {
 
 export class LmdbStore implements SessionStore {
   readonly events: EventStore = {
-    append: (write) => this.#write(() => sessions.addEvents(this.#env, write)),
+    append: (write) => this.#write(() => sessions.addEvents(this.#env, write), "write", write.id),
     readFrom: (id, seq, limit) =>
       this.#read(() => {
         const head = findHead(this.#env, id);
@@ -97,15 +97,15 @@ export class LmdbStore implements SessionStore {
   }
 
   open(id: SessionId): Promise<{ head: SessionHead; messages: Message[] }> {
-    return this.#claim((isWritten) => sessions.open(this.#env, id, isWritten));
+    return this.#claim(id, (isWritten) => sessions.open(this.#env, id, isWritten));
   }
 
   openPacked(id: SessionId): Promise<PackedSession> {
-    return this.#claim((isWritten) => sessions.openPacked(this.#env, id, isWritten));
+    return this.#claim(id, (isWritten) => sessions.openPacked(this.#env, id, isWritten));
   }
 
   fence(id: SessionId): Promise<SessionHead | undefined> {
-    return this.#claim((isWritten) => sessions.fence(this.#env, id, isWritten));
+    return this.#claim(id, (isWritten) => sessions.fence(this.#env, id, isWritten));
   }
 
   append(write: SessionWrite): Promise<void> {
@@ -124,7 +124,7 @@ export class LmdbStore implements SessionStore {
     return this.#read(() => {
       const head = findHead(this.#env, id);
       return head && wholeHead(this.#env, id, head);
-    });
+    }, id);
   }
 
   messages(id: SessionId, offset: number, limit: number | undefined): Promise<Message[] | undefined> {
@@ -206,25 +206,26 @@ export class LmdbStore implements SessionStore {
     });
   }
 
-  #read<T>(run: () => T): Promise<T> {
-    return this.#isClosed ? Promise.reject(closed()) : this.#group.call("read", run);
+  #read<T>(run: () => T, id?: SessionId): Promise<T> {
+    return this.#isClosed ? Promise.reject(closed()) : this.#group.call("read", run, id);
   }
 
-  #write<T>(run: () => T, kind: CallKind = "write"): Promise<T> {
+  /** @param id - the one session that the call is about */
+  #write<T>(run: () => T, kind: CallKind = "write", id?: SessionId): Promise<T> {
     const { readOnly, path } = this.#parts;
     if (readOnly) return Promise.reject(new StoreError("unwritable", `the store in ${path} was opened for reading`, { path }));
-    return this.#isClosed ? Promise.reject(closed()) : this.#group.call(kind, run);
+    return this.#isClosed ? Promise.reject(closed()) : this.#group.call(kind, run, id);
   }
 
   /** A call that issues an epoch, which as a rule is not written (E3). */
-  #claim<T>(run: (isWritten: boolean) => T): Promise<T> {
+  #claim<T>(id: SessionId, run: (isWritten: boolean) => T): Promise<T> {
     const isWritten = this.#env.epochs.isSpent;
-    return this.#write(() => run(isWritten), isWritten ? "write" : "read");
+    return this.#write(() => run(isWritten), isWritten ? "write" : "read", id);
   }
 
   /** A call that writes a session's head anew, and its epoch with it, or removes it (E2). */
   #replace<T>(id: SessionId, run: () => T, kind?: CallKind): Promise<T> {
-    const written = this.#write(run, kind);
+    const written = this.#write(run, kind, id);
     const { epochs } = this.#env;
     const epoch = epochs.remembered(id);
     if (epoch === undefined) return written;

@@ -66,6 +66,32 @@ describe("a group", () => {
     expect(list.commits).toEqual(["a b"]);
   });
 
+  test("G4: a read settles ahead of a group that writes nothing of its session, and behind one that does", async () => {
+    const { list, group } = make();
+    const settled: string[] = [];
+    const call = (kind: "read" | "write", name: string, subject?: string): void => {
+      const run = (): number => (kind === "write" ? list.put(name) : undefined, list.items.length);
+      void group.call(kind, run, subject).then((seen) => settled.push(`${name} ${seen} ${list.commits.length}`));
+    };
+    call("write", "a", "A");
+    call("read", "of A", "A");
+    call("read", "of B", "B");
+    call("read", "of all");
+    call("write", "c");
+    call("read", "of D", "D");
+    await group.call("write", () => {});
+    expect(settled).toEqual(["of B 0 0", "a 1 1", "of A 1 1", "of all 1 1", "c 2 1", "of D 2 1"]);
+    expect(list.commits).toEqual(["a c"]);
+  });
+
+  test("G4: what is flushed between the two is not run again", async () => {
+    const { list, write, group } = make();
+    const calls = [write("a"), group.call("read", () => list.items.length, "B").then(() => group.flush()), write("b")];
+    await Promise.all(calls);
+    await new Promise(setImmediate);
+    expect([list.items, list.commits]).toEqual([["a", "b"], ["a b"]]);
+  });
+
   test("reads alone need no transaction", async () => {
     const { list, group } = make();
     expect(await group.call("read", () => 5)).toBe(5);
