@@ -207,8 +207,11 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   async forkSession(id: SessionId, options: requests.ForkOptions = {}): Promise<SessionView> {
     const checked = parseInput(requests.ForkOptionsSchema, options, "options");
     this.host.assertOpen();
+    const chosen = checked.sessionId;
+    if (chosen !== undefined) await this.assertFree(chosen);
     const source = await this.forkSource(id, checked.messages);
-    const { sessionId } = await this.create(forkOrder(source, this.host.creator.nextId(), checked, Date.now()));
+    const order = forkOrder(source, chosen ?? this.host.creator.nextId(), checked, Date.now());
+    const { sessionId } = await this.create({ ...order, sessionId: chosen });
     return this.read(sessionId);
   }
 

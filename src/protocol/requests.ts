@@ -84,7 +84,11 @@ export const CallOptionsSchema = z.strictObject({
 
 export const SessionQuerySchema = z.strictObject({ labels: labels.optional(), after: sessionId.optional(), ...page });
 export const SessionHistoryQuerySchema = z.strictObject(page);
-export const ForkOptionsSchema = z.strictObject({ messages: z.int().nonnegative().optional(), labels: labels.optional() });
+export const ForkOptionsSchema = z.strictObject({
+  messages: z.int().nonnegative().optional(),
+  labels: labels.optional(),
+  sessionId: newSessionId.optional(),
+});
 export const AppendSystemContextRequestSchema = z.strictObject({
   text: z.string(),
   source: z.string().optional(),
@@ -192,6 +196,8 @@ export interface ForkOptions {
   messages?: number | undefined;
   /** Default those of the session. */
   labels?: Record<string, string> | undefined;
+  /** The id the fork is to have, as in CreateSessionRequest. Default: a new one. */
+  sessionId?: SessionId | undefined;
 }
 
 export interface AppendSystemContextRequest {

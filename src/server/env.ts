@@ -6,6 +6,7 @@ import type { Logger } from "../protocol/options.ts";
 import type { Authenticator } from "./auth/authenticate.ts";
 import type { EventFeeds } from "./event-feeds.ts";
 import type { Observability } from "./observability.ts";
+import type { Once } from "./idempotency/once.ts";
 import type { ServerSettings } from "./options.ts";
 import type { Principal } from "./principal.ts";
 import type { TenantQuotas } from "./quotas/tenant-quotas.ts";
@@ -26,6 +27,7 @@ export interface ServerParts {
   readonly feeds: EventFeeds;
   readonly streams: SseStreams;
   readonly tenancy: Tenancy;
+  readonly once: Once;
   readonly authenticator: Authenticator;
   readonly quotas: TenantQuotas;
   readonly logger: Logger | undefined;

@@ -109,10 +109,22 @@ export function problemOf(error: unknown, instance: string): { problem: Problem;
     const { code, message, details, headers } = error;
     return { problem: { ...named(code, summary, status, message, instance, disposition), ...(details && { details }) }, headers };
   }
+  if (isInstance(error, ReplayedProblem)) return { problem: error.problem, headers: {} };
   if (isInstance(error, StreamError)) return problemOf(ofStream(error), instance);
   if (isInstance(error, SessionError)) return ofSession(error, instance);
   const { status, disposition, summary } = HTTP_ERRORS.INTERNAL_ERROR;
   return { problem: named("INTERNAL_ERROR", summary, status, summary, instance, disposition), headers: {} };
+}
+
+/** A failure that is remembered: it is told again as it was told. */
+export class ReplayedProblem extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.name = "ReplayedProblem";
+    this.problem = problem;
+  }
 }
 
 function named(code: string, title: string, status: number, detail: string, instance: string, disposition: Disposition): Problem {

@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { WebSocketServerLike } from "@hono/node-server";
 
+import { AnswersInMemory } from "../host/answers.ts";
 import { parseInput } from "../protocol/parse.ts";
 import { createApp } from "./app.ts";
 import { Authenticator } from "./auth/authenticate.ts";
@@ -18,6 +19,7 @@ import type { ServerParts } from "./env.ts";
 import { EventFeeds } from "./event-feeds.ts";
 import { TIMEOUT_OPTIONS } from "./hardening/timeouts.ts";
 import { Observability } from "./observability.ts";
+import { Once } from "./idempotency/once.ts";
 import type { ServerOptions, ServerSettings } from "./options.ts";
 import { ServerOptionsSchema } from "./options.ts";
 import { countSessions } from "./quotas/count-sessions.ts";
@@ -69,12 +71,14 @@ export class WarrenServer implements AsyncDisposable {
   }
 
   static async #listen(service: ServableService, settings: ServerSettings, authenticator: Authenticator): Promise<WarrenServer> {
+    const inMemory = new AnswersInMemory(() => false);
     const parts: ServerParts = {
       service,
       settings,
       feeds: new EventFeeds(service),
       streams: new SseStreams(settings),
       tenancy: new Tenancy(service),
+      once: new Once(() => service.answers?.() ?? inMemory),
       authenticator,
       quotas: new TenantQuotas(settings.quotas, { countSessions: (tenant) => countSessions(service, { [TENANT_LABEL]: tenant }) }),
       logger: settings.logger,

@@ -50,9 +50,11 @@ export async function answerTurn(c: Ctx, { streams }: ServerParts, start: StartT
     const relay = new TurnRelay(() => streams.open(outgoing, c.res.headers));
     const named = answer.sessionId !== undefined && { sessionId: answer.sessionId };
     const onAdmitted = (ticket: number): void => relay.say(sseEvent("admitted", JSON.stringify({ ...named, ticket })));
+    const onQueued = (position: number): void => relay.say(sseEvent("queued", JSON.stringify({ position })));
+    const call: CallOptions = { signal: leaving?.signal, onAdmitted, onQueued };
     let last: string;
     try {
-      last = sseEvent("result", JSON.stringify(await start((envelope) => relay.push(envelope), { signal: leaving?.signal, onAdmitted })));
+      last = sseEvent("result", JSON.stringify(await start((envelope) => relay.push(envelope), call)));
     } catch (error) {
       if (!relay.isOpen) throw error; // A3
       last = sseEvent("problem", JSON.stringify(problemOf(error, c.req.path).problem));

@@ -3,12 +3,14 @@ import { z } from "@hono/zod-openapi";
 
 import { SessionError } from "../../protocol/errors.ts";
 import { refuse } from "../../protocol/parse.ts";
+import type { CreateSessionRequest } from "../../protocol/requests.ts";
 import type { SessionView } from "../../protocol/views.ts";
 import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
+import { createKeyed, forkKeyed, onceFor } from "../idempotency/keyed.ts";
 import { createRequestOf } from "../library-requests.ts";
 import type { Principal } from "../principal.ts";
-import { archiveWithin, createWithin } from "../quotas/limited-work.ts";
+import { archiveWithin, createWithin, startWithin } from "../quotas/limited-work.ts";
 import { limitedBy } from "../quotas/rate-limit-headers.ts";
 import * as schemas from "../schemas.ts";
 import type { StartTurn } from "../turn-answer.ts";
@@ -115,7 +117,12 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const body = c.req.valid("json");
     const request = createRequestOf(tenancy, c.var.principal, body);
     const limited = limitedBy(c, quotas);
-    const start: StartTurn = (onEvent, call) => createWithin(limited, service, { ...request, onEvent }, call);
+    const start: StartTurn = (onEvent, call) =>
+      onceFor(c, parts, body, true, (keyed) => {
+        const create = (what: CreateSessionRequest) => createWithin(limited, service, what, call);
+        if (keyed === undefined) return create({ ...request, onEvent });
+        return createKeyed(keyed, { ...request, onEvent }, create, (id, turn) => startWithin(limited, service, id, turn, call));
+      });
     return answerTurn(c, parts, start, { status: 201, cancelOnDisconnect: body.cancelOnDisconnect });
   });
 
@@ -148,9 +155,12 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const { id } = c.req.valid("param");
     const { principal } = c.var;
     await tenancy.assertOwn(principal, id);
-    const { messages, labels } = c.req.valid("json");
+    const body = c.req.valid("json");
+    const { messages, labels } = body;
     const given = labels === undefined ? undefined : await tenancy.labelsOfFork(principal, id, labels as Record<string, string>);
-    const view = await quotas.asSession(principal.tenant, () => service.forkSession(id, { messages, ...(given && { labels: given }) }));
+    const view = await onceFor(c, parts, body, true, (keyed) =>
+      quotas.asSession(principal.tenant, () => forkKeyed(service, keyed, id, { messages, ...(given && { labels: given }) })),
+    );
     c.header("location", `/v1/sessions/${encodeURIComponent(view.state.sessionId)}`);
     return c.json(shownView(parts, principal, view), 201);
   });
@@ -159,14 +169,15 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
     if (service.hibernate === undefined) throw needsStore(id);
-    await service.hibernate(id);
+    const { hibernate } = service;
+    await onceFor(c, parts, undefined, false, () => hibernate.call(service, id).then(() => null));
     return c.body(null, 204);
   });
 
   api.openapi(release, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
-    await service.releaseQuarantine(id);
+    await onceFor(c, parts, undefined, false, () => service.releaseQuarantine(id).then(() => null));
     return c.body(null, 204);
   });
 }

@@ -7,6 +7,8 @@ import type { ServerParts } from "../env.ts";
 import * as schemas from "../schemas.ts";
 import { turnRequestOf } from "../library-requests.ts";
 import { startWithin } from "../quotas/limited-work.ts";
+import type { Keyed } from "../idempotency/keyed.ts";
+import { onceFor } from "../idempotency/keyed.ts";
 import { limitedBy } from "../quotas/rate-limit-headers.ts";
 import { answerTurn } from "../turn-answer.ts";
 import type { StartTurn } from "../turn-answer.ts";
@@ -71,16 +73,23 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
     const request = turnRequestOf(body);
     const limited = limitedBy(c, quotas);
     const run: StartTurn = (onEvent, call) =>
-      startWithin(limited, service, id, onEvent === undefined ? request : { ...request, onEvent }, call);
+      onceFor(c, parts, body, false, (keyed) => {
+        const named = keyed && { idempotencyKey: keyed.key };
+        return startWithin(limited, service, id, { ...request, ...named, ...(onEvent && { onEvent }) }, call);
+      });
     return answerTurn(c, parts, run, { sessionId: id, status: 200, cancelOnDisconnect: body.cancelOnDisconnect });
   });
 
   api.openapi(interrupt, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
-    const { ticket } = c.req.valid("json");
-    if (ticket === undefined) await service.interrupt(id);
-    else if (!(await service.interruptTurn(id, ticket))) throw notRunning(id);
+    const body = c.req.valid("json");
+    const { ticket } = body;
+    await onceFor(c, parts, body, false, async () => {
+      if (ticket === undefined) await service.interrupt(id);
+      else if (!(await service.interruptTurn(id, ticket))) throw notRunning(id);
+      return null;
+    });
     return c.json({ interrupted: true as const }, 200);
   });
 
@@ -93,6 +102,13 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
   api.openapi(context, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
-    return c.json(await service.appendSystemContext(id, c.req.valid("json")), 200);
+    const body = c.req.valid("json");
+    // By its key the library tells one that is done again after a crash.
+    const append = (keyed: Keyed | undefined) =>
+      service.appendSystemContext(
+        id,
+        keyed === undefined || body.idempotencyKey !== undefined ? body : { ...body, idempotencyKey: keyed.key },
+      );
+    return c.json(await onceFor(c, parts, body, false, append), 200);
   });
 }

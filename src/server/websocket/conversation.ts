@@ -145,6 +145,7 @@ export class Conversation {
     const onEvent = ({ seq }: EventEnvelope): void => void (lastSeq = seq);
     const call: CallOptions = {
       onAdmitted: (ticket) => this.#socket.send({ type: "admitted", ref, ...named, ticket }),
+      onQueued: (position) => this.#socket.send({ type: "queued", ref, position }),
       ...(cancelOnDisconnect === true && { signal: this.#leaving.signal }),
     };
     let settled: () => void;

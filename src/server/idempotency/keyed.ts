@@ -1,0 +1,90 @@
+/** What a route does for a request that may have an Idempotency-Key. */
+import type { SessionService } from "../../host/session-service.ts";
+import { SessionError } from "../../protocol/errors.ts";
+import { isInstance } from "../../protocol/foreign.ts";
+import { IdSource } from "../../protocol/ids.ts";
+import type { SessionId } from "../../protocol/ids.ts";
+import type { CreateSessionRequest, StartTurnRequest } from "../../protocol/requests.ts";
+import type { RunResult } from "../../protocol/views.ts";
+import type { Ctx, ServerParts } from "../env.ts";
+import { digest, keyOf, recordKey } from "./key.ts";
+
+/** Of an answer that was given before. */
+export const REPLAYED_HEADER = "idempotency-replayed";
+
+/** What a request with a key is done under, so that doing it again does nothing twice. */
+export interface Keyed {
+  /** For what the library remembers by keys. */
+  readonly key: string;
+  /** Of what is to be created. The same each time. */
+  readonly newId: SessionId;
+  /** It may have been done before. */
+  readonly isAgain: boolean;
+}
+
+const ids = new IdSource();
+
+/**
+ * Do what a request asks for; once, if it has a key. Waits for the outcome.
+ *
+ * @param body - as it was understood
+ * @param creates - it creates a session, whose id is written down first
+ * @param run - given nothing for a request without a key
+ */
+export async function onceFor<T>(
+  c: Ctx,
+  { once }: Pick<ServerParts, "once">,
+  body: unknown,
+  creates: boolean,
+  run: (keyed: Keyed | undefined) => Promise<T>,
+): Promise<T> {
+  const key = keyOf(c.req.header("idempotency-key"));
+  if (key === undefined) return run(undefined);
+  const record = recordKey(c.var.principal, c.req.method, c.req.path, key);
+  const { value, isReplay } = await once.run<T>({
+    record,
+    fingerprint: digest(JSON.stringify(body) ?? ""),
+    instance: c.req.path,
+    ...(creates && { drawNote: () => ids.next(Date.now()) }),
+    run: (note, isAgain) => run({ key: record, newId: note ?? "", isAgain }),
+  });
+  if (isReplay) c.header(REPLAYED_HEADER, "true");
+  return value;
+}
+
+/** Creates a session under its drawn id, or finds out what became of it when it was created under it before. */
+export async function createKeyed(
+  { newId, key, isAgain }: Keyed,
+  request: CreateSessionRequest,
+  create: (request: CreateSessionRequest) => Promise<RunResult>,
+  start: (id: SessionId, request: StartTurnRequest) => Promise<RunResult>,
+): Promise<RunResult> {
+  const isDeferred = request.initialTurn === "defer";
+  try {
+    return await create({ ...request, sessionId: newId, ...(!isDeferred && { idempotencyKey: key }) });
+  } catch (error) {
+    if (!isAgain || !isTaken(error)) throw error;
+    if (isDeferred) return { text: "", sessionId: newId, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } };
+    const { prompt, hostMode, skillReferences, onEvent } = request;
+    return start(newId, { prompt, hostMode, skillReferences, onEvent, idempotencyKey: key });
+  }
+}
+
+/** As createKeyed, for a fork. */
+export async function forkKeyed(
+  service: Pick<SessionService, "forkSession" | "read">,
+  keyed: Keyed | undefined,
+  id: SessionId,
+  options: NonNullable<Parameters<SessionService["forkSession"]>[1]>,
+): ReturnType<SessionService["forkSession"]> {
+  try {
+    return await service.forkSession(id, { ...options, ...(keyed && { sessionId: keyed.newId }) });
+  } catch (error) {
+    if (keyed?.isAgain !== true || !isTaken(error)) throw error;
+    return service.read(keyed.newId);
+  }
+}
+
+function isTaken(error: unknown): boolean {
+  return isInstance(error, SessionError) && error.details?.["reason"] === "taken";
+}
