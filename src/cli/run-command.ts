@@ -3,18 +3,13 @@
  *
  * What cannot be opened is a usage error. Signals end the run in steps: read no more, interrupt, and then their default effect.
  */
-import { statSync } from "node:fs";
-import { basename, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-
-import { builtinAgents } from "../agents/index.ts";
 import { EphemeralSessionService } from "../host/ephemeral-service.ts";
 import { PersistentSessionService } from "../host/persistent-service.ts";
 import type { SessionService } from "../host/session-service.ts";
-import { hasErrorCode } from "../protocol/errors.ts";
+import { agentModule, agentName, openingRefusal } from "./agent-option.ts";
 import { Batch } from "./batch.ts";
 import type { CommandIo } from "./command-io.ts";
-import { EXIT, UsageError, storeRefusal } from "./command-io.ts";
+import { EXIT, UsageError } from "./command-io.ts";
 import type { EarlierResults } from "./earlier-results.ts";
 import type { Input } from "./files.ts";
 import { openInput, openOutput, openResults } from "./files.ts";
@@ -99,25 +94,9 @@ async function openHost({ agent, lanes, maxSessions, store, durability }: RunOpt
       durability,
     });
   } catch (error) {
-    if (!hasErrorCode(error)) throw error;
-    if (error.code === "SESSION_STORE_ERROR") throw storeRefusal((error as { cause?: unknown }).cause ?? error);
-    if (error.code !== "INVALID_PARAMS") throw error;
-    const { module: from, reason = error.message } = error.details as { module?: string; reason?: string };
-    throw new UsageError(`option '--agent <agent>': ${agent} does not load${from === undefined ? "" : ` from ${from}`}: ${reason}`);
+    throw openingRefusal(error, agent);
   }
 }
-
-function agentModule(agent: string): URL | string {
-  if (agent === "echo" || agent === "interpreter") return builtinAgents[agent];
-  return isFile(agent) ? pathToFileURL(resolve(agent)) : agent;
-}
-
-/** What stored sessions know their agent by: the same wherever its file lies. */
-function agentName(agent: string): string {
-  return isFile(agent) ? basename(agent) : agent;
-}
-
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 async function openSink(input: Input, { output, store, durability }: RunOptions, io: CommandIo): Promise<Output> {
   if (output === undefined) return { isFile: false, sink: (onFailed) => new ResultWriter(io.stdout, onFailed) };

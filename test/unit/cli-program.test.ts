@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 
 import type { CommandIo } from "../../src/cli/command-io.ts";
 import { UsageError } from "../../src/cli/command-io.ts";
-import type { RunCommand } from "../../src/cli/program.ts";
+import type { RunCommand } from "../../src/cli/run-program.ts";
 import { runProgram } from "../../src/cli/program.ts";
 
 interface Outcome {
