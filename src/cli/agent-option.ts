@@ -13,6 +13,22 @@ export function agentModule(agent: string): URL | string {
   return isFile(agent) ? pathToFileURL(resolve(agent)) : agent;
 }
 
+/** @param agents - `module` or `name=module` each. @returns what a host's option `agent` takes, by name: one without a name has that of its module */
+export function agentModules(agents: readonly string[]): Record<string, URL | string> {
+  return Object.fromEntries(
+    agents.map((text) => {
+      const { name, module } = namedAgent(text);
+      return [name ?? agentName(module), agentModule(module)];
+    }),
+  );
+}
+
+/** @returns the parts of `module` or `name=module` */
+export function namedAgent(text: string): { readonly name: string | undefined; readonly module: string } {
+  const [, name, module = text] = /^([^=/\\.]+)=(.+)$/s.exec(text) ?? [];
+  return { name, module };
+}
+
 /** What stored sessions know their agent by: the same wherever its file lies. */
 export function agentName(agent: string): string {
   return isFile(agent) ? basename(agent) : agent;

@@ -15,6 +15,8 @@ export interface CommandIo {
   readonly stdout: Terminal;
   readonly stderr: Terminal;
   readonly signals: SignalSource;
+  /** Environment variables: `process.env`. */
+  readonly env: NodeJS.ProcessEnv;
 }
 
 export const EXIT = {

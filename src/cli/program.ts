@@ -8,6 +8,9 @@ import { packageVersion } from "../server/version.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
 import { addKeysCommands } from "./keys-program.ts";
+import { addCompletionCommand } from "./completion-program.ts";
+import { addDoctorCommand } from "./doctor-program.ts";
+import { packageFacts } from "./package-facts.ts";
 import { printableLines } from "./printable.ts";
 import type { RunCommand } from "./run-program.ts";
 import { addRunCommand } from "./run-program.ts";
@@ -24,13 +27,15 @@ export async function runProgram(args: readonly string[], io: CommandIo, run?: R
   const settle = (code: number): void => void (exitCode = code);
   const program = new Command("warren")
     .description("A multi-core session host for agents.")
-    .version(packageVersion(), "-V, --version", "print the version")
+    .version(packageFacts().version, "-V, --version", "print the version")
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .configureHelp({ optionDescription: (option) => new Help().optionDescription(option).replace(" (default: false)", "") })
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride();
   addRunCommand(program, io, settle, run);
   addSessionsCommands(program, io, settle);
+  addDoctorCommand(program, io, settle);
+  addCompletionCommand(program, io);
   addKeysCommands(program, io, settle);
   try {
     await program.parseAsync(args, { from: "user" });

@@ -10,6 +10,7 @@ import { isCount, isText } from "../protocol/shapes.ts";
 import { encodeValue } from "../transport/codec.ts";
 import { damagedMeta, decodedMeta } from "./lmdb-meta.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
+import { probe } from "./lmdb-env.ts";
 import { beginRun, endRun } from "./lmdb-runs.ts";
 import { StoreError } from "../protocol/store-error.ts";
 
@@ -52,6 +53,13 @@ export function own(env: LmdbEnv, path: string, takeOver: boolean): string {
   return owner.token;
 }
 
+/** @returns the process that has the store open for writing, if one has. Changes nothing. @throws StoreError corrupt */
+export async function ownerOf(path: string): Promise<number | undefined> {
+  const { meta } = await probe(path, OWNER, false);
+  const owner = decodedOwner(meta, path);
+  return owner !== undefined && owner.file === fileOf(path) && isAlive(owner) ? owner.pid : undefined;
+}
+
 /** @throws StoreError in_use, when another store took over; corrupt */
 export function checkOwned(env: LmdbEnv, path: string, token: string): void {
   const owner = readOwner(env, path);
@@ -71,7 +79,10 @@ export function disown(env: LmdbEnv, path: string, token: string): void {
 
 /** @throws StoreError corrupt: nobody can tell then who may write */
 function readOwner(env: LmdbEnv, path: string): Owner | undefined {
-  const bytes = env.get("meta", OWNER);
+  return decodedOwner(env.get("meta", OWNER), path);
+}
+
+function decodedOwner(bytes: Uint8Array | undefined, path: string): Owner | undefined {
   if (bytes === undefined) return undefined;
   const owner = decodedMeta(bytes, path, "owner");
   const [pid, startTime, boot, file, token] = Array.isArray(owner) ? (owner as unknown[]) : [];

@@ -12,11 +12,11 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** @param input - its standard input */
-export async function warren(args: readonly string[], input = ""): Promise<Outcome> {
+/** @param input - its standard input. @param env - its environment variables */
+export async function warren(args: readonly string[], input = "", env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   const [out, err] = [new Written(), new Written()];
   const stdin = Readable.from(input === "" ? [] : [Buffer.from(input)]);
-  const code = await runProgram(args, { stdin, stdout: out, stderr: err, signals: new EventEmitter() });
+  const code = await runProgram(args, { stdin, stdout: out, stderr: err, signals: new EventEmitter(), env });
   return { code, out: out.text(), err: err.text() };
 }
 

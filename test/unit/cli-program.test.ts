@@ -15,7 +15,8 @@ interface Outcome {
 }
 
 async function program(args: string[], run: RunCommand = async () => 0): Promise<Outcome> {
-  const io = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough(), signals: process } satisfies CommandIo;
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const io = { stdin, stdout, stderr, signals: process, env: {} } satisfies CommandIo;
   const runs: Outcome["runs"] = [];
   const exitCode = await runProgram(args, io, (file, options, given) => {
     runs.push({ file, options });

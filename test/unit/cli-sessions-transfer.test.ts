@@ -23,7 +23,7 @@ function harness(store: SessionStore): { command: SessionsCommand; out: () => st
       },
     });
   const stdout = collect((text) => (out += text));
-  const io = { stdin: Readable.from([]), stdout, stderr: collect((text) => told.push(text)), signals: process };
+  const io = { stdin: Readable.from([]), stdout, stderr: collect((text) => told.push(text)), signals: process, env: {} };
   const complain = (problem: string): void => void told.push(`error: ${problem}\n`);
   return { command: { store, path: "store", io, out: new ResultWriter(stdout, () => {}), complain }, out: () => out, told };
 }
