@@ -1,10 +1,10 @@
 /** `warren doctor`: looks at everything `warren serve` would need with the same settings, and says what is wrong and what to do. */
+import { packageFacts } from "../server/version.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError, messageOf } from "./command-io.ts";
 import type { Finding } from "./doctor-checks.ts";
 import { checkMachine, readMachine } from "./doctor-checks.ts";
 import { tryAgents, tryNativeParts, tryPort, tryStore } from "./doctor-trials.ts";
-import { packageFacts } from "./package-facts.ts";
 import { printableLines } from "./printable.ts";
 import type { EffectiveConfig } from "./serve-config.ts";
 import { loadServeConfig } from "./serve-config.ts";

@@ -5,12 +5,12 @@
 import { Command, CommanderError, Help } from "commander";
 
 import { packageVersion } from "../server/version.ts";
+import { addChatCommand } from "./chat-program.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
 import { addKeysCommands } from "./keys-program.ts";
 import { addCompletionCommand } from "./completion-program.ts";
 import { addDoctorCommand } from "./doctor-program.ts";
-import { packageFacts } from "./package-facts.ts";
 import { printableLines } from "./printable.ts";
 import type { RunCommand } from "./run-program.ts";
 import { addRunCommand } from "./run-program.ts";
@@ -27,13 +27,14 @@ export async function runProgram(args: readonly string[], io: CommandIo, run?: R
   const settle = (code: number): void => void (exitCode = code);
   const program = new Command("warren")
     .description("A multi-core session host for agents.")
-    .version(packageFacts().version, "-V, --version", "print the version")
+    .version(packageVersion(), "-V, --version", "print the version")
     .configureOutput({ writeOut: (text) => void io.stdout.write(text), writeErr: (text) => void io.stderr.write(text) })
     .configureHelp({ optionDescription: (option) => new Help().optionDescription(option).replace(" (default: false)", "") })
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride();
   addRunCommand(program, io, settle, run);
   addSessionsCommands(program, io, settle);
+  addChatCommand(program, io, settle);
   addDoctorCommand(program, io, settle);
   addCompletionCommand(program, io);
   addKeysCommands(program, io, settle);

@@ -51,7 +51,7 @@ export const SERVE_SETTINGS = {
     standard: "127.0.0.1",
     about: "address to listen on; another than loopback needs `keys` or `jwks`",
   },
-  port: { kind: "integer", value: "n", min: 0, max: 65_535, standard: 7411, about: "port to listen on; 0 is any free one" },
+  port: { kind: "integer", value: "n", min: 0, max: 65_535, standard: 8787, about: "port to listen on; 0 is any free one" },
   agent: {
     kind: "agents",
     value: "agent",

@@ -1,11 +1,13 @@
 /** `warren sessions list`, `show` and `history`: what a store says of its sessions, as tables or as JSON. */
+import Table from "cli-table3";
+
 import type { Message } from "../protocol/session-model.ts";
 import type { SessionHead, StoredSummary } from "../protocol/stored-session.ts";
 import { messageCountOf } from "../protocol/stored-session.ts";
 import { UsageError } from "./command-io.ts";
+import { labelsText, messageText, timeOf } from "./message-text.ts";
 import { printable, printableLines } from "./printable.ts";
 import type { SessionsCommand } from "./sessions-store.ts";
-import { plainTable, timeOf } from "./tables.ts";
 
 const CELL_MAX = 60;
 /** Messages read at once. */
@@ -62,7 +64,9 @@ export async function showHistory({ store, out, complain }: SessionsCommand, id:
     const page = at < ahead.length ? ahead : ((await store.messages(id, at - ahead.length, wanted)) ?? []);
     if (page.length === 0) break; // it became shorter meanwhile
     for (const message of page) {
-      await (json ? out.write({ index: at, ...message }) : out.print(`[${at}] ${message.role}\n${printableLines(bodyOf(message))}\n\n`));
+      await (json
+        ? out.write({ index: at, ...message })
+        : out.print(`[${at}] ${message.role}\n${printableLines(messageText(message))}\n\n`));
       at++;
     }
   }
@@ -101,26 +105,4 @@ function described(head: SessionHead): [name: string, value: string][] {
   ];
 }
 
-function bodyOf(message: Message): string {
-  switch (message.role) {
-    case "system":
-    case "user":
-      return message.content;
-    case "assistant":
-      return [message.content, ...(message.toolCalls ?? []).map((call) => `${call.name} ${JSON.stringify(call.args)}`)].join("\n");
-    case "block_assistant":
-      return message.blocks
-        .map(({ blockType, data }) => (blockType === "tool_use" ? `${data.name} ${JSON.stringify(data.args)}` : data.text))
-        .join("\n");
-    case "tool_results":
-      return message.results.map(({ content }) => content).join("\n");
-    default:
-      return message satisfies never;
-  }
-}
-
-const labelsText = (labels: Readonly<Record<string, string>>): string =>
-  Object.entries(labels)
-    .map(([name, value]) => `${name}=${value}`)
-    .join(" ");
-/** UTC. Agents may name any time. */
+const plainTable = (...head: string[]): Table.Table => new Table({ head, style: { head: [], border: [], compact: true } });
