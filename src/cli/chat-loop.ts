@@ -137,7 +137,7 @@ export class ChatLoop {
     const { lines, isInteractive } = this.#options;
     let text = "";
     for (let isContinued = false; ; isContinued = true) {
-      if (isInteractive && !this.#isClosed) {
+      if (isInteractive && this.#ahead.length === 0 && !this.#isClosed) {
         lines.setPrompt(isContinued ? CONTINUED : PROMPT);
         lines.prompt();
       }

@@ -14,6 +14,7 @@ import { addDoctorCommand } from "./doctor-program.ts";
 import { printableLines } from "./printable.ts";
 import type { RunCommand } from "./run-program.ts";
 import { addRunCommand } from "./run-program.ts";
+import { addServeCommand } from "./serve-program.ts";
 import { addSessionsCommands } from "./sessions-program.ts";
 
 /**
@@ -32,6 +33,7 @@ export async function runProgram(args: readonly string[], io: CommandIo, run?: R
     .configureHelp({ optionDescription: (option) => new Help().optionDescription(option).replace(" (default: false)", "") })
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride();
+  addServeCommand(program, io, settle);
   addRunCommand(program, io, settle, run);
   addSessionsCommands(program, io, settle);
   addChatCommand(program, io, settle);

@@ -36,6 +36,8 @@ export interface RunOptions {
   /** Milliseconds running turns may take after a first signal. */
   readonly drainMs: number;
   readonly quiet: boolean;
+  /** The summary as a line of JSON. */
+  readonly json: boolean;
 }
 
 /** Where results go. */
@@ -119,7 +121,7 @@ async function runBatch(input: Input, service: SessionService, output: Output, o
   });
   const stored = earlier && { names: new StoredNames(service, agentName(options.agent)), earlier, maxSessions: options.maxSessions };
   const batch = new Batch({ input, service, writer, report, timeoutMs: options.timeoutMs, hasEvents: options.events, stored });
-  const style = progressStyle(options.quiet, stderr.isTTY === true, !isOurs && io.stdout.isTTY === true);
+  const style = progressStyle(options.quiet || options.json, stderr.isTTY === true, !isOurs && io.stdout.isTTY === true);
   const progress = new Progress({ stream: stderr, style, counts: report.counts, totalBytes: input.sizeBytes });
   const signals = new StopSignals(
     io.signals,
@@ -127,7 +129,8 @@ async function runBatch(input: Input, service: SessionService, output: Output, o
       finish: () => {
         progress.stop();
         batch.stop();
-        if (!options.quiet) stderr.write(`stopping: waiting for turns that run (${batch.running}); once more interrupts them\n`);
+        if (!options.quiet && !options.json)
+          stderr.write(`stopping: waiting for turns that run (${batch.running}); once more interrupts them\n`);
       },
       interrupt: () => batch.interrupt(),
     },
@@ -140,7 +143,8 @@ async function runBatch(input: Input, service: SessionService, output: Output, o
     progress.stop();
     // A reader that has seen enough (`| head`) is no mishap, and wants to hear no more.
     const isLeft = !isOurs && outputError?.code === "EPIPE";
-    if (!options.quiet && !isLeft) stderr.write(report.render(service.inspect(), elapsedS));
+    if (options.json) stderr.write(`${JSON.stringify(report.summary(service.inspect(), elapsedS))}\n`);
+    else if (!options.quiet && !isLeft) stderr.write(report.render(service.inspect(), elapsedS));
     if (outputError !== undefined && !isLeft)
       stderr.write(`error: cannot write ${options.output ?? "standard output"}: ${outputError.message}\n`);
     if (inputError !== undefined) stderr.write(`error: ${inputError}\n`);

@@ -50,6 +50,7 @@ export function addRunCommand(program: Command, io: CommandIo, settle: (exitCode
         .default("fsync"),
     )
     .option("--quiet", "no progress, no table at the end", false)
+    .option("--json", "no progress, and the table as one line of JSON on standard error", false)
     .addHelpText("after", RUN_NOTES)
     .action(async (file: string, options: RunOptions, command: Command) => {
       if (options.store === undefined && command.getOptionValueSource("durability") === "cli")

@@ -127,6 +127,21 @@ export class RunReport {
     return `${parts.join("\n")}\n`;
   }
 
+  /** The same for programs. */
+  summary(host: HostSnapshot, elapsedS: number): object {
+    const { bytes: _bytes, read, done, ...counts } = this.counts;
+    const latency = done === 0 ? {} : { p50Ms: Number(this.#latencyMs(50)), p99Ms: Number(this.#latencyMs(99)) };
+    return {
+      turns: done,
+      notRun: read - done,
+      ...counts,
+      elapsedS,
+      turnsPerS: Number(rate(done, elapsedS)),
+      ...latency,
+      lanesLost: host.lanesLost,
+    };
+  }
+
   #latencyMs(percentile: number): string {
     return this.counts.done === 0 ? "-" : (this.#latencyUs.getValueAtPercentile(percentile) / 1000).toFixed(2);
   }

@@ -1,11 +1,12 @@
 /**
- * Renders the documents that are generated from the source: errors, state machines, shared memory. `vitest run -u` writes them,
+ * Renders the documents that are generated from the source: errors, settings, state machines, shared memory. `vitest run -u` writes them,
  * test/unit/docs-in-sync.test.ts checks them.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { LANE_TRANSITIONS, MACHINES, RUNTIME_TRANSITIONS, SESSION_TRANSITIONS, TURN_TRANSITIONS } from "../../src/core/machines.ts";
+import { SETTING_NAMES, envName, flagUsage, settingOf } from "../../src/cli/serve-settings.ts";
 import * as layout from "../../src/core/slot-layout.ts";
 import type { Disposition } from "../../src/protocol/errors.ts";
 import { AGENT_ERROR_KINDS, ERRORS } from "../../src/protocol/errors.ts";
@@ -173,6 +174,72 @@ What to watch: \`warren_turn_duration_seconds\`, \`warren_lane_loop_utilization_
 \`warren_lane_heap_used_bytes\` near its limit, \`warren_lane_queued_records\` that grows, \`nodejs_eventloop_lag_p99_seconds\` (the main thread is
 the bottleneck by design), \`warren_store_commit_duration_seconds\` (the disk), \`warren_host_healthy\`, and any of
 \`warren_host_events_total{type=~"lane_lost|session_quarantined|session_unsaved|store_lost"}\`.
+`;
+}
+
+// ── settings ──
+
+/** What a setting may be, in words. */
+function valuesOf(name: (typeof SETTING_NAMES)[number]): string {
+  const setting = settingOf(name);
+  switch (setting.kind) {
+    case "integer":
+      return `${setting.min} to ${setting.max}${setting.or === undefined ? "" : `, or ${code(setting.or)}`}`;
+    case "choice":
+      return setting.choices.map(code).join(", ");
+    case "switch":
+      return "`true`, `false`";
+    case "list":
+    case "agents":
+      return "one or several";
+    default:
+      return setting.kind;
+  }
+}
+
+/** @returns docs/configuration.md */
+export function renderConfiguration(): string {
+  const rows = SETTING_NAMES.map((name) => {
+    const { about, standard, needs } = settingOf(name);
+    const shown = standard === undefined ? "" : code([standard].flat().join(", "));
+    return [
+      code(name),
+      code(envName(name)),
+      code(flagUsage(name)),
+      valuesOf(name),
+      shown,
+      `${sentence(about)}${needs === undefined ? "" : ` Needs ${code(needs)}.`}`,
+    ];
+  });
+  return `${generatedFrom("src/cli/serve-settings.ts")}
+
+# Configuration
+
+What \`warren serve\` can be told. Each setting is a member of a JSON file, an environment variable, and a flag:
+
+\`\`\`json
+{
+  "port": 8787,
+  "agent": ["planner=./planner.mjs", "worker=./worker.mjs"],
+  "store": "./sessions",
+  "hibernateAfterMs": 600000
+}
+\`\`\`
+
+\`\`\`sh
+WARREN_PORT=9000 npx warren serve --config warren.config.json --store /var/lib/warren
+npx warren serve --print-config
+\`\`\`
+
+- The file is \`warren.config.json\` in the working directory, if it is there, or what \`--config\` or \`WARREN_CONFIG\` names. It may have no other members than these.
+- Flags count before the environment, the environment before the file, the file before what is standard. \`--print-config\` says what is in effect and where each value is from, with \`--json\` for programs.
+- A wrong value is refused before anything is begun, with where it stands and what it must be, also where another one would count before it. A variable that is empty is one that is not there.
+- Where several values may stand, the file has an array (or one text), a variable has commas between them, a flag is given several times.
+- Relative paths of the file are taken from its folder, others from the working directory.
+
+\`warren doctor\` takes the same file, environment and flags, and says whether what they name is fit to serve.
+
+${table(["in the file", "in the environment", "as a flag", "values", "standard", "meaning"], rows)}
 `;
 }
 

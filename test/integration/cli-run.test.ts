@@ -231,6 +231,15 @@ describe("turns", () => {
     expect(JSON.parse(readFileSync(join(folder, "out.jsonl"), "utf8"))).toMatchObject({ session: "a", ok: true, text: "x" });
   });
 
+  test("--json: the summary is one line of JSON on stderr", async () => {
+    const lines = [{ session: "a", prompt: "x" }, { session: "a", prompt: "throw" }, "rubbish"];
+    const { code, err } = await runWith(lines, "--agent", KINDS, "--json");
+    expect([code, JSON.parse(err)]).toMatchObject([
+      1,
+      { turns: 2, notRun: 0, sessions: 1, failed: 1, badLines: 1, p50Ms: expect.any(Number) },
+    ]);
+  });
+
   test("--max-sessions: a line that needs one more fails, the rest runs", async () => {
     const { code, results } = await runWith(
       ["a", "b", "c", "a"].map((session) => ({ session, prompt: "x" })),

@@ -25,13 +25,13 @@ async function program(args: string[], run: RunCommand = async () => 0): Promise
   return { exitCode, out: String(io.stdout.read() ?? ""), err: String(io.stderr.read() ?? ""), runs };
 }
 
-const DEFAULTS = { agent: "interpreter", lanes: "auto", events: false, durability: "fsync", drainMs: 30_000, quiet: false };
+const DEFAULTS = { agent: "interpreter", lanes: "auto", events: false, durability: "fsync", drainMs: 30_000, quiet: false, json: false };
 
 describe("program", () => {
   test("options have defaults and reach the command", async () => {
     expect((await program(["run", "-"])).runs).toEqual([{ file: "-", options: DEFAULTS }]);
     const all =
-      "run turns.jsonl --agent ./a.mjs --lanes 3 --max-sessions 7 --timeout-ms 250 --events --output out.jsonl --store st --durability commit --drain-ms 1500 --quiet";
+      "run turns.jsonl --agent ./a.mjs --lanes 3 --max-sessions 7 --timeout-ms 250 --events --output out.jsonl --store st --durability commit --drain-ms 1500 --quiet --json";
     expect((await program(all.split(" "))).runs).toEqual([
       {
         file: "turns.jsonl",
@@ -46,6 +46,7 @@ describe("program", () => {
           durability: "commit",
           drainMs: 1500,
           quiet: true,
+          json: true,
         },
       },
     ]);

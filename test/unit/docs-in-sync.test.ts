@@ -2,7 +2,15 @@ import { describe, expect, test } from "vitest";
 
 import { MACHINES } from "../../src/core/machines.ts";
 import * as layout from "../../src/core/slot-layout.ts";
-import { layoutTable, renderErrors, renderHostEvents, renderMetrics, renderSharedMemory, renderStateMachines } from "../helpers/docs.ts";
+import {
+  layoutTable,
+  renderConfiguration,
+  renderErrors,
+  renderHostEvents,
+  renderMetrics,
+  renderSharedMemory,
+  renderStateMachines,
+} from "../helpers/docs.ts";
 
 describe("generated documents say what the source says (update with -u)", () => {
   test("docs/errors.md", async () => {
@@ -15,6 +23,10 @@ describe("generated documents say what the source says (update with -u)", () => 
 
   test("docs/metrics.md", async () => {
     await expect(renderMetrics()).toMatchFileSnapshot("../../docs/metrics.md");
+  });
+
+  test("docs/configuration.md", async () => {
+    await expect(renderConfiguration()).toMatchFileSnapshot("../../docs/configuration.md");
   });
 
   test("docs/state-machines.md", async () => {
