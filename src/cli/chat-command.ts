@@ -6,9 +6,11 @@ import { ChatLoop } from "./chat-loop.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError, messageOf } from "./command-io.ts";
 import { printableLines } from "./printable.ts";
+import type { RemoteOptions } from "./remote.ts";
+import { openClient, remoteUrl } from "./remote.ts";
 import { ResultWriter } from "./result-writer.ts";
 
-export interface ChatOptions {
+export interface ChatOptions extends RemoteOptions {
   readonly agent?: string;
   readonly store?: string;
   readonly session?: string;
@@ -24,7 +26,7 @@ const RECALLED = 100;
 
 /** @returns the exit code. @throws UsageError when the host does not open, or has no such session */
 export async function chatCommand(options: ChatOptions, io: CommandIo): Promise<number> {
-  const host = await openHost(options);
+  const host = await openHost(options, io.env);
   try {
     return await converse(host, options, io);
   } finally {
@@ -32,13 +34,20 @@ export async function chatCommand(options: ChatOptions, io: CommandIo): Promise<
   }
 }
 
-async function openHost({ agent = AGENT, store }: ChatOptions): Promise<ChatHost> {
+async function openHost(options: ChatOptions, env: NodeJS.ProcessEnv): Promise<ChatHost> {
+  const { agent = AGENT, store, url } = options;
+  if (url !== undefined && store !== undefined)
+    throw new UsageError("option '--url <url>' does not go with '--store <dir>': the server has its own");
+  if (store === undefined && remoteUrl(options, env) !== undefined) {
+    const { openRemoteChat } = await import("./chat-remote.ts");
+    return openRemoteChat(openClient(options, env));
+  }
   const { openLocalChat } = await import("./chat-local.ts");
   return openLocalChat(agent, store);
 }
 
 async function converse(host: ChatHost, options: ChatOptions, io: CommandIo): Promise<number> {
-  const { session, label: labels, timeoutMs, onBusy, json } = options;
+  const { agent, session, label: labels, timeoutMs, onBusy, json } = options;
   const { stdin, stdout, stderr, signals } = io;
   const isInteractive = (stdin as { isTTY?: boolean }).isTTY === true && stdout.isTTY === true;
   const history = session === undefined ? [] : await saidIn(host, session);
@@ -60,7 +69,7 @@ async function converse(host: ChatHost, options: ChatOptions, io: CommandIo): Pr
     out,
     tell: (text) => void (isInteractive ? stdout : stderr).write(text),
     session,
-    create: { labels },
+    create: { agent, labels },
     turn: { timeoutMs, onBusy },
     isInteractive,
     json,

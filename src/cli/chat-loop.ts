@@ -253,10 +253,18 @@ function ending(streamed: string, { text }: RunResult): string {
   return streamed.trimEnd() === text.trimEnd() ? end : `${end}${printableLines(text)}\n`;
 }
 
-const kindOf = (error: unknown): string | undefined => (error as { agentError?: { kind?: string } }).agentError?.kind;
+interface Failure {
+  readonly code?: unknown;
+  readonly agentError?: { readonly kind?: unknown } | undefined;
+  /** Of an error that a server told. */
+  readonly problem?: { readonly agentError?: { readonly kind?: unknown } | undefined } | undefined;
+}
+const agentErrorOf = ({ agentError, problem }: Failure): { readonly kind?: unknown } | undefined => agentError ?? problem?.agentError;
+const kindOf = (error: unknown): unknown => agentErrorOf(error as Failure)?.kind;
 
 function describe(error: unknown): object {
-  const { code, agentError } = error as { code?: unknown; agentError?: { kind?: unknown } };
+  const { code } = error as Failure;
+  const agentError = agentErrorOf(error as Failure);
   return {
     code: typeof code === "string" ? code : "INTERNAL_ERROR",
     ...(agentError && { kind: agentError.kind }),

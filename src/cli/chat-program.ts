@@ -4,6 +4,7 @@ import { Option } from "commander";
 
 import type { ChatOptions } from "./chat-command.ts";
 import type { CommandIo } from "./command-io.ts";
+import { keyOption, urlOption } from "./remote-options.ts";
 import { filePath, integer, label } from "./option-values.ts";
 
 const TIMEOUT_MS_MAX = 2_147_483_647;
@@ -16,8 +17,13 @@ Exit code: 0 (without a terminal: every turn succeeded), 1 a turn failed, 2 call
 export function addChatCommand(program: Command, io: CommandIo, settle: (exitCode: number) => void): void {
   program
     .command("chat")
-    .description("talk to an agent: a line is a turn of one session, and what it says is printed as it comes")
-    .option("--agent <agent>", "echo, interpreter, or the path or name of a module that exports an agent (default: interpreter)")
+    .description("talk to an agent, here or on a server: a line is a turn of one session, and what it says is printed as it comes")
+    .option(
+      "--agent <agent>",
+      "echo, interpreter, or the path or name of a module that exports an agent (default: interpreter); with --url one of the server's",
+    )
+    .addOption(urlOption())
+    .addOption(keyOption())
     .option("--store <dir>", "keep the session in this folder", filePath)
     .option("--session <id>", "go on with this session", filePath)
     .option("--label <name=value>", "of a new session; may be given several times", label)

@@ -42,3 +42,16 @@ export function duration(text: string): number {
     throw new InvalidArgumentError("It must be a number and one of s, m, h, d and w: 90d. A hundred years at most.");
   return value;
 }
+
+/** As the host has it. */
+export const LANES_MAX = 512;
+
+/** A number of lanes, or "auto". */
+export function laneCount(text: string): number | "auto" {
+  if (text === "auto") return text;
+  try {
+    return integer(LANES_MAX)(text);
+  } catch {
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${LANES_MAX}, or auto.`);
+  }
+}

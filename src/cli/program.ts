@@ -5,6 +5,7 @@
 import { Command, CommanderError, Help } from "commander";
 
 import { packageVersion } from "../server/version.ts";
+import { addBenchCommand } from "./bench-program.ts";
 import { addChatCommand } from "./chat-program.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
@@ -16,6 +17,7 @@ import type { RunCommand } from "./run-program.ts";
 import { addRunCommand } from "./run-program.ts";
 import { addServeCommand } from "./serve-program.ts";
 import { addSessionsCommands } from "./sessions-program.ts";
+import { addTopCommand } from "./top-program.ts";
 
 /**
  * Understand the arguments and run what they ask for.
@@ -37,6 +39,8 @@ export async function runProgram(args: readonly string[], io: CommandIo, run?: R
   addRunCommand(program, io, settle, run);
   addSessionsCommands(program, io, settle);
   addChatCommand(program, io, settle);
+  addTopCommand(program, io, settle);
+  addBenchCommand(program, io, settle);
   addDoctorCommand(program, io, settle);
   addCompletionCommand(program, io);
   addKeysCommands(program, io, settle);

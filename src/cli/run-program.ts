@@ -1,14 +1,13 @@
 /** The arguments of `warren run`. */
 import type { Command } from "commander";
-import { InvalidArgumentError, Option } from "commander";
+import { Option } from "commander";
 
 import type { CommandIo } from "./command-io.ts";
 import { UsageError } from "./command-io.ts";
-import { filePath, integer } from "./option-values.ts";
+import { LANES_MAX, filePath, integer, laneCount } from "./option-values.ts";
 import type { RunOptions } from "./run-command.ts";
 
 /** Bounds of options, as the host has them. */
-const LANES_MAX = 512;
 const SESSIONS_MAX = 16_777_216;
 const TIMEOUT_MS_MAX = 2_147_483_647;
 /** As long as the host's shutdown gives them. */
@@ -37,7 +36,7 @@ export function addRunCommand(program: Command, io: CommandIo, settle: (exitCode
     .description("run the turns of a file through an agent and print what comes out")
     .argument("<file>", "turns as JSON Lines; - is standard input")
     .option("--agent <agent>", "echo, interpreter, or the path or name of a module that exports an agent", "interpreter")
-    .option("--lanes <n>", `worker threads, 1 to ${LANES_MAX}, or auto: one a core`, lanes, "auto")
+    .option("--lanes <n>", `worker threads, 1 to ${LANES_MAX}, or auto: one a core`, laneCount, "auto")
     .option("--max-sessions <n>", "live sessions at most; a line that needs one more fails, with --store it waits", integer(SESSIONS_MAX))
     .option("--timeout-ms <n>", "milliseconds a turn may take that has no timeoutMs of its own", integer(TIMEOUT_MS_MAX))
     .option("--drain-ms <n>", "milliseconds running turns may take after a signal", integer(TIMEOUT_MS_MAX), DRAIN_MS)
@@ -57,13 +56,4 @@ export function addRunCommand(program: Command, io: CommandIo, settle: (exitCode
         throw new UsageError("option '--durability <level>' needs '--store <dir>': without it nothing is stored");
       settle(await run(file, options, io));
     });
-}
-
-function lanes(text: string): number | "auto" {
-  if (text === "auto") return text;
-  try {
-    return integer(LANES_MAX)(text);
-  } catch {
-    throw new InvalidArgumentError(`It must be a whole number from 1 to ${LANES_MAX}, or auto.`);
-  }
 }

@@ -1,15 +1,13 @@
 /** `warren sessions list`, `show` and `history`: what a store says of its sessions, as tables or as JSON. */
-import Table from "cli-table3";
-
 import type { Message } from "../protocol/session-model.ts";
-import type { SessionHead, StoredSummary } from "../protocol/stored-session.ts";
+import type { SessionHead } from "../protocol/stored-session.ts";
 import { messageCountOf } from "../protocol/stored-session.ts";
 import { UsageError } from "./command-io.ts";
-import { labelsText, messageText, timeOf } from "./message-text.ts";
-import { printable, printableLines } from "./printable.ts";
+import { labelsText, timeOf } from "./message-text.ts";
+import { printableLines } from "./printable.ts";
 import type { SessionsCommand } from "./sessions-store.ts";
+import { detailTable, messageBlock, summaryTable } from "./sessions-text.ts";
 
-const CELL_MAX = 60;
 /** Messages read at once. */
 const PAGE = 100;
 
@@ -29,7 +27,7 @@ export async function listSessions({ store, out, io }: SessionsCommand, options:
   const found = await store.list({ labels, after, archived, order, limit: limit + 1 });
   const page = found.slice(0, limit);
   if (json) for (const row of page) await out.write(row);
-  else await out.print(`${summaryTable(page)}\n`);
+  else await out.print(summaryTable(page.map((row) => ({ ...row, tokens: row.usage.inputTokens + row.usage.outputTokens }))));
   if (found.length <= limit || out.hasFailed) return;
   io.stderr.write(order === "id" ? `there are more: --after ${printableLines(page.at(-1)?.id ?? "")}\n` : "there are more: --limit\n");
 }
@@ -40,10 +38,7 @@ export async function showSession({ store, out, complain }: SessionsCommand, id:
   if (json) return out.write({ ...head, messageCount: messageCountOf(head) });
   const context = await store.context(id);
   const staged = context === undefined ? 0 : context.staged - head.contextTaken;
-  const table = plainTable();
-  for (const [name, value] of [...described(head), ["staged context", String(staged)] as const])
-    table.push([name, printable(value, 4 * CELL_MAX)]);
-  await out.print(`${table.toString()}\n`);
+  await out.print(detailTable([...described(head), ["staged context", String(staged)]]));
 }
 
 export interface HistoryOptions {
@@ -64,28 +59,10 @@ export async function showHistory({ store, out, complain }: SessionsCommand, id:
     const page = at < ahead.length ? ahead : ((await store.messages(id, at - ahead.length, wanted)) ?? []);
     if (page.length === 0) break; // it became shorter meanwhile
     for (const message of page) {
-      await (json
-        ? out.write({ index: at, ...message })
-        : out.print(`[${at}] ${message.role}\n${printableLines(messageText(message))}\n\n`));
+      await (json ? out.write({ index: at, ...message }) : out.print(messageBlock(at, message)));
       at++;
     }
   }
-}
-
-function summaryTable(rows: readonly StoredSummary[]): string {
-  const table = plainTable("id", "created", "updated", "messages", "tokens", "labels");
-  for (const { id, createdAt, updatedAt, messageCount, usage, labels } of rows) {
-    const tokens = usage.inputTokens + usage.outputTokens;
-    table.push([
-      printable(id, CELL_MAX),
-      timeOf(createdAt),
-      timeOf(updatedAt),
-      messageCount,
-      tokens,
-      printable(labelsText(labels), CELL_MAX),
-    ]);
-  }
-  return table.toString();
 }
 
 function described(head: SessionHead): [name: string, value: string][] {
@@ -104,5 +81,3 @@ function described(head: SessionHead): [name: string, value: string][] {
     ["last text", lastAssistantText],
   ];
 }
-
-const plainTable = (...head: string[]): Table.Table => new Table({ head, style: { head: [], border: [], compact: true } });

@@ -1,0 +1,72 @@
+/** What `warren bench` puts its turns through: a host in this process, or a server. Sessions it makes are gone at the end. */
+import type { WarrenClient } from "../client/warren-client.ts";
+import { EphemeralSessionService } from "../host/ephemeral-service.ts";
+import { agentModules, openingRefusal } from "./agent-option.ts";
+import { remoteRefusal } from "./remote.ts";
+
+export interface BenchTarget {
+  /** Where the turns run, for the report. */
+  readonly name: string;
+  readonly lanes: number;
+  turn(session: number): Promise<unknown>;
+  /** Archives what it made. */
+  close(): Promise<void>;
+}
+
+/** What it makes is known by this. */
+const LABELS = { "bench.made-by": "warren bench" };
+/** Sessions made or archived at a time over HTTP. */
+const AT_ONCE = 32;
+
+/** @throws UsageError when the agent does not load */
+export async function openLocalTarget(agent: string, lanes: number | "auto", sessions: number, prompt: string): Promise<BenchTarget> {
+  let service: EphemeralSessionService;
+  try {
+    service = await EphemeralSessionService.open({ agent: agentModules([agent]), lanes: { count: lanes } });
+  } catch (error) {
+    throw openingRefusal(error, agent);
+  }
+  try {
+    const made = await Promise.all(Array.from({ length: sessions }, () => service.createSession({ prompt: "", initialTurn: "defer" })));
+    const ids = made.map(({ sessionId }) => sessionId);
+    return {
+      name: `a host in this process, agent ${agent}`,
+      lanes: service.inspect().lanes.length,
+      turn: (session) => service.startTurn(ids[session] as string, { prompt }),
+      close: () => service.shutdown({ deadlineMs: 0 }),
+    };
+  } catch (error) {
+    await service.shutdown({ deadlineMs: 0 });
+    throw error;
+  }
+}
+
+/** @throws UsageError when the server does not answer, or does not let the caller in */
+export async function openRemoteTarget(
+  client: WarrenClient,
+  url: string,
+  agent: string | undefined,
+  sessions: number,
+  prompt: string,
+): Promise<BenchTarget> {
+  const ids: string[] = [];
+  const close = async (): Promise<void> => {
+    for (let at = 0; at < ids.length; at += AT_ONCE) await Promise.allSettled(ids.slice(at, at + AT_ONCE).map((id) => client.archive(id)));
+  };
+  try {
+    const make = () => client.createSession({ initialTurn: "defer", agent, labels: LABELS });
+    for (let at = 0; at < sessions; at += AT_ONCE) {
+      const made = await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, sessions - at) }, make));
+      for (const one of made) if (one.status === "fulfilled") ids.push(one.value.sessionId);
+      for (const one of made) if (one.status === "rejected") throw one.reason;
+    }
+    const lanes = await client.host().then(
+      (report) => report.lanes.length,
+      () => 0, // only admins may ask
+    );
+    return { name: url, lanes, turn: (session) => client.startTurn(ids[session] as string, { prompt }), close };
+  } catch (error) {
+    await close();
+    throw remoteRefusal(error) ?? error;
+  }
+}
