@@ -1,5 +1,5 @@
 /** What `warren bench` puts its turns through: a host in this process, or a server. Sessions it makes are gone at the end. */
-import type { WarrenClient } from "../client/warren-client.ts";
+import type { WarrenClient } from "../client/index.ts";
 import { EphemeralSessionService } from "../host/ephemeral-service.ts";
 import { agentModules, openingRefusal } from "./agent-option.ts";
 import { remoteRefusal } from "./remote.ts";

@@ -1,5 +1,5 @@
 /** A chat with sessions of a server. */
-import type { WarrenClient } from "../client/warren-client.ts";
+import type { WarrenClient } from "../client/index.ts";
 import type { ChatHost, ChatSummary } from "./chat-host.ts";
 import { remoteRefusal } from "./remote.ts";
 

@@ -1,6 +1,5 @@
 /** A server that a command talks to, instead of a host or a store of its own. */
-import { WarrenClient } from "../client/warren-client.ts";
-import { WarrenClientError } from "../client/errors.ts";
+import { WarrenClient, WarrenClientError } from "../client/index.ts";
 import { UsageError } from "./command-io.ts";
 
 export interface RemoteOptions {

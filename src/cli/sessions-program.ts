@@ -8,7 +8,7 @@ import { openInput } from "./files.ts";
 import { count, filePath, integer, label } from "./option-values.ts";
 import { keyOption, urlOption } from "./remote-options.ts";
 import type { RemoteOptions } from "./remote.ts";
-import type { PurgeOptions } from "./sessions-change.ts";
+import type { ChangeOptions, PurgeOptions } from "./sessions-change.ts";
 import { archiveSessions, purgeSessions } from "./sessions-change.ts";
 import type { HistoryOptions, ListOptions } from "./sessions-read.ts";
 import type { EventsOptions, ForkOptions, RemoteCommand } from "./sessions-remote.ts";
@@ -97,27 +97,36 @@ export function addSessionsCommands(program: Command, io: CommandIo, settle: (ex
         async (command) => (await remote()).showRemoteHistory(command, id, options),
       ),
     );
-  anywhere("archive <id...>", "take sessions out of service; they stay readable").action((ids: string[], options: Anywhere) =>
-    run(
-      options,
-      "change",
-      (command) => archiveSessions(command, ids),
-      async (command) => (await remote()).changeEach(command, ids, "archived", (id) => command.client.archive(id)),
-    ),
-  );
+  const eachJson = ["--json", "a line of JSON for each of them", false] as const;
+  anywhere("archive <id...>", "take sessions out of service; they stay readable")
+    .option(...eachJson)
+    .action((ids: string[], options: ChangeOptions & Anywhere) =>
+      run(
+        options,
+        "change",
+        (command) => archiveSessions(command, ids, options),
+        async (command) => (await remote()).changeEach(command, ids, "archived", options.json, (id) => command.client.archive(id)),
+      ),
+    );
   anywhere("purge <id...>", "remove archived sessions for good; on a server archived or not")
     .option("--damaged", "those of a store too whose rows cannot be read", false)
+    .option(...eachJson)
     .action((ids: string[], options: PurgeOptions & Anywhere) =>
       run(
         options,
         "change",
         (command) => purgeSessions(command, ids, options),
-        async (command) => (await remote()).changeEach(command, ids, "purged", (id) => command.client.archive(id, { purge: true })),
+        async (command) =>
+          (await remote()).changeEach(command, ids, "purged", options.json, (id) => command.client.archive(id, { purge: true })),
       ),
     );
-  served("interrupt <id...>", "stop the running turns of sessions").action((ids: string[], options: RemoteOptions) =>
-    onServer(options, async (command) => (await remote()).changeEach(command, ids, "interrupted", (id) => command.client.interrupt(id))),
-  );
+  served("interrupt <id...>", "stop the running turns of sessions")
+    .option(...eachJson)
+    .action((ids: string[], options: ChangeOptions & RemoteOptions) =>
+      onServer(options, async (command) =>
+        (await remote()).changeEach(command, ids, "interrupted", options.json, (id) => command.client.interrupt(id)),
+      ),
+    );
   served("fork <id>", "make a new session with the messages of this one, and print its id")
     .option("--messages <n>", "only the first ones, so many", count)
     .option("--label <name=value>", "of the new session; may be given several times", label)

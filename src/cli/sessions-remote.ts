@@ -1,6 +1,6 @@
 /** `warren sessions … --url`: sessions of a server, printed as those of a store are. What is written as JSON has the same members, as far as a server tells. */
-import type { WarrenClient } from "../client/warren-client.ts";
-import { WarrenClientError } from "../client/errors.ts";
+import type { WarrenClient } from "../client/index.ts";
+import { WarrenClientError } from "../client/index.ts";
 import type { SessionSummary } from "../protocol/views.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
@@ -106,12 +106,13 @@ export async function changeEach(
   { out, complain }: RemoteCommand,
   ids: readonly string[],
   done: string,
+  json: boolean,
   act: (id: string) => Promise<void>,
 ): Promise<void> {
   for (const id of new Set(ids)) {
     try {
       await act(id);
-      await out.print(`${done} ${printableLines(id)}\n`);
+      await (json ? out.write({ id, outcome: done }) : out.print(`${done} ${printableLines(id)}\n`));
     } catch (error) {
       if (!(error instanceof WarrenClientError) || remoteRefusal(error) !== undefined) throw error;
       complain(`${id}: ${error.message}`);

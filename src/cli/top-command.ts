@@ -4,7 +4,7 @@
  */
 import { clearLine, clearScreenDown, cursorTo } from "node:readline";
 
-import type { WarrenClient } from "../client/warren-client.ts";
+import type { WarrenClient } from "../client/index.ts";
 import type { CommandIo, Terminal } from "./command-io.ts";
 import { EXIT, UsageError, messageOf } from "./command-io.ts";
 import { printable } from "./printable.ts";

@@ -1,5 +1,5 @@
 /** What `warren top` shows, from two looks at a host: text, and the same for programs. Pure. */
-import type { HostReport } from "../client/warren-client.ts";
+import type { HostReport } from "../client/index.ts";
 
 /** A look at the host. */
 export interface Look {

@@ -192,8 +192,12 @@ function valuesOf(name: (typeof SETTING_NAMES)[number]): string {
     case "list":
     case "agents":
       return "one or several";
-    default:
+    case "path":
+    case "text":
+    case "url":
       return setting.kind;
+    default:
+      return setting satisfies never;
   }
 }
 

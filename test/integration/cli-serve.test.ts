@@ -37,7 +37,7 @@ describe("serving", () => {
     const { code, out, err } = await server.ended;
     expect([code, err.split("\n").filter((line) => line !== "" && !line.includes('"event"'))]).toEqual([0, []]);
     expect(out).toMatch(/^warren \d+\.\d+\.\d+ serves interpreter\n/);
-    await expect(fetch(`${url}/readyz`)).rejects.toThrow();
+    await expect(fetch(`${url}/readyz`)).rejects.toThrow("fetch failed");
   });
 
   test("settings of file, environment and flags reach the host", async () => {

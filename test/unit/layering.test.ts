@@ -92,8 +92,8 @@ describe("layers", () => {
       if (target === undefined || rankOf(from) < 0) return false;
       // The server and the command line are users of the library: they may take its front door and the list of agents that ship.
       if (target === "index.ts" || target === "agents/index.ts") return from !== "server" && from !== "cli";
-      // The command line is a client, too.
       if (target === "client/index.ts") return from !== "cli";
+      // The command line is a client, too.
       const to = layerOf(target);
       return from !== to && (rankOf(to) < 0 || rankOf(to) >= rankOf(from));
     });
