@@ -12,9 +12,10 @@ import type { Interface } from "node:readline";
 import type { RunResult } from "../protocol/views.ts";
 import type { ChatHost, ChatSessionOptions, ChatTurnOptions } from "./chat-host.ts";
 import { EXIT, messageOf } from "./command-io.ts";
-import { labelsText, messageText, timeOf } from "./message-text.ts";
+import { labelsText, messageText } from "./message-text.ts";
 import { printable, printableLines } from "./printable.ts";
 import type { ResultWriter } from "./result-writer.ts";
+import { timeOf } from "./tables.ts";
 
 export interface ChatLoopOptions {
   readonly host: ChatHost;

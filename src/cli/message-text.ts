@@ -1,4 +1,4 @@
-/** What a session says of itself, as text for people: its messages, labels and times. */
+/** What a session says of itself, as text for people: its messages and labels. */
 import type { Message } from "../protocol/session-model.ts";
 
 /** @returns what a message says, tool calls and results too. Not yet fit for a terminal: see printable.ts */
@@ -24,8 +24,3 @@ export const labelsText = (labels: Readonly<Record<string, string>>): string =>
   Object.entries(labels)
     .map(([name, value]) => `${name}=${value}`)
     .join(" ");
-/** UTC. Agents may name any time. */
-export function timeOf(ms: number): string {
-  const time = new Date(ms);
-  return Number.isNaN(time.getTime()) ? String(ms) : `${time.toISOString().slice(0, 19).replace("T", " ")}Z`;
-}

@@ -86,6 +86,13 @@ function shownConfig({ values, origins }: EffectiveConfig): object {
 }
 
 function configLines({ values, origins }: EffectiveConfig): string {
-  const shown = (name: SettingName): string => (values[name] === undefined ? "-" : [values[name]].flat().join(", "));
+  const shown = (name: SettingName): string => {
+    const value = values[name];
+    return value === undefined
+      ? "-"
+      : typeof value === "object" && !Array.isArray(value)
+        ? JSON.stringify(value)
+        : [value].flat().join(", ");
+  };
   return SETTING_NAMES.map((name) => `${name.padEnd(20)} ${shown(name).padEnd(24)} ${origins[name]}\n`).join("");
 }

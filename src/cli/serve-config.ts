@@ -9,6 +9,7 @@ import { dirname, resolve } from "node:path";
 
 import * as z from "zod";
 
+import { QuotaOptionsSchema } from "../server/quotas/options.ts";
 import { namedAgent } from "./agent-option.ts";
 import { UsageError, messageOf } from "./command-io.ts";
 import type { ServeConfig, Setting, SettingName } from "./serve-settings.ts";
@@ -51,6 +52,8 @@ const schemaOf = (setting: Setting): z.ZodType => {
     }
     case "choice":
       return z.enum(setting.choices as [string, ...string[]], `must be one of ${setting.choices.join(", ")}`);
+    case "quotas":
+      return QuotaOptionsSchema;
     case "switch":
       return z.boolean("must be true or false");
     default:
@@ -147,6 +150,7 @@ function understood(said: Readonly<Record<string, unknown>>): Record<string, unk
       const value = said[name];
       const { kind } = settingOf(name);
       if (kind === "integer" && typeof value === "string" && /^-?\d+$/.test(value)) return [name, Number(value)];
+      if (kind === "quotas" && typeof value === "string") return [name, parsedJson(value)];
       if (kind === "switch" && (value === "true" || value === "1")) return [name, true];
       if (kind === "switch" && (value === "false" || value === "0")) return [name, false];
       return [name, value];
@@ -154,14 +158,25 @@ function understood(said: Readonly<Record<string, unknown>>): Record<string, unk
   );
 }
 
+/** @returns a text that is no JSON as it is, for the schema to refuse */
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 function checked({ values, originOf, isNaming }: Source): Record<string, unknown> {
   const result = ServeConfigSchema.safeParse(values);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  if (issue?.code === "unrecognized_keys") throw new UsageError(`${originOf("host")}: ${issue.keys[0]}: is not a known setting`);
-  const [name = "", ...rest] = (issue?.path ?? []).map(String);
-  const field = [...(isNaming ? [] : [name]), ...rest].join(".");
-  throw new UsageError(`${originOf(name as SettingName)}: ${field === "" ? "" : `${field}: `}${issue?.message ?? "is not valid"}`);
+  const path = (issue?.path ?? []).map(String);
+  const [name, ...rest] = path;
+  const unknown = issue?.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
+  const field = [...(isNaming || name === undefined ? [] : [name]), ...rest, ...unknown].join(".");
+  const problem = unknown.length > 0 ? "is not a known setting" : (issue?.message ?? "is not valid");
+  throw new UsageError(`${originOf((name ?? "host") as SettingName)}: ${field === "" ? "" : `${field}: `}${problem}`);
 }
 
 /** @returns a value with its paths taken from the folder of the file that names them */

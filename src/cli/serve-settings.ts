@@ -4,6 +4,7 @@
  *
  *   C1. A setting has one name: `maxSessions` in the file, WARREN_MAX_SESSIONS in the environment, --max-sessions as a flag.
  */
+import type { QuotaOptions } from "../server/quotas/options.ts";
 
 interface Described {
   readonly about: string;
@@ -39,7 +40,12 @@ interface SwitchSetting extends Described {
   readonly kind: "switch";
   readonly standard: boolean;
 }
-export type Setting = TextSetting | ListSetting | IntegerSetting | ChoiceSetting | SwitchSetting;
+interface QuotasSetting extends Described {
+  /** In the file an object, elsewhere its JSON: see docs/http.md. */
+  readonly kind: "quotas";
+  readonly standard?: undefined;
+}
+export type Setting = TextSetting | ListSetting | IntegerSetting | ChoiceSetting | SwitchSetting | QuotasSetting;
 
 /** Milliseconds: the longest a timer takes. */
 const MS_MAX = 2_147_483_647;
@@ -49,9 +55,24 @@ export const SERVE_SETTINGS = {
     kind: "text",
     value: "address",
     standard: "127.0.0.1",
-    about: "address to listen on",
+    about: "address to listen on; another than this machine's own needs `keys` or `jwks`",
   },
   port: { kind: "integer", value: "n", min: 0, max: 65_535, standard: 8787, about: "port to listen on; 0 is any free one" },
+  keys: { kind: "path", value: "file", about: "who may call: a file of keys, as `warren keys create` makes it" },
+  jwks: {
+    kind: "text",
+    value: "where",
+    needs: "jwtIssuer",
+    about: "who may call: those with a token of an issuer, whose public keys are at this https URL or in this file",
+  },
+  jwtIssuer: { kind: "text", value: "name", needs: "jwks", about: "`iss` of every token" },
+  jwtAudience: { kind: "list", value: "name", needs: "jwks", about: "one of these must be in `aud` of a token" },
+  origins: { kind: "list", value: "url", about: "sites whose pages may call, such as https://example.com; the server's own always may" },
+  quotas: {
+    kind: "quotas",
+    value: "json",
+    about: "what tenants may use: `default` and `tenants` by name, each with sessions, turnsPerSecond, turnsBurst, concurrentTurns",
+  },
   agent: {
     kind: "agents",
     value: "agent",
@@ -173,7 +194,9 @@ type ValueOf<S extends Setting> = S extends { kind: "integer" }
       ? Choice
       : S extends { kind: "switch" }
         ? boolean
-        : string;
+        : S extends { kind: "quotas" }
+          ? QuotaOptions
+          : string;
 /** What is in effect. */
 export type ServeConfig = {
   readonly [N in SettingName]: ValueOf<Settings[N]> | (Settings[N] extends { standard: unknown } ? never : undefined);

@@ -3,10 +3,11 @@ import type { Message } from "../protocol/session-model.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
 import { messageCountOf } from "../protocol/stored-session.ts";
 import { UsageError } from "./command-io.ts";
-import { labelsText, timeOf } from "./message-text.ts";
+import { labelsText } from "./message-text.ts";
 import { printableLines } from "./printable.ts";
 import type { SessionsCommand } from "./sessions-store.ts";
 import { detailTable, messageBlock, summaryTable } from "./sessions-text.ts";
+import { timeOf } from "./tables.ts";
 
 /** Messages read at once. */
 const PAGE = 100;

@@ -4,13 +4,14 @@ import { WarrenClientError } from "../client/index.ts";
 import type { SessionSummary } from "../protocol/views.ts";
 import type { CommandIo } from "./command-io.ts";
 import { EXIT, UsageError } from "./command-io.ts";
-import { labelsText, timeOf } from "./message-text.ts";
+import { labelsText } from "./message-text.ts";
 import { printableLines } from "./printable.ts";
 import type { RemoteOptions } from "./remote.ts";
 import { openClient, remoteRefusal } from "./remote.ts";
 import { ResultWriter } from "./result-writer.ts";
 import type { HistoryOptions, ListOptions } from "./sessions-read.ts";
 import { detailTable, messageBlock, summaryTable } from "./sessions-text.ts";
+import { timeOf } from "./tables.ts";
 
 /** What a command is given. */
 export interface RemoteCommand {

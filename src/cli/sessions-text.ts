@@ -1,9 +1,8 @@
 /** Sessions as text for people, the same whether a store or a server tells of them. */
-import Table from "cli-table3";
-
 import type { Message } from "../protocol/session-model.ts";
-import { labelsText, messageText, timeOf } from "./message-text.ts";
+import { labelsText, messageText } from "./message-text.ts";
 import { printable, printableLines } from "./printable.ts";
+import { plainTable, timeOf } from "./tables.ts";
 
 const CELL_MAX = 60;
 
@@ -42,5 +41,3 @@ export function detailTable(rows: readonly (readonly [name: string, value: strin
 export function messageBlock(at: number, message: Message): string {
   return `[${at}] ${message.role}\n${printableLines(messageText(message))}\n\n`;
 }
-
-const plainTable = (...head: string[]): Table.Table => new Table({ head, style: { head: [], border: [], compact: true } });

@@ -73,8 +73,11 @@ describe("serving", () => {
     expect(history).toMatchObject({ messageCount: 2, messages: [{ content: "remember" }, { content: "remember" }] });
     const abort = new AbortController();
     const events = await fetch(`${second.url}/v1/sessions/${sessionId}/events?after=0`, { signal: abort.signal });
-    const { value } = await (events.body as ReadableStream<Uint8Array>).getReader().read();
-    expect(Buffer.from(value as Uint8Array).toString()).toContain("remember");
+    let said = "";
+    for await (const piece of events.body as unknown as AsyncIterable<Uint8Array>) {
+      said += Buffer.from(piece).toString();
+      if (said.includes("remember")) break;
+    }
     abort.abort();
     second.server.signal("SIGTERM");
     expect((await second.server.ended).code).toBe(0);
@@ -135,6 +138,20 @@ describe("stopping", () => {
   });
 });
 
+test("--keys: who has none is refused, commands take theirs from WARREN_KEY; quotas hold", async () => {
+  const made = await warren(["keys", "create", "--file", "keys.json", "--role", "admin", "--json"]);
+  const { key } = JSON.parse(made.out) as { key: string };
+  const { server, url } = await serve("--agent", "echo", "--keys", "keys.json", "--quotas", '{"default":{"sessions":1000}}');
+  const refused = await warren(["sessions", "list", "--url", url]);
+  expect(refused).toMatchObject({ code: 2, out: "", err: expect.stringMatching(/^error: option '--key <key>', or WARREN_KEY: /) });
+  const env = { WARREN_URL: url, WARREN_KEY: key };
+  expect(await warren(["chat"], "hello\n", env)).toMatchObject({ code: 0, out: "hello\n" });
+  expect((await warren(["top", "--once", "--interval-ms", "10"], "", env)).code).toBe(0);
+  expect((await warren(["sessions", "list", "--json", "--key", key], "", { WARREN_URL: url })).code).toBe(0);
+  server.signal("SIGTERM");
+  expect((await server.ended).code).toBe(0);
+});
+
 describe("called wrongly: a message that names where the value is from, exit code 2", () => {
   test("a port that is taken", async () => {
     const { server, url } = await serve();
@@ -152,7 +169,15 @@ describe("called wrongly: a message that names where the value is from, exit cod
     ["a number that is none", ["--port", "x"], /^error: option '--port <n>': must be a whole number/],
     ["a file that is not there", ["--config", "missing.json"], /^error: cannot read the configuration missing\.json/],
     ["an agent that is none", ["--agent", NOT_AN_AGENT], /does not load from file:.*defineAgent/],
-    ["an address this machine has not", ["--host", "203.0.113.7"], /^error: (option '--host <address>'|.*host)/],
+    ["an address that others reach, without keys", ["--host", "0.0.0.0"], /^error: option '--host <address>': /],
+    ["a file of keys that is not there", ["--keys", "no-keys.json"], /^error: option '--keys <file>': .*no-keys\.json/],
+    [
+      "a file of issuer's keys that holds none",
+      ["--jwks", KINDS, "--jwt-issuer", "x", "--jwt-audience", "y"],
+      /^error: option '--jwks <where>': .* holds no JWK Set/,
+    ],
+    ["tokens without an audience", ["--jwks", "keys.jwks", "--jwt-issuer", "x"], /^error: jwks needs jwtAudience/],
+    ["quotas that are none", ["--quotas", '{"default":{"turns":1}}'], /^error: option '--quotas <json>': default/],
   ])("%s", async (_, args, message) => {
     const { code, out, err } = await warren(["serve", "--lanes", "1", "--log-level", "silent", "--port", "0", ...args]);
     expect({ code, out }).toEqual({ code: 2, out: "" });
