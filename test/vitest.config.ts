@@ -41,6 +41,8 @@ export default defineConfig({
       // What docs/faults.md says; CPU is what bounds them.
       project("faults", { testTimeout: 120_000, maxConcurrency: 3 }),
       project("stress", { testTimeout: 300_000 }),
+      // In the system's Chromium.
+      project("browser", { testTimeout: 60_000, hookTimeout: 60_000 }),
       {
         extends: true as const,
         test: {

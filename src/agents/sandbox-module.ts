@@ -58,6 +58,9 @@ export function loadSandboxModule(): Promise<SandboxModule> {
   }));
 }
 
+/** Its type is the one of Node or that of browsers, which may not agree. */
+type EngineMemory = NonNullable<NonNullable<Parameters<typeof newVariant>[1]>["wasmMemory"]>;
+
 async function compile(): Promise<SandboxModule> {
   // The file belongs to a package of the engine's package, which need not be visible from here.
   const engine = createRequire(createRequire(import.meta.url).resolve("quickjs-emscripten"));
@@ -68,7 +71,7 @@ async function compile(): Promise<SandboxModule> {
       const reused = spare.pop();
       if (reused !== undefined) return reused;
       const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: maxBytes / PAGE_BYTES });
-      const wasm = await newQuickJSWASMModuleFromVariant(newVariant(RELEASE_SYNC, { wasmModule, wasmMemory: memory }));
+      const wasm = await newQuickJSWASMModuleFromVariant(newVariant(RELEASE_SYNC, { wasmModule, wasmMemory: memory as EngineMemory }));
       return { wasm, memory };
     },
     returnInstance(instance) {

@@ -11,6 +11,8 @@ import { clientError } from "./errors.ts";
 
 /** Milliseconds. A server's heartbeat comes every 15 s. */
 const SILENCE_MAX_MS = 60_000;
+/** Milliseconds between the last event and the end. */
+const END_MAX_MS = 1000;
 /** Characters of one event. */
 const EVENT_MAX = 64 * 1024 * 1024;
 
@@ -61,16 +63,25 @@ export class SseReader {
     }
   }
 
-  async #read(): Promise<Uint8Array | undefined> {
+  async #read(silenceMs = SILENCE_MAX_MS): Promise<Uint8Array | undefined> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(clientError("CONNECTION_FAILED", `nothing came for ${SILENCE_MAX_MS} ms`)), SILENCE_MAX_MS);
+      timer = setTimeout(() => reject(clientError("CONNECTION_FAILED", `nothing came for ${silenceMs} ms`)), silenceMs);
     });
     try {
       const { value, done } = await Promise.race([this.#body.read(), silence]);
       return done ? undefined : value;
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  /** The last event has come: wait for the end of the body, for a moment, so that the connection can be used again. */
+  async finish(): Promise<void> {
+    try {
+      while ((await this.#read(END_MAX_MS)) !== undefined);
+    } catch {
+      // then it is not used again
     }
   }
 

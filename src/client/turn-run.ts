@@ -40,7 +40,9 @@ async function follow(response: Response, listeners: Mutable<TurnListeners>, { s
     for (let event; (event = await reader.next()) !== undefined;) {
       hasBegun = true;
       const outcome = await take(event, listeners);
-      if (outcome !== undefined) return outcome;
+      if (outcome === undefined) continue;
+      await reader.finish();
+      return outcome;
     }
     throw new Error("it ended without a result");
   } catch (error) {

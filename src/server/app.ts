@@ -14,6 +14,7 @@ import { createApi } from "./api.ts";
 import { authenticate } from "./auth/authenticate.ts";
 import { localOnly } from "./auth/loopback.ts";
 import { jsonBodies } from "./bodies.ts";
+import { dashboardRoutes } from "./dashboard.ts";
 import { docsRoutes } from "./docs-page.ts";
 import type { Ctx, ServerParts } from "./env.ts";
 import { crossOrigin, securityHeaders } from "./hardening/browsers.ts";
@@ -51,6 +52,7 @@ export function createApp(parts: ServerParts, sockets: Sockets): Api {
   websocketRoute(api, parts, sockets);
   ticketRoutes(api, parts);
   docsRoutes(api, packageVersion());
+  dashboardRoutes(api);
   return api;
 }
 

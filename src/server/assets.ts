@@ -9,6 +9,8 @@ export interface Asset {
   readonly path: string;
   readonly file: string | URL;
   readonly type: string;
+  /** Done once, to a text. */
+  readonly edit?: (text: string) => string;
 }
 
 export const ASSET_TYPES = {
@@ -25,10 +27,10 @@ interface Loaded {
 
 /** Serve each asset at its path. A file is read when it is first asked for. */
 export function serveAssets(api: Api, assets: readonly Asset[]): void {
-  for (const { path, file, type } of assets) {
+  for (const { path, file, type, edit } of assets) {
     let loaded: Promise<Loaded> | undefined;
     api.get(path, async (c) => {
-      const { bytes, etag } = await (loaded ??= load(file));
+      const { bytes, etag } = await (loaded ??= load(file, edit));
       c.header("etag", etag);
       c.header("cache-control", "no-cache");
       if (c.req.header("if-none-match") === etag) return c.body(null, 304);
@@ -37,7 +39,8 @@ export function serveAssets(api: Api, assets: readonly Asset[]): void {
   }
 }
 
-async function load(file: string | URL): Promise<Loaded> {
-  const bytes = new Uint8Array(await readFile(file));
+async function load(file: string | URL, edit: Asset["edit"]): Promise<Loaded> {
+  const raw = await readFile(file);
+  const bytes = new Uint8Array(edit === undefined ? raw : Buffer.from(edit(raw.toString("utf8"))));
   return { bytes, etag: `"${createHash("sha256").update(bytes).digest("base64url").slice(0, 22)}"` };
 }

@@ -102,7 +102,7 @@ export class Sse {
 
   private constructor(response: Response) {
     this.response = response;
-    this.#reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+    this.#reader = (response.body as ReadableStream<BufferSource>).pipeThrough(new TextDecoderStream()).getReader();
   }
 
   static of(response: Response): Sse {
