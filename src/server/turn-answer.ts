@@ -15,6 +15,7 @@ import type { RunResult } from "../protocol/views.ts";
 import { wantsEvents } from "./accept.ts";
 import type { Ctx, ServerParts } from "./env.ts";
 import { eventFrame } from "./event-frames.ts";
+import { sendJson } from "./json-answer.ts";
 import { problemOf } from "./problems.ts";
 import type { SseStream } from "./sse.ts";
 import { sseEvent } from "./sse.ts";
@@ -45,7 +46,7 @@ export async function answerTurn(c: Ctx, { streams }: ServerParts, start: StartT
     if (!isStream) {
       const result = await start(undefined, { signal: leaving?.signal });
       if (answer.status === 201) c.header("location", `/v1/sessions/${encodeURIComponent(result.sessionId)}`);
-      return c.json(result, answer.status);
+      return sendJson(c, result, answer.status);
     }
     const relay = new TurnRelay(() => streams.open(outgoing, c.res.headers));
     const named = answer.sessionId !== undefined && { sessionId: answer.sessionId };

@@ -24,6 +24,20 @@ describe("sessions", () => {
     expect(view.body).toMatchObject({ state: { sessionId, messageCount: 2, isActive: false, labels: { user: "ada" } } });
   });
 
+  test("an answer has the headers that were set before there was one, and its length", async () => {
+    const http = sharedApi();
+    const given = { "x-request-id": "of-the-caller" };
+    const created = await http.post("/v1/sessions", { prompt: "grüße" }, given);
+    const { sessionId } = created.body as { sessionId: string };
+    const turned = await http.post(`/v1/sessions/${sessionId}/turns`, { prompt: "grüße" }, given);
+    for (const { headers, body } of [created, turned]) {
+      expect(headers.get("x-request-id")).toBe("of-the-caller");
+      expect(headers.get("content-type")).toBe("application/json");
+      expect(headers.get("content-length")).toBe(String(Buffer.byteLength(JSON.stringify(body))));
+    }
+    expect([created.status, turned.status]).toEqual([201, 200]);
+  });
+
   test("pages of sessions come in the order of creation, filtered by labels, and have a cursor while there is more", async () => {
     const http = await serve(await openHost());
     const ids: string[] = [];
