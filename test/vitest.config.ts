@@ -37,7 +37,7 @@ export default defineConfig({
     projects: [
       ...shared("unit", ["fuzz-harness", "intake", "sandbox-limits"]),
       project("contract"),
-      ...shared("integration", ["cpu-share", "hogs", "memory-pressure"]),
+      ...shared("integration", ["cpu-share", "hogs", "memory-pressure", "server-connections"]),
       // What docs/faults.md says; CPU is what bounds them.
       project("faults", { testTimeout: 120_000, maxConcurrency: 3 }),
       project("stress", { testTimeout: 300_000 }),
