@@ -5,6 +5,8 @@ import { coldStart } from "./cold-start.ts";
 import { creates } from "./creates.ts";
 import { durableTurns } from "./durable-turns.ts";
 import { events } from "./events.ts";
+import { httpStreams } from "./http-streams.ts";
+import { httpTurns } from "./http-turns.ts";
 import { idleMemory } from "./idle-memory.ts";
 import { interference } from "./interference.ts";
 import { interrupt } from "./interrupt.ts";
@@ -32,6 +34,8 @@ export const CASES: readonly Case[] = [
   coldStart,
   overload,
   agentMessages,
+  httpTurns,
+  httpStreams,
   payloads,
   lanes,
 ];
