@@ -93,7 +93,18 @@ function describeThrown(thrown: unknown): Thrown {
       ...plainDetails(details),
     };
   } catch {
-    return { message: "an error that cannot be described" };
+    return undescribed(thrown);
+  }
+}
+
+/** At the end of the stack nothing can be called, not even what would shorten a message: the name can be read all the same. */
+function undescribed(thrown: unknown): Thrown {
+  const message = "an error that cannot be described";
+  try {
+    const { name } = thrown as { name?: unknown };
+    return typeof name === "string" ? { name, message } : { message };
+  } catch {
+    return { message };
   }
 }
 

@@ -21,6 +21,7 @@ interface Route {
 const ROUTES: Record<string, Route> = {
   "GET /healthz": { ok: 200 },
   "GET /readyz": { ok: 200 },
+  "GET /metrics": { needs: "admin", ok: 200 },
   "GET /v1/host": { needs: "admin", ok: 200 },
   "POST /v1/tickets": { needs: "read", ok: 201 },
   "GET /v1/sessions": { needs: "read", ok: 200 },
