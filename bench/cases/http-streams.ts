@@ -7,7 +7,6 @@ import { decodeFromCompressedBase64 } from "hdr-histogram-js";
 import { arrivals } from "../harness/arrivals.ts";
 import type { Contender, ContenderKind, Round } from "../harness/case.ts";
 import { defineCase } from "../harness/case.ts";
-import { nowNs } from "../harness/clock.ts";
 import { percentileUs } from "../harness/load.ts";
 import { residentBytes } from "../harness/memory.ts";
 import { assertOpenFiles } from "../harness/open-files.ts";
@@ -44,8 +43,9 @@ function contender(name: string, kind: ContenderKind, openServer: OpenStreamServ
       const run = async (durationMs: number): Promise<EventsRead & { readonly firstNs: number }> => {
         await give({ do: "begin" });
         const emitted: Promise<unknown>[] = [];
-        const firstNs = nowNs();
-        await arrivals(perSecond / clients, durationMs, (n) => {
+        let firstNs = 0;
+        await arrivals(perSecond / clients, durationMs, (n, dueNs) => {
+          if (n === 0) firstNs = dueNs;
           const said = server.emit(n % sessions);
           said.catch(() => {}); // it is awaited below, when all have arrived
           emitted.push(said);
