@@ -147,7 +147,6 @@ export class TurnRun implements RunContext, Interruptible {
 
   /** Run the turn; `seat.turnEnded` is called exactly once, now or later. Never throws. */
   start(): void {
-    const { lane, slot } = this.#seat;
     if (this.#isInterrupted()) {
       this.#finish({ ok: false, error: CANCELLED });
       return;

@@ -46,7 +46,7 @@ export function hostRoutes(api: Api, { service, observability }: ServerParts): v
     const { state, health } = service.inspect();
     return state === "open" ? c.json({ status: health }, 200) : c.json({ status: "closing" as const }, 503);
   });
-  api.openapi(host, () => answerJson({ ...service.inspect(), recent: observability.metrics.recent() }));
+  api.openapi(host, (c) => answerJson(c, { ...service.inspect(), recent: observability.metrics.recent() }));
   api.openapi(metrics, async (c) => {
     const measured = observability.metrics;
     return c.text(await measured.text(), 200, { "content-type": measured.contentType });

@@ -4,6 +4,7 @@ import type { RouteConfig } from "@hono/zod-openapi";
 import type { TypedResponse } from "hono";
 
 import { requireRole } from "../auth/authenticate.ts";
+import type { Ctx } from "../env.ts";
 import type { Role } from "../principal.ts";
 import { ProblemSchema } from "../problems.ts";
 
@@ -21,8 +22,8 @@ export function jsonBody<S extends z.ZodType>(schema: S, required: boolean) {
 }
 
 /** For an answer whose type says more than its schema. */
-export function answerJson(value: object): JsonAnswer {
-  return Response.json(value) as JsonAnswer;
+export function answerJson(c: Ctx, value: object): JsonAnswer {
+  return c.body(JSON.stringify(value), 200, { "content-type": "application/json" }) as unknown as JsonAnswer;
 }
 type JsonAnswer = Response & TypedResponse<never, 200, "json">;
 

@@ -169,8 +169,10 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
     if (service.hibernate === undefined) throw needsStore(id);
-    const { hibernate } = service;
-    await onceFor(c, parts, undefined, false, () => hibernate.call(service, id).then(() => null));
+    await onceFor(c, parts, undefined, false, async () => {
+      await service.hibernate?.(id);
+      return null;
+    });
     return c.body(null, 204);
   });
 

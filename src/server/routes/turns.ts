@@ -96,7 +96,7 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
   api.openapi(history, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
-    return answerJson(await service.readHistory(id, c.req.valid("query")));
+    return answerJson(c, await service.readHistory(id, c.req.valid("query")));
   });
 
   api.openapi(context, async (c) => {
