@@ -5,6 +5,7 @@ import type { Message, Session, Usage } from "../../src/protocol/session-model.t
 import type {
   KeyedRequest,
   NewSession,
+  SavedTurn,
   SessionState,
   SessionWrite,
   StoredContext,
@@ -166,11 +167,13 @@ export const stateOf = (random: Random): SessionState => ({
   contextTaken: smallCount(random),
   ...maybe(random, "lastAssistantText", () => textOf(random)),
   ...maybe(random, "system", () => textOf(random)),
-  ...maybe(random, "lastTurn", () => ({
-    ticket: 1 + smallCount(random),
-    result: resultOf(random),
-    ...maybe(random, "key", () => nameOf(random)),
-  })),
+  ...maybe(random, "lastTurn", () => lastTurnOf(random)),
+});
+
+export const lastTurnOf = (random: Random): SavedTurn => ({
+  ticket: 1 + smallCount(random),
+  result: resultOf(random),
+  ...maybe(random, "key", () => nameOf(random)),
 });
 
 export const writeOf = (random: Random): SessionWrite => ({

@@ -20,6 +20,9 @@ import type { Setup } from "./setup.ts";
 import { makeSetup } from "./setup.ts";
 import { describe, World } from "./world.ts";
 
+/** Milliseconds: no process is there in the very instant in which the one before died. Tickets rest on that. */
+const PROCESS_START_MS = 2;
+
 /** Simulated milliseconds within which everything settles: a store may stall for 35 s, and be found stalled after 31. */
 const SETTLE_MS = 180_000;
 /** Simulated milliseconds within which the end of a lane reaches main. */
@@ -103,6 +106,7 @@ class Run {
 
   async #open(): Promise<boolean> {
     const { world, setup, faults } = this;
+    world.nowMs += PROCESS_START_MS;
     faults.loadFails = 0; // a host that does not open is not to be used
     this.at = new SimulatedHost({
       world,

@@ -185,7 +185,7 @@ function filledEnv(seed: number): MemoryEnv {
         id,
         epoch: 1,
         version,
-        state: make.stateOf(random),
+        state: { ...make.stateOf(random), lastTurn: make.lastTurnOf(random) }, // a turn with a key has a result
         messages: make.messagesOf(random),
         ...(random.oneIn(2) && { events }),
         ...(version < 3 && { keyed: { key: `k${version}`, fingerprint: "f", at: NOW - version } }),
@@ -344,7 +344,8 @@ const readKeyed = (memory: MemoryEnv): void => {
 const rememberMore = (memory: MemoryEnv, at: number): void => {
   const head = findHead(memory.env, ID);
   if (head === undefined) return;
-  const turn = packTurn(make.stateOf(new Random(at % 1000)));
+  const random = new Random(at % 1000);
+  const turn = packTurn({ ...make.stateOf(random), lastTurn: make.lastTurnOf(random) });
   keyed.rememberTurn(memory.env, head.number, ID, [`k${at % 3}`, "f", at], turn);
 };
 
