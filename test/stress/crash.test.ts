@@ -15,7 +15,7 @@ import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import { patiently } from "../helpers/patience.ts";
 import { CRASH_SEED, randomOf } from "../helpers/seeded.ts";
 
-const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 15);
+const ROUNDS = Number(process.env["CRASH_ROUNDS"] ?? 10);
 /** Rounds over one store: then it has grown, and a new one begins. */
 const ROUNDS_A_STORE = 25;
 /** Stores at work side by side: a child spends half of its time starting, on one core. */

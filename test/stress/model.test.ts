@@ -55,7 +55,7 @@ test("one running turn a session, every call settles once, capacity holds, seq i
       }
     }),
     {
-      numRuns: Number(process.env["STRESS_RUNS"] ?? 40),
+      numRuns: Number(process.env["STRESS_RUNS"] ?? 25),
       ...(process.env["STRESS_SEED"] && { seed: Number(process.env["STRESS_SEED"]) }),
       ...(process.env["STRESS_PATH"] && { path: process.env["STRESS_PATH"] }),
       endOnFailure: true,
