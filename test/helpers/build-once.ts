@@ -5,5 +5,7 @@ import { fileURLToPath } from "node:url";
 export default function setup(): void {
   if (process.env["WARREN_SKIP_BUILD"] === "1") return;
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "bench/tsconfig.json"], { cwd: root, stdio: "inherit" });
+  const run = (...args: string[]): void => void execFileSync(process.execPath, args, { cwd: root, stdio: "inherit" });
+  run("node_modules/typescript/bin/tsc", "-p", "bench/tsconfig.json");
+  run(".rolldown.mjs");
 }
