@@ -31,6 +31,7 @@ export class SseStreams {
   readonly #limits: SseLimits;
   readonly #open = new Set<SseStream>();
   #ticker: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(limits: SseLimits) {
     this.#limits = limits;
@@ -51,13 +52,18 @@ export class SseStreams {
   open(outgoing: ServerResponse, headers: Iterable<[string, string]>): SseStream {
     const stream = new SseStream(outgoing, this.#limits);
     this.#open.add(stream);
-    stream.onClose(() => {
-      this.#open.delete(stream);
-      if (this.#open.size === 0) clearInterval(this.#ticker);
-    });
-    if (this.#open.size === 1) this.#ticker = setInterval(() => this.#tick(), TICK_MS).unref();
+    this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
+    stream.onClose(() => this.#closed(stream));
     stream.begin(headers);
+    if (this.#isClosed) stream.end();
     return stream;
+  }
+
+  #closed(stream: SseStream): void {
+    this.#open.delete(stream);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
   }
 
   #tick(): void {
@@ -65,8 +71,9 @@ export class SseStreams {
     for (const stream of this.#open) stream.tick(nowMs);
   }
 
-  /** End every stream in good order; their clients may come again. */
+  /** End every stream in good order, those that are opened from now on, too; their clients may come again. */
   closeAll(): void {
+    this.#isClosed = true;
     for (const stream of this.#open) stream.end();
   }
 }
@@ -76,6 +83,8 @@ export class SseStream {
   readonly #limits: SseLimits;
   #listeners: (() => void)[] = [];
   #isClosed = false;
+  /** What follows is written to nobody: its client may have much to take before the connection closes. */
+  #hasEnded = false;
   #wroteMs = performance.now();
   /** When the connection stopped taking what is written; undefined: it takes it. */
   #stuckMs: number | undefined;
@@ -89,13 +98,14 @@ export class SseStream {
     const onGone = (): void => this.#close();
     outgoing
       .once("close", onGone)
-      .once("error", onGone)
+      .on("error", onGone)
       .on("drain", () => this.#drained());
     if (outgoing.destroyed || outgoing.closed) this.#close();
   }
 
+  /** Whether anything may be written. */
   get isOpen(): boolean {
-    return !this.#isClosed;
+    return !this.#isClosed && !this.#hasEnded;
   }
 
   begin(headers: Iterable<[string, string]>): void {
@@ -117,17 +127,21 @@ export class SseStream {
     else this.#listeners.push(listener);
   }
 
-  /** Write, whether or not there is room (V1). Nothing happens when the client has gone. */
+  /** Write, whether or not there is room (V1). Nothing happens when the client has gone, or the stream has ended. */
   send(text: string): void {
-    if (this.#isClosed) return;
+    if (!this.isOpen) return;
     this.#wroteMs = performance.now();
     if (!this.#outgoing.write(text)) this.#stuckMs ??= this.#wroteMs;
   }
 
-  /** @returns whether more may be written: waits for room, at most for the write timeout. False: the client has gone. One caller at a time */
+  /**
+   * @returns whether more may be written: waits for room, at most for the write timeout. False: the client has gone, or the stream has ended.
+   *   One caller at a time
+   */
   async ready(): Promise<boolean> {
-    if (this.#isClosed) return false;
-    if (this.#outgoing.writableLength < this.#limits.streamBufferBytes) return true;
+    if (!this.isOpen) return false;
+    const { writableLength, writableNeedDrain } = this.#outgoing;
+    if (writableLength < this.#limits.streamBufferBytes || !writableNeedDrain) return true; // else no drain would come
     return new Promise((resolve) => (this.#waiting = resolve));
   }
 
@@ -143,25 +157,30 @@ export class SseStream {
 
   /** The end, behind everything that was written. */
   end(last?: string): void {
-    if (this.#isClosed) return;
+    if (!this.isOpen) return;
     if (last !== undefined) this.send(last);
+    this.#hasEnded = true;
     this.#stuckMs ??= performance.now(); // V2 holds until the connection has closed
     this.#outgoing.end();
+    this.#settle(false);
   }
 
   #drained(): void {
     this.#stuckMs = undefined;
     this.#waitedBytes = 0;
+    this.#settle(true);
+  }
+
+  #settle(isOpen: boolean): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.(true);
+    waiting?.(isOpen);
   }
 
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#waiting?.(false);
-    this.#waiting = undefined;
+    this.#settle(false);
     const listeners = this.#listeners;
     this.#listeners = [];
     for (const listener of listeners) listener();
