@@ -40,7 +40,7 @@ export interface ServerOptions {
   maxBodyBytes?: number | undefined;
   /** Milliseconds of silence after which a stream says that it is alive. Default 15,000. */
   heartbeatMs?: number | undefined;
-  /** Milliseconds a client may take none of what is written to it; then its connection is ended. Default 30,000. */
+  /** Milliseconds a client may take none of what is written to it; then, or up to as much later, its connection is ended. Default 30,000. */
   writeTimeoutMs?: number | undefined;
   /** What may wait in a stream's connection before its events wait in a ring that loses the oldest. Default 256 KiB. */
   streamBufferBytes?: number | undefined;

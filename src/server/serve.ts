@@ -15,6 +15,7 @@ import { parseInput } from "../protocol/parse.ts";
 import { createApp } from "./app.ts";
 import { Authenticator } from "./auth/authenticate.ts";
 import { assertSafeToListen } from "./auth/loopback.ts";
+import { Connections } from "./connections.ts";
 import type { ServerParts } from "./env.ts";
 import { EventFeeds } from "./event-feeds.ts";
 import { TIMEOUT_OPTIONS } from "./hardening/timeouts.ts";
@@ -29,13 +30,8 @@ import { SseStreams } from "./sse.ts";
 import { TENANT_LABEL, Tenancy } from "./tenancy.ts";
 import { Sockets } from "./websocket/sockets.ts";
 
-/** Milliseconds that requests in progress are given at the end. */
-const CLOSE_MS = 30_000;
-/** How often connections are looked at then. */
-const IDLE_MS = 50;
-
 export class WarrenServer implements AsyncDisposable {
-  readonly #server: Server;
+  readonly #connections: Connections;
   readonly #parts: ServerParts;
   readonly #sockets: Sockets;
   #closing: Promise<void> | undefined;
@@ -43,8 +39,8 @@ export class WarrenServer implements AsyncDisposable {
   readonly url: string;
   readonly port: number;
 
-  private constructor(server: Server, parts: ServerParts, sockets: Sockets) {
-    this.#server = server;
+  private constructor(server: Server, connections: Connections, parts: ServerParts, sockets: Sockets) {
+    this.#connections = connections;
     this.#sockets = sockets;
     this.#parts = parts;
     const { address, family, port } = server.address() as AddressInfo;
@@ -91,11 +87,12 @@ export class WarrenServer implements AsyncDisposable {
       serverOptions: { noDelay: true, ...TIMEOUT_OPTIONS },
       websocket: { server: sockets.server as WebSocketServerLike },
     }) as Server;
+    const connections = new Connections(server, settings.writeTimeoutMs);
     await listening(server, settings).catch((error: unknown) => {
       parts.observability.close();
       throw error;
     });
-    return new WarrenServer(server, parts, sockets);
+    return new WarrenServer(server, connections, parts, sockets);
   }
 
   /** Read the files of keys again now, without waiting for the next look. Never rejects: what cannot be used is logged, and changes nothing. */
@@ -109,17 +106,13 @@ export class WarrenServer implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#connections.close();
     this.#parts.authenticator.close();
     this.#parts.streams.closeAll();
     this.#sockets.closeAll();
     this.#parts.feeds.close();
-    const idle = setInterval(() => this.#server.closeIdleConnections(), IDLE_MS); // connections are kept for a next request that will not come
-    const patience = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
     await closed;
     this.#parts.observability.close();
-    clearInterval(idle);
-    clearTimeout(patience);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

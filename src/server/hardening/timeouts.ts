@@ -1,6 +1,6 @@
 /**
  * How long a client may take to ask: one that sends its headers a byte at a time holds a connection, and enough of them hold all.
- * How long an answer takes is not bounded here.
+ * How long an answer takes to be given is not bounded; one that nobody takes is: connections.ts.
  */
 import type { ServerOptions } from "node:http";
 

@@ -11,6 +11,7 @@ import { PROTOCOLS, wireOf } from "./wire.ts";
 
 /** Close codes of RFC 6455 §7.4.1. */
 const GOING_AWAY = 1001;
+const CLOSING = "the server is closing";
 
 /** What the route tells a connection's owner. */
 export interface Accepted {
@@ -23,6 +24,7 @@ export class Sockets {
   readonly #settings: ServerSettings;
   readonly #open = new Set<Socket>();
   #heart: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(settings: ServerSettings) {
     this.#settings = settings;
@@ -43,6 +45,7 @@ export class Sockets {
     const socket = new Socket(raw, wire, this.#settings.streamBufferBytes);
     const conversation = new Conversation(parts, principal, socket, wire);
     this.#open.add(socket);
+    if (this.#isClosed) socket.close(GOING_AWAY, CLOSING);
     if (this.#open.size === 1) this.#heart = setInterval(() => this.#beat(), this.#settings.heartbeatMs).unref();
     return {
       receive: (data) => void conversation.receive(data),
@@ -58,7 +61,9 @@ export class Sockets {
     for (const socket of this.#open) socket.beat();
   }
 
+  /** Those that are accepted from now on, too: a handshake may wait for keys. */
   closeAll(): void {
-    for (const socket of this.#open) socket.close(GOING_AWAY, "the server is closing");
+    this.#isClosed = true;
+    for (const socket of this.#open) socket.close(GOING_AWAY, CLOSING);
   }
 }
