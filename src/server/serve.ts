@@ -28,6 +28,7 @@ import { TenantQuotas } from "./quotas/tenant-quotas.ts";
 import type { ServableService } from "./service.ts";
 import { SseStreams } from "./sse.ts";
 import { TENANT_LABEL, Tenancy } from "./tenancy.ts";
+import { sortUpgrades } from "./upgrades.ts";
 import { Sockets } from "./websocket/sockets.ts";
 
 export class WarrenServer implements AsyncDisposable {
@@ -88,6 +89,7 @@ export class WarrenServer implements AsyncDisposable {
       websocket: { server: sockets.server as WebSocketServerLike },
     }) as Server;
     const connections = new Connections(server, settings.writeTimeoutMs);
+    sortUpgrades(server, connections);
     await listening(server, settings).catch((error: unknown) => {
       parts.observability.close();
       throw error;

@@ -6,13 +6,12 @@ import type { Api } from "../api.ts";
 import { requireRole } from "../auth/authenticate.ts";
 import type { ServerParts } from "../env.ts";
 import { HttpError } from "../problems.ts";
+import { WEBSOCKET_PATH } from "../upgrades.ts";
 import type { Accepted, Sockets } from "../websocket/sockets.ts";
-
-const PATH = "/v1/ws";
 
 export function websocketRoute(api: Api, parts: ServerParts, sockets: Sockets): void {
   api.get(
-    PATH,
+    WEBSOCKET_PATH,
     requireRole("read"),
     async (c, next) => {
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
