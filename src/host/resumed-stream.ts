@@ -44,6 +44,11 @@ export class ResumedStream implements SessionEventStream {
     return this.#hasLeft || this.#failure !== undefined || (this.#live.closed && !this.#isBehind);
   }
 
+  async begin(): Promise<void> {
+    if (this.#last === undefined) await this.#catchUp();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   tryNext(): EventEnvelope | undefined {
     if (this.#hasLeft || this.#waiting > 0) return undefined; // whatever comes is theirs who wait
     const envelope = this.#take();

@@ -11,6 +11,8 @@ export const tooManyReads = (): SessionError => overloaded("reads", `${READS_MAX
 
 /** Everything emitted from the subscription on, until the session leaves. A slow reader loses the oldest and is told how many. */
 export interface SessionEventStream extends AsyncIterableIterator<EventEnvelope> {
+  /** Of one that begins behind a cursor: waits until that has been looked at. Rejects as the first read will. */
+  begin?(): Promise<void>;
   /** Synchronous poll: the next envelope (possibly a gap marker), or undefined when there is none now. */
   tryNext(): EventEnvelope | undefined;
   /** No more will come; what the ring holds can still be read. */

@@ -24,7 +24,7 @@ const LINGER_MS = 60_000;
 const READER_RING = 1024;
 
 /** What a connection reads from. */
-export type EventReader = Pick<SessionEventStream, "next" | "return" | "tryNext">;
+export type EventReader = Pick<SessionEventStream, "begin" | "next" | "return" | "tryNext">;
 
 interface Subscribable {
   subscribeSessionEvents(id: SessionId, options?: SubscribeOptions): SessionEventStream;
@@ -33,6 +33,7 @@ interface Subscribable {
 export class EventFeeds {
   readonly #service: Subscribable;
   readonly #watched = new Map<SessionId, Watched>();
+  #isClosed = false;
 
   constructor(service: Subscribable) {
     this.#service = service;
@@ -50,16 +51,21 @@ export class EventFeeds {
   open(id: SessionId, after: EventCursor | undefined): EventReader {
     const resumed = after === undefined ? undefined : this.#fromLog(id, after);
     if (resumed !== undefined) return resumed;
-    const live = this.#service.subscribeSessionEvents(id, { bufferSize: READER_RING });
-    const watched = this.#watch(id);
     if (typeof after === "string") {
-      void live.return?.();
       throw new SessionError("INVALID_PARAMS", "invalid after: without an event log it is the number of an event", {
         sessionId: id,
         details: { field: "after", issues: [{ field: "after", problem: "without an event log it is the number of an event" }] },
       });
     }
+    const watched = this.#watch(id);
     watched?.enter();
+    let live: SessionEventStream;
+    try {
+      live = this.#service.subscribeSessionEvents(id, { bufferSize: READER_RING });
+    } catch (error) {
+      watched?.leave();
+      throw error;
+    }
     return new WatchedReader(`session:${id}`, live, after, after === undefined ? [] : (watched?.since(after) ?? []), () =>
       watched?.leave(),
     );
@@ -75,8 +81,9 @@ export class EventFeeds {
     }
   }
 
-  /** @returns undefined when too many sessions are watched: then a gap tells of what is missed (E3) */
+  /** @returns undefined when too many sessions are watched: then a gap tells of what is missed (E3). Nor is anything kept behind the end */
   #watch(id: SessionId): Watched | undefined {
+    if (this.#isClosed) return undefined;
     let watched = this.#watched.get(id);
     if (watched === undefined && this.#watched.size < KEPT_SESSIONS_MAX) {
       watched = new Watched(this.#service.subscribeSessionEvents(id, { bufferSize: KEPT_EVENTS }), () => this.#watched.delete(id));
@@ -86,6 +93,7 @@ export class EventFeeds {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const watched of this.#watched.values()) watched.end();
   }
 }
@@ -192,7 +200,12 @@ class WatchedReader implements EventReader {
     const { seq } = envelope;
     if (seq === 0) return this.#last === undefined ? envelope : undefined; // what was lost is told by the next number
     const last = this.#last;
-    if (last !== undefined && seq <= last) return undefined;
+    if (last !== undefined && seq <= last) {
+      // Numbers only grow: those the reader names were given by a host that has crashed since.
+      this.#held = envelope;
+      this.#last = seq - 1;
+      return gapEnvelope(this.#sourceId, last - seq + 1, "rolled_back");
+    }
     if (last !== undefined && seq > last + 1) {
       this.#held = envelope;
       this.#last = seq - 1;

@@ -12,7 +12,7 @@ import type { Api } from "../helpers/servers.ts";
 import { servers, sharedServer } from "../helpers/servers.ts";
 
 const openHost = hosts();
-const { open: openPersistent } = persistentHosts();
+const { open: openPersistent, folder } = persistentHosts();
 const serve = servers();
 const shared = sharedHost();
 const sharedApi = sharedServer(shared);
@@ -66,7 +66,7 @@ describe("a session's events", () => {
     const gaps: unknown[] = [];
     source.addEventListener("message", ({ data, lastEventId }) => {
       const { seq } = JSON.parse(data as string) as EventEnvelope;
-      expect(lastEventId).toBe(String(seq));
+      expect(lastEventId).toMatch(new RegExp(`^${seq}-\\d+$`));
       seen.push(seq);
     });
     source.addEventListener("gap", (event) => gaps.push(event));
@@ -138,6 +138,69 @@ describe("a session's events", () => {
     const id = await http.session();
     expect(await http.get(`/v1/sessions/${id}/events?after=x`)).toMatchObject({ status: 400, body: { code: "INVALID_PARAMS" } });
     expect(await http.get(`/v1/sessions/${id}/events?afer=1`)).toMatchObject({ status: 400, body: { errors: [{ field: "afer" }] } });
+  });
+
+  test("E1: what a crash undid is told to a client that comes back with an event of it, though its number was given again", async () => {
+    const store = { kind: "lmdb", path: folder() } as const;
+    const first = await openPersistent({ events: "log", store });
+    const before = await serve(first);
+    const id = await before.session();
+    const stream = await before.events(id, 0);
+    await emit(before, id, 8);
+    const ids: string[] = [];
+    while (ids.length < 8) ids.push((await stream.next())?.id ?? "none");
+    const life = ids[7]?.split("-")[1];
+    expect(ids).toEqual(range(1, 8).map((seq) => `${seq}-${life}`));
+    await before.server.close();
+    await first.shutdown();
+
+    const http = await serve(await openPersistent({ events: "log", store }));
+    await emit(http, id, 3);
+    const back = await http.events(id, `10-${life}`); // it saw two more than the log has
+    expect(await back.next()).toMatchObject({ event: "gap", data: { payload: { reason: { kind: "rolled_back", dropped: 2 } } } });
+    expect(numbers(await back.upTo(11))).toEqual([9, 10, 11]);
+    await back.leave();
+    for (const after of [9, `8-${life}`, ids[7] as string]) {
+      const other = await http.events(id, after);
+      expect(numbers(await other.upTo(11))).toEqual(range(after === 9 ? 10 : 9, 11));
+      await other.leave();
+    }
+  });
+
+  test("E1: a cursor from the future is refused with a status, so that a stock EventSource does not come back with it for ever", async () => {
+    const service = await openPersistent({ events: "log" });
+    const http = await serve(service);
+    const id = await http.session();
+    await emit(http, id, 2);
+    for (const after of ["99", "99-1"]) {
+      const { status, body } = await http.get(`/v1/sessions/${id}/events?after=${after}`);
+      expect({ status, body }).toMatchObject({ status: 400, body: { code: "INVALID_PARAMS" } });
+    }
+    const source = new EventSource(`${http.url}/v1/sessions/${id}/events?after=99`);
+    await new Promise((resolve) => source.addEventListener("error", resolve, { once: true }));
+    expect(source.readyState).toBe(EventSource.CLOSED);
+    expect(service.inspect().subscribers).toBe(0);
+  });
+
+  test("E1: without a log, a number that comes again is one that a crash undid", async () => {
+    const http = sharedApi();
+    const id = await http.session();
+    await emit(http, id, 3);
+    const stream = await http.events(id, 5);
+    await emit(http, id, 3);
+    expect(await stream.next()).toMatchObject({ event: "gap", data: { payload: { reason: { kind: "rolled_back", dropped: 2 } } } });
+    expect(numbers(await stream.upTo(6))).toEqual([4, 5, 6]);
+    await stream.leave();
+  });
+
+  test("without a log, a cursor of one is refused and leaves nothing behind", async () => {
+    const service = await openHost();
+    const http = await serve(service);
+    const id = await http.session();
+    for (const after of ["abc", "3-1"]) {
+      expect(await http.get(`/v1/sessions/${id}/events?after=${after}`)).toMatchObject({ status: 400, body: { code: "INVALID_PARAMS" } });
+    }
+    expect(service.inspect().subscribers).toBe(0);
   });
 
   test("V3: a silent stream says that it is alive", async () => {

@@ -161,6 +161,21 @@ describe("ResumedStream", () => {
     expect(await take(stream, 20)).toEqual(numbers(2, 21));
   });
 
+  test("begin waits until the cursor has been looked at, and rejects as the first read does then", async () => {
+    const past = new Past();
+    past.emit(2);
+    const stream = past.stream();
+    await stream.begin();
+    expect(stream.tryNext()?.seq).toBe(1);
+    await stream.begin();
+    expect(await take(stream, 1)).toEqual([2]);
+    past.failure = new Error("from the future");
+    const refused = past.stream();
+    await expect(refused.begin()).rejects.toBe(past.failure);
+    await expect(refused.next()).rejects.toBe(past.failure);
+    expect(past.channel.subscribers).toBe(1);
+  });
+
   test("tryNext polls: undefined while the log is read, then what is there", async () => {
     const past = new Past();
     past.emit(4);

@@ -2,12 +2,11 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { z } from "@hono/zod-openapi";
 
-import type { EventCursor } from "../../protocol/requests.ts";
 import type { EventEnvelope } from "../../protocol/events.ts";
 import { assertTakesEvents } from "../accept.ts";
 import type { Api } from "../api.ts";
 import type { ServerParts } from "../env.ts";
-import { eventFrame } from "../event-frames.ts";
+import { afterOf, eventFrame } from "../event-frames.ts";
 import type { EventReader } from "../event-feeds.ts";
 import { problemOf } from "../problems.ts";
 import * as schemas from "../schemas.ts";
@@ -43,19 +42,21 @@ export function eventRoutes(api: Api, { service, feeds, streams, tenancy }: Serv
     assertTakesEvents(c.req.header("accept"));
     await service.read(id); // SESSION_NOT_FOUND while there is still a status to say it with
     if (c.req.raw.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream; charset=utf-8" });
-    streams.assertRoom();
     const after = c.req.valid("header")["last-event-id"] ?? c.req.valid("query").after;
-    const reader = feeds.open(id, after === undefined ? undefined : cursorOf(after));
-    const stream = streams.open(c.env.outgoing, c.res.headers);
+    const reader = feeds.open(id, after === undefined ? undefined : afterOf(id, after));
+    let stream: SseStream;
+    try {
+      await reader.begin?.(); // refused behind a status of 200, a browser would come back with it for ever
+      streams.assertRoom();
+      stream = streams.open(c.env.outgoing, c.res.headers);
+    } catch (error) {
+      void reader.return?.();
+      throw error;
+    }
     stream.onClose(() => void reader.return?.());
     await copy(reader, stream, c.req.path);
     return RESPONSE_ALREADY_SENT;
   });
-}
-
-/** A number, or a log's own cursor. */
-function cursorOf(text: string): EventCursor {
-  return /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 /** Waits until the session or the client has gone. */
