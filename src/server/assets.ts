@@ -30,7 +30,11 @@ export function serveAssets(api: Api, assets: readonly Asset[]): void {
   for (const { path, file, type, edit } of assets) {
     let loaded: Promise<Loaded> | undefined;
     api.get(path, async (c) => {
-      const { bytes, etag } = await (loaded ??= load(file, edit));
+      loaded ??= load(file, edit).catch((error: unknown) => {
+        loaded = undefined; // for want of descriptors, say: the next one may have them
+        throw error;
+      });
+      const { bytes, etag } = await loaded;
       c.header("etag", etag);
       c.header("cache-control", "no-cache");
       if (c.req.header("if-none-match") === etag) return c.body(null, 304);
