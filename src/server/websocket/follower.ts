@@ -26,9 +26,10 @@ export class Follower {
     let problem;
     try {
       for (let step; (step = await this.#reader.next()).done !== true;) {
-        this.#socket.send({ type: "event", sessionId: this.#sessionId, envelope: step.value });
-        this.#reached(Math.max(this.#sent, step.value.seq));
-        if (!(await this.#socket.ready())) break;
+        const envelope = step.value;
+        const event = { type: "event", sessionId: this.#sessionId, envelope } as const;
+        if (!(await this.#socket.sendInTurn(() => (this.#hasLeft ? undefined : event)))) break;
+        this.#reached(Math.max(this.#sent, envelope.seq));
       }
     } catch (error) {
       ({ problem } = problemOf(error, PLACE));

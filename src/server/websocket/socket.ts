@@ -1,8 +1,8 @@
 /**
  * One WebSocket's line to its client: what waits to be sent is bounded, and a peer that is gone is found out.
  *
- *   Y1. Writers of events ask `ready()` first. Answers are few, because what a client may ask at a time is bounded; one that asks on and on and
- *       reads nothing is cut off.
+ *   Y1. Events wait for room, one behind the other, so that what is written grows by one of them at most. Answers are few, because what a client
+ *       may ask at a time is bounded; one that asks on and on and reads nothing is cut off.
  *   Y2. A client that answers no ping between two heartbeats is cut off, in whatever way it went.
  */
 import type { WebSocket } from "ws";
@@ -17,7 +17,8 @@ export class Socket {
   readonly #raw: WebSocket;
   readonly #wire: Wire;
   readonly #bufferBytes: number;
-  #waiting: ((isOpen: boolean) => void)[] = [];
+  /** Events that wait for room: each is sent by the call. */
+  #waiting: (() => void)[] = [];
   #hasAnswered = true;
 
   constructor(raw: WebSocket, wire: Wire, bufferBytes: number) {
@@ -25,7 +26,7 @@ export class Socket {
     this.#wire = wire;
     this.#bufferBytes = bufferBytes;
     raw.on("pong", () => (this.#hasAnswered = true));
-    raw.on("close", () => this.#settle(false));
+    raw.on("close", () => this.#settle());
     raw.on("error", () => raw.terminate());
   }
 
@@ -39,15 +40,29 @@ export class Socket {
       this.#raw.terminate(); // Y1
       return;
     }
-    this.#raw.send(this.#wire.encode(message), () => {
-      if (this.#waiting.length > 0 && this.#raw.bufferedAmount < this.#bufferBytes) this.#settle(this.isOpen);
-    });
+    this.#raw.send(this.#wire.encode(message), () => this.#settle());
   }
 
-  /** @returns whether events may be written: waits for room. False: the client has gone */
-  async ready(): Promise<boolean> {
-    if (!this.isOpen || this.#raw.bufferedAmount < this.#bufferBytes) return this.isOpen;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  /**
+   * Send an event when there is room for it, behind those that wait already (Y1).
+   *
+   * @param message - asked for then; undefined: nobody wants it any more
+   * @returns whether the client is still there
+   */
+  async sendInTurn(message: () => ServerMessage | undefined): Promise<boolean> {
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push(() => {
+        try {
+          const wanted = message();
+          if (wanted !== undefined) this.send(wanted);
+          resolve();
+        } catch (error) {
+          reject(error); // not to whoever made room
+        }
+      });
+      this.#settle();
+    });
+    return this.isOpen;
   }
 
   /** Once a heartbeat (Y2). */
@@ -63,7 +78,11 @@ export class Socket {
     this.#raw.close(code, reason);
   }
 
-  #settle(isOpen: boolean): void {
-    for (const resolve of this.#waiting.splice(0)) resolve(isOpen);
+  #settle(): void {
+    while (!this.isOpen || this.#raw.bufferedAmount < this.#bufferBytes) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      next();
+    }
   }
 }
