@@ -66,17 +66,17 @@ test("C2: a request that runs is answered, and connections on which nothing is a
   const id = await http.session();
   const silent = connect(http.server.port, "127.0.0.1");
   await once(silent, "connect");
-  const answer = http.post(`/v1/sessions/${id}/turns`, { prompt: script(["sleep", 700], ["say", "done"]) });
+  const answer = http.post(`/v1/sessions/${id}/turns`, { prompt: script(["sleep", 3000], ["say", "done"]) });
   await expect.poll(() => service.inspect().turns.running).toBe(1);
   const begunMs = performance.now();
   const ended = once(silent, "close").then(() => performance.now() - begunMs);
   silent.resume();
   const closed = http.server.close();
-  expect(await ended).toBeLessThan(600);
+  expect(await ended).toBeLessThan(2000);
   const { status, body, headers } = await answer;
   expect({ status, text: body["text"], connection: headers.get("connection") }).toEqual({ status: 200, text: "done", connection: "close" });
   await closed;
-  expect(performance.now() - begunMs).toBeLessThan(5000);
+  expect(performance.now() - begunMs).toBeLessThan(20_000); // its patience is longer
 });
 
 test("C1: a client that takes nothing of its answer is cut off, one that waits for it is not", async () => {
