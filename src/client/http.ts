@@ -4,9 +4,14 @@
  *   R1. A request is sent again only after a failure of the connection or an answer that says "retry"; each POST has an Idempotency-Key, the
  *       same in every attempt, so that a server runs it once.
  *   R2. The attempts are bounded. An answer that the first attempt is still at work is waited out: it ends when that one does.
+ *   R3. An answer that waits for a turn may take longer than what carries it has patience for (Node's fetch gives up after 300 s of silence,
+ *       some browsers and proxies after 60): such a call goes on waiting with another attempt, and attempts are counted anew. What the server itself has answered is an answer.
  */
 import { clientError, errorOfAnswer, WarrenClientError } from "./errors.ts";
 import { backOffMs, LinkedAbort, pause } from "./waiting.ts";
+
+/** Milliseconds. An attempt that was silent for so long, and then failed, was waiting. */
+const WAITED_MS = 25_000;
 
 export interface HttpSettings {
   /** Ends with a slash. */
@@ -26,6 +31,8 @@ export interface HttpCall {
   readonly idempotencyKey?: string | undefined;
   /** Unless told otherwise, as the settings say. */
   readonly retries?: number;
+  /** The answer may wait for a turn, and waiting again does nothing twice (R3). */
+  readonly isLong?: boolean;
 }
 
 export class Http {
@@ -58,6 +65,7 @@ export class Http {
     const abort = new LinkedAbort(call.signal);
     try {
       for (let attempt = 0, polls = 0, isSecond = false; ; isSecond = true) {
+        const sentMs = performance.now();
         try {
           return await read(await this.open(call, abort.signal, key));
         } catch (error) {
@@ -69,6 +77,7 @@ export class Http {
             await pause(backOffMs(polls++, failure.retryAfterMs), abort.signal); // R2
             continue;
           }
+          if (call.isLong === true && failure.problem === undefined && performance.now() - sentMs >= WAITED_MS) attempt = 0; // R3
           if (failure.disposition !== "retry" || mayHaveRun(failure) || attempt >= (call.retries ?? this.#settings.retries)) throw failure;
           await pause(backOffMs(attempt++, failure.retryAfterMs), abort.signal);
         }

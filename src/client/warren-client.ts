@@ -79,12 +79,12 @@ export class WarrenClient {
     });
   }
 
-  /** Waits for the first turn's result, unless it is deferred. */
+  /** Waits for the first turn's result, unless it is deferred; however long that takes, unless `retries` is 0. */
   createSession(request: NewSession, options: TurnOptions = {}): Promise<RunResult> {
     return this.#turn("v1/sessions", request, options);
   }
 
-  /** Waits for the turn's result. With listeners its events are told as they come. */
+  /** Waits for the turn's result, as `createSession` does. With listeners its events are told as they come. */
   startTurn(id: SessionId, request: NewTurn, options: TurnOptions = {}): Promise<RunResult> {
     return this.#turn(`${pathOf(id)}/turns`, request, options);
   }
@@ -97,10 +97,12 @@ export class WarrenClient {
     );
   }
 
-  async #turn(path: string, body: object, { signal, idempotencyKey, ...listeners }: TurnOptions): Promise<RunResult> {
-    const call: HttpCall = { method: "POST", path, body, signal, idempotencyKey };
+  async #turn(path: string, body: NewSession | NewTurn, { signal, idempotencyKey, ...listeners }: TurnOptions): Promise<RunResult> {
+    const call: HttpCall = { method: "POST", path, body, signal, idempotencyKey, isLong: true };
     const { onEvent, onAdmitted, onQueued } = listeners;
-    if ((onEvent ?? onAdmitted ?? onQueued) !== undefined) return runTurn(this.#http, call, listeners);
+    // A connection that is silent may be given up by what carries it, and would take the turn along: one with events never is.
+    const mustLast = body.cancelOnDisconnect === true;
+    if (mustLast || (onEvent ?? onAdmitted ?? onQueued) !== undefined) return runTurn(this.#http, call, listeners);
     return (await this.#http.json(call)) as RunResult;
   }
 
@@ -135,14 +137,10 @@ export class WarrenClient {
   }
 
   /** One page of the transcript. Waits for a running turn. */
-  async history(id: SessionId, { offset, limit }: SessionHistoryQuery = {}, options: RequestOptions = {}): Promise<SessionHistoryPage> {
-    return (await this.#get(
-      `${pathOf(id)}/history${queryOf([
-        ["offset", offset],
-        ["limit", limit],
-      ])}`,
-      options,
-    )) as SessionHistoryPage;
+  async history(id: SessionId, { offset, limit }: SessionHistoryQuery = {}, { signal }: RequestOptions = {}): Promise<SessionHistoryPage> {
+    const query = queryOf(Object.entries({ offset, limit }));
+    const call: HttpCall = { method: "GET", path: `${pathOf(id)}/history${query}`, signal, isLong: true };
+    return (await this.#http.json(call)) as SessionHistoryPage;
   }
 
   /** The whole transcript, page by page. */

@@ -1,5 +1,5 @@
 /** What `warren/client` sends again, and what it does not. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 
 import type { Answer } from "../helpers/clients.ts";
 import { clientErrorOf, scriptedClient } from "../helpers/clients.ts";
@@ -86,6 +86,43 @@ test("R2: a first attempt that is still at work is waited for", async () => {
   // Somebody else's, though, is theirs.
   const other = scriptedClient([working, ok], { retries: 0 });
   expect((await clientErrorOf(other.client.startTurn("s", { prompt: "x" }, { idempotencyKey: "k" }))).code).toBe("IDEMPOTENCY_IN_PROGRESS");
+});
+
+describe("R3: what waits for a turn outlasts the patience of what carries it", () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  /** Each attempt takes a minute of the clock, if not of the test. */
+  const patientFor = (attempts: Answer[], retries = 2) => {
+    let nowMs = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => (nowMs += 60_000));
+    return scriptedClient(attempts, { retries });
+  };
+  const away: Answer = { status: 504, body: "" };
+
+  test("a turn goes on waiting for its answer, under its key", async () => {
+    const { client, asked } = patientFor(["cut", "cut", away, "cut", ok], 1);
+    expect((await client.startTurn("s", { prompt: "x" })).text).toBe("done");
+    expect([asked.length, keysOf(asked).length]).toEqual([5, 1]);
+  });
+
+  test("and so does its transcript", async () => {
+    const page = { messages: [], hasMore: false };
+    const { client } = patientFor(["cut", away, "cut", { status: 200, body: page }], 1);
+    expect(await client.history("s")).toEqual(page);
+  });
+
+  test("nothing else does, and an answer of the server is one", async () => {
+    expect(await clientErrorOf(patientFor(["cut", "cut", ok], 1).client.list())).toMatchObject({ code: "CONNECTION_FAILED" });
+    const { client } = patientFor([busy, busy, ok], 1);
+    expect(await clientErrorOf(client.startTurn("s", { prompt: "x" }))).toMatchObject({ code: "HOST_OVERLOADED" });
+  });
+
+  test("one that a disconnect would cancel is followed, which is never silent", async () => {
+    const { client, asked } = scriptedClient([ok, ok]);
+    await client.startTurn("s", { prompt: "x", cancelOnDisconnect: true });
+    await client.startTurn("s", { prompt: "x" });
+    expect(asked.map(({ headers }) => headers.get("accept")?.startsWith("text/event-stream"))).toEqual([true, false]);
+  });
 });
 
 test("a pause between attempts ends with its signal", async () => {

@@ -1,6 +1,7 @@
 /** `warren/client` against a real server: every call, typed errors, turns as streams. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 
+import { WarrenClient } from "../../dist/src/client/index.js";
 import { hosts, script, sharedHost, until } from "../helpers/hosts.ts";
 import { clientErrorOf, servers } from "../helpers/clients.ts";
 
@@ -80,6 +81,37 @@ describe("errors", () => {
     await expect(turn).rejects.toBe(reason);
     expect((await client.read(sessionId)).state.isActive).toBe(true);
     await client.interrupt(sessionId);
+  });
+});
+
+describe("R3: a turn that takes longer than fetch waits for an answer", () => {
+  /** Node's own gives up after five minutes; this one after a moment. */
+  const impatient: typeof fetch = async (input, init) => {
+    await fetch(new URL("/healthz", input as URL)); // the first request makes the dispatcher
+    const { constructor } = (globalThis as Record<symbol, unknown>)[Symbol.for("undici.globalDispatcher.1")] as object;
+    const dispatcher = Reflect.construct(constructor, [{ headersTimeout: 200 }]) as { destroy(): Promise<void> };
+    onTestFinished(() => dispatcher.destroy());
+    return fetch(input, { ...init, dispatcher } as RequestInit);
+  };
+  const open = hosts();
+
+  test.each([
+    ["waits under its key", {}],
+    ["is not cancelled by it", { cancelOnDisconnect: true }],
+  ])("%s", async (_, options) => {
+    const service = await open();
+    const { server, client } = await serve(service);
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() * 1000);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const patient = new WarrenClient({ url: server.url, fetch: impatient, retries: 1 });
+    const prompt = script(["sleep", 1500], ["say", "at last"]);
+    const [{ text }, page] = await Promise.all([
+      patient.startTurn(sessionId, { prompt, ...options }),
+      until("it runs", () => service.inspect().turns.running > 0).then(() => patient.history(sessionId)),
+    ]);
+    expect([text, page.messages.length, service.inspect().turns.settled]).toEqual(["at last", 2, 1]);
   });
 });
 
