@@ -12,9 +12,13 @@ import type { Http, HttpCall } from "./http.ts";
 import { asClientError } from "./http.ts";
 import type { ServerEvent } from "./sse.ts";
 import { isEventStream, SseReader } from "./sse.ts";
+import { unlessAborted } from "./waiting.ts";
 
 export interface TurnListeners {
-  /** Called in order; a promise it returns is awaited, and holds the connection back. What it throws detaches it. */
+  /**
+   * Called in order; a promise it returns is awaited, and holds the connection back: until it settles, or the call's signal aborts, nobody
+   * sees the result. What it throws detaches it.
+   */
   readonly onEvent?: OnEvent | undefined;
   /** The turn runs: its ticket, for `interrupt`. */
   readonly onAdmitted?: ((ticket: number) => void) | undefined;
@@ -39,7 +43,7 @@ async function follow(response: Response, listeners: Mutable<TurnListeners>, { s
   try {
     for (let event; (event = await reader.next()) !== undefined;) {
       hasBegun = true;
-      const outcome = await take(event, listeners);
+      const outcome = await take(event, listeners, signal);
       if (outcome === undefined) continue;
       await reader.finish();
       return outcome;
@@ -53,20 +57,28 @@ async function follow(response: Response, listeners: Mutable<TurnListeners>, { s
   }
 }
 
-async function take({ event, data }: ServerEvent, listeners: Mutable<TurnListeners>): Promise<Outcome | undefined> {
+async function take(
+  { event, data }: ServerEvent,
+  listeners: Mutable<TurnListeners>,
+  signal: AbortSignal | undefined,
+): Promise<Outcome | undefined> {
   const value = JSON.parse(data) as unknown;
   if (event === "result") return { result: value as RunResult };
   if (event === "problem") return { error: errorOfProblem(value as Problem) };
   if (event === "admitted") listeners.onAdmitted?.((value as { ticket: number }).ticket);
   else if (event === "queued") listeners.onQueued?.((value as { position: number }).position);
   else if (event === undefined || event === "gap") {
-    try {
-      await listeners.onEvent?.(value as EventEnvelope);
-    } catch {
-      listeners.onEvent = undefined; // detached: the turn goes on without it
-    }
+    await unlessAborted(tell(value as EventEnvelope, listeners), signal);
   }
   return undefined;
+}
+
+async function tell(envelope: EventEnvelope, listeners: Mutable<TurnListeners>): Promise<void> {
+  try {
+    await listeners.onEvent?.(envelope);
+  } catch {
+    listeners.onEvent = undefined; // detached: the turn goes on without it
+  }
 }
 
 type Mutable<T> = { -readonly [M in keyof T]: T[M] };

@@ -2,7 +2,8 @@
  * A turn's events as an async iterable.
  *
  *   I1. Until the first `next()` the newest 256 events are kept, and a gap says how many were lost: `result` alone may be awaited.
- *   I2. From then on nothing is lost here: what is not read stays in the connection.
+ *   I2. From then on what is not read stays in the connection, and nothing is lost here: as long as somebody reads. A reader that leaves
+ *       256 waiting for ten seconds is taken for one that has stopped, and it is as in I1 until the next `next()`.
  *   I3. Leaving the loop lets the turn go on. After the last event the iterator ends as the turn did.
  */
 import type { EventEnvelope } from "../protocol/events.ts";
@@ -10,6 +11,8 @@ import type { RunResult } from "../protocol/views.ts";
 import type { TurnListeners } from "./turn-run.ts";
 
 const KEPT = 256;
+/** Milliseconds. The server cuts off whoever takes nothing for 30 s. */
+const HELD_MAX_MS = 10_000;
 
 export interface TurnStream extends AsyncIterable<EventEnvelope> {
   /** Never an unhandled rejection; the iterator throws the same error after the last event. */
@@ -64,11 +67,26 @@ class TurnEvents implements AsyncIterableIterator<EventEnvelope> {
     this.#kept.push(envelope);
     if (this.#mode === "keeping") {
       if (this.#kept.length > KEPT) this.#lost += missing(this.#kept.shift() as EventEnvelope); // I1
-    } else if (this.#kept.length >= KEPT) return new Promise((resolve) => (this.#onRoom = resolve)); // I2
+    } else if (this.#kept.length >= KEPT) return this.#room();
+  }
+
+  /** I2. Settles when there is room, and when there will be none. */
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#mode = "keeping";
+        this.#makeRoom();
+      }, HELD_MAX_MS);
+      this.#onRoom = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   end(failure: { error: unknown } | undefined): void {
     this.#end = failure ?? {};
+    this.#makeRoom();
     for (const reader of this.#readers.splice(0)) {
       if (failure === undefined) reader.resolve(DONE);
       else reader.reject(failure.error);

@@ -30,6 +30,20 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Settles like `work`, or rejects with the signal's reason when that aborts first. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  let stop!: () => void;
+  const aborted = new Promise<never>((_, reject) => (stop = () => reject(signal.reason as Error)));
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** A controller that aborts when `signal` does, until it is let go: a long-lived signal keeps nothing of calls that are over. */
 export class LinkedAbort {
   readonly #controller = new AbortController();

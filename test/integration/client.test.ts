@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 
 import { WarrenClient } from "../../dist/src/client/index.js";
-import { hosts, script, sharedHost, until } from "../helpers/hosts.ts";
+import { hosts, script, settled, sharedHost, sleep, until } from "../helpers/hosts.ts";
 import { clientErrorOf, servers } from "../helpers/clients.ts";
 
 const host = sharedHost();
@@ -138,6 +138,48 @@ describe("a turn as a stream", () => {
     for await (const { seq, payload } of stream) seen.push(seq === 0 ? payload : seq);
     expect(seen[0]).toEqual({ type: "stream_truncated", reason: { kind: "stream_lagged", dropped: 744 } });
     expect(seen.slice(1)).toEqual(Array.from({ length: 256 }, (_, index) => 745 + index));
+  });
+
+  test("I2: a reader that stops reading holds the connection back for a while, then loses the oldest", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const { setTimeout: real } = globalThis;
+    const shortened = (run: () => void, ms?: number): unknown => real(run, ms === 10_000 ? 200 : ms);
+    vi.spyOn(globalThis, "setTimeout").mockImplementation(shortened as typeof setTimeout);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1000]) });
+    const events = stream[Symbol.asyncIterator]();
+    const first = await events.next();
+    expect((await settled(stream.result)).sessionId).toBe(sessionId);
+    const seen = [first.value?.seq];
+    for (let step; (step = await events.next()).done !== true;) {
+      const { seq, payload } = step.value;
+      seen.push(seq === 0 ? -(payload as unknown as { reason: { dropped: number } }).reason.dropped : seq);
+    }
+    expect(seen).toEqual([1, -743, ...Array.from({ length: 256 }, (_, index) => 745 + index)]);
+  });
+
+  test("I2: nor does it hold back the call's signal", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const controller = new AbortController();
+    const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1000]) }, { signal: controller.signal });
+    await stream[Symbol.asyncIterator]().next();
+    await sleep(100); // it is held back by then, most of the time
+    controller.abort(new Error("enough"));
+    await expect(settled(stream.result)).rejects.toThrow("enough");
+  });
+
+  test("a call is given up with its signal while a consumer is still at it", async () => {
+    const client = await served();
+    const { sessionId } = await client.createSession({ initialTurn: "defer" });
+    const controller = new AbortController();
+    const onEvent = (): Promise<void> => {
+      controller.abort(new Error("enough"));
+      return new Promise(() => {});
+    };
+    const turn = client.startTurn(sessionId, { prompt: script(["emit", 1]) }, { signal: controller.signal, onEvent });
+    await expect(settled(turn)).rejects.toThrow("enough");
   });
 
   test("I3: leaving the loop lets the turn go on", async () => {
