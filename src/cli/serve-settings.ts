@@ -152,7 +152,7 @@ export const SERVE_SETTINGS = {
     kind: "integer",
     value: "n",
     min: 1,
-    max: MS_MAX,
+    max: 30_000,
     standard: 15_000,
     about: "milliseconds of silence after which a stream says that it is alive",
   },

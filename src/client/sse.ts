@@ -9,7 +9,7 @@ import { createParser } from "eventsource-parser";
 
 import { clientError } from "./errors.ts";
 
-/** Milliseconds. A server's heartbeat comes every 15 s. */
+/** Milliseconds. A server's heartbeat comes every 15 s; every 30 s is the longest it may be told. */
 const SILENCE_MAX_MS = 60_000;
 /** Milliseconds between the last event and the end. */
 const END_MAX_MS = 1000;

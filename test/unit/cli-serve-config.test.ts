@@ -102,6 +102,8 @@ describe("C3: a wrong value is refused with its origin and its name", () => {
   test.each<[Said, string]>([
     [{ flags: { port: "x" } }, "option '--port <n>': must be a whole number from 0 to 65535"],
     [{ flags: { port: "65536" } }, "option '--port <n>': must be a whole number from 0 to 65535"],
+    // Clients take a stream that is silent for a minute for cut.
+    [{ flags: { heartbeatMs: "30001" } }, "option '--heartbeat-ms <n>': must be a whole number from 1 to 30000"],
     [{ flags: { lanes: "0" } }, "option '--lanes <n>': must be a whole number from 1 to 512, or auto"],
     [{ flags: { agent: ["a=echo", "b"] } }, "option '--agent <agent>': must be name=module each, when there are several"],
     [{ flags: { agent: ["a=echo", "a=interpreter"] } }, "option '--agent <agent>': must not name an agent twice"],
