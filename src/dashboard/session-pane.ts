@@ -27,6 +27,7 @@ export class SessionPane {
   readonly #start = el("button", { class: "primary", type: "submit" }, "Start");
   readonly #interrupt: HTMLButtonElement;
   #isStarting = false;
+  #isGone = false;
 
   /** @param onLeft - the session has gone, or its reader wants to */
   constructor(id: string, connection: Connection, onLeft: () => void) {
@@ -125,6 +126,7 @@ export class SessionPane {
   }
 
   #running(isRunning: boolean): void {
+    if (this.#isGone) return;
     setText(this.#state, isRunning ? "running" : "idle");
     this.#state.dataset["tone"] = isRunning ? "good" : "";
     this.#interrupt.disabled = !isRunning;
@@ -132,6 +134,7 @@ export class SessionPane {
   }
 
   #gone(): void {
+    this.#isGone = true;
     setText(this.#state, "gone");
     setText(this.#trouble, "This session is out of service.");
     this.#interrupt.disabled = true;

@@ -29,8 +29,10 @@ export class Transcript {
     this.add(messages);
   }
 
-  add(messages: readonly Message[]): void {
-    this.#keepingPlace(() => this.element.append(...messages.map(messageOf)));
+  /** @param ahead - undefined: at the end; else ahead of this turn */
+  add(messages: readonly Message[], ahead?: TurnEntry): void {
+    const elements = messages.map(messageOf);
+    this.#keepingPlace(() => (ahead === undefined ? this.element.append(...elements) : ahead.element.before(...elements)));
   }
 
   /** @param prompt - undefined: not known yet */

@@ -1,10 +1,11 @@
 /** What the dashboard works out before it shows it. */
 import { describe, expect, test } from "vitest";
 
-import type { HostReport, SessionSummary, WarrenClient } from "../../src/client/index.ts";
+import type { HostReport, Message, SessionSummary, WarrenClient } from "../../src/client/index.ts";
 import { WarrenClientError } from "../../src/client/index.ts";
 import { age, milliseconds, percent, rough, shortId } from "../../src/dashboard/format.ts";
 import { parseLabels } from "../../src/dashboard/labels.ts";
+import { withoutTurns } from "../../src/dashboard/own-messages.ts";
 import { sampleOf } from "../../src/dashboard/rates.ts";
 import { findSessions } from "../../src/dashboard/session-search.ts";
 
@@ -43,6 +44,18 @@ test("numbers are short", () => {
   expect([milliseconds(undefined), milliseconds(1.234), milliseconds(12_000)]).toEqual(["–", "1.23 ms", "12 s"]);
   expect([0, 59, 60, 7200, 180_000].map((s) => age(0, s * 1000))).toEqual(["0 s", "59 s", "1 min", "2 h", "2 d"]);
   expect([shortId("short"), shortId("01a201d5-1a76-7309-9400-72142d4c1265")]).toEqual(["short", "01a201d5…4c1265"]);
+});
+
+test("messages of turns that are shown are told from others", () => {
+  const messages = ["a", "b", "a", "c"].flatMap((prompt) => [
+    { role: "user", content: prompt },
+    { role: "assistant", content: prompt.toUpperCase() },
+  ]) as Message[];
+  const left = (...prompts: string[]): string =>
+    withoutTurns(messages, prompts)
+      .map((message) => ("content" in message ? message.content : ""))
+      .join("");
+  expect([left(), left("b"), left("a", "a"), left("c"), left("b", "unknown")]).toEqual(["aAbBaAcC", "aAaAcC", "bBcC", "aAbBaA", "aAcC"]);
 });
 
 describe("search", () => {
