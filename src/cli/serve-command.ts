@@ -17,6 +17,8 @@ import { StopSignals } from "./stop-signals.ts";
 /** Sessions looked at together. */
 const PAGE = 1000;
 const NEVER_MS = 2_147_483_647;
+/** Milliseconds after the drain in which turns are interrupted, and their answers reach their clients. */
+const ANSWER_MS = 30_000;
 
 export interface ServeOptions {
   readonly config?: string;
@@ -53,7 +55,7 @@ async function untilStopped(server: WarrenServer, service: ServableService, drai
   try {
     await asked;
     // Both at once: what is being answered is answered when its turn is over, which the host sees to.
-    await Promise.all([server.close(), service.shutdown({ deadlineMs: drainMs })]);
+    await Promise.all([server.close({ deadlineMs: drainMs + ANSWER_MS }), service.shutdown({ deadlineMs: drainMs })]);
     return signals.count > 1 && signals.first !== undefined ? EXIT[signals.first] : EXIT.ok;
   } finally {
     signals.settled();

@@ -9,9 +9,6 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Server as NetServer } from "node:net";
 import type { Socket } from "node:net";
 
-/** Milliseconds that what is being answered is given at the end. */
-const CLOSE_MS = 30_000;
-
 interface Connection {
   /** Not written out yet. */
   readonly answers: Set<ServerResponse>;
@@ -37,8 +34,12 @@ export class Connections {
     return (this.#open.get(socket)?.answers.size ?? 0) > 0;
   }
 
-  /** Stop listening, and wait until all connections have ended (C2, C3). Connections that speak WebSocket are their owner's to end. */
-  async close(): Promise<void> {
+  /**
+   * Stop listening, and wait until all connections have ended (C2, C3). Connections that speak WebSocket are their owner's to end.
+   *
+   * @param patienceMs - milliseconds that what is being answered is given
+   */
+  async close(patienceMs: number): Promise<void> {
     this.#isClosing = true;
     // Not HTTP's own close: it destroys connections whose answers have ended, written out or not.
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#server, () => resolve()));
@@ -48,7 +49,7 @@ export class Connections {
     }
     const patience = setTimeout(() => {
       for (const socket of this.#open.keys()) socket.destroy();
-    }, CLOSE_MS);
+    }, patienceMs);
     await closed;
     clearTimeout(patience);
     this.#server.close(); // only for its timer now

@@ -16,7 +16,8 @@ export const ServerOptionsSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1"),
   port: z.int().min(0).max(65_535).default(8787),
   maxBodyBytes: bytes(8 * 1024 * 1024),
-  heartbeatMs: milliseconds(15_000),
+  // Clients of ours give a stream up that is silent for twice as long.
+  heartbeatMs: z.number().positive().max(30_000).default(15_000),
   writeTimeoutMs: milliseconds(30_000),
   streamBufferBytes: bytes(256 * 1024),
   streamsMax: z.int().positive().default(20_000),
@@ -38,7 +39,7 @@ export interface ServerOptions {
   port?: number | undefined;
   /** Of a request's body. Default 8 MiB. */
   maxBodyBytes?: number | undefined;
-  /** Milliseconds of silence after which a stream says that it is alive. Default 15,000. */
+  /** Milliseconds of silence after which a stream says that it is alive, at most 30,000. Default 15,000. */
   heartbeatMs?: number | undefined;
   /** Milliseconds a client may take none of what is written to it; then, or up to as much later, its connection is ended. Default 30,000. */
   writeTimeoutMs?: number | undefined;

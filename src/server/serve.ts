@@ -1,8 +1,8 @@
 /**
  * A server of one session service: listens, and ends in good order.
  *
- *   L1. The service is its opener's: closing the server leaves it open. Close the server first: nothing new arrives, streams end, what is
- *       being answered is answered.
+ *   L1. The service is its opener's: closing the server leaves it open. Close the server first: nothing new arrives, streams of sessions end,
+ *       what is being answered is answered, turns' streams among it.
  */
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -30,6 +30,10 @@ import { SseStreams } from "./sse.ts";
 import { TENANT_LABEL, Tenancy } from "./tenancy.ts";
 import { sortUpgrades } from "./upgrades.ts";
 import { Sockets } from "./websocket/sockets.ts";
+
+const CLOSE_MS = 30_000;
+/** Longest time of a timer. */
+const MS_MAX = 2_147_483_647;
 
 export class WarrenServer implements AsyncDisposable {
   readonly #connections: Connections;
@@ -102,13 +106,18 @@ export class WarrenServer implements AsyncDisposable {
     return this.#parts.authenticator.reload();
   }
 
-  /** Stop listening, end streams, wait for what is being answered. A second call is the first. */
-  close(): Promise<void> {
-    return (this.#closing ??= this.#close());
+  /**
+   * Stop listening, end what follows sessions, wait for what is being answered: a turn's answer comes when the turn has ended, whether or not
+   * it is a stream. A second call is the first.
+   *
+   * @param options.deadlineMs - milliseconds after which connections are cut off that are not answered. Default 30,000
+   */
+  close({ deadlineMs = CLOSE_MS }: { readonly deadlineMs?: number } = {}): Promise<void> {
+    return (this.#closing ??= this.#close(Math.min(Math.max(deadlineMs, 0), MS_MAX)));
   }
 
-  async #close(): Promise<void> {
-    const closed = this.#connections.close();
+  async #close(deadlineMs: number): Promise<void> {
+    const closed = this.#connections.close(deadlineMs);
     this.#parts.authenticator.close();
     this.#parts.streams.closeAll();
     this.#sockets.closeAll();

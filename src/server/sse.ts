@@ -30,6 +30,8 @@ export function sseEvent(name: string | undefined, data: string, id?: number | s
 export class SseStreams {
   readonly #limits: SseLimits;
   readonly #open = new Set<SseStream>();
+  /** Of those, the ones that go on when the others are ended. */
+  readonly #finite = new WeakSet<SseStream>();
   #ticker: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -48,14 +50,20 @@ export class SseStreams {
       throw new HttpError("UNAVAILABLE", `${streamsMax} streams are open`, { headers: { "retry-after": "5" } });
   }
 
-  /** Answer with a stream. @param headers - of the answer, beside those every stream has */
-  open(outgoing: ServerResponse, headers: Iterable<[string, string]>): SseStream {
+  /**
+   * Answer with a stream.
+   *
+   * @param headers - of the answer, beside those every stream has
+   * @param isFinite - it answers something that ends, and says how: `closeAll` leaves it to that
+   */
+  open(outgoing: ServerResponse, headers: Iterable<[string, string]>, isFinite = false): SseStream {
     const stream = new SseStream(outgoing, this.#limits);
     this.#open.add(stream);
+    if (isFinite) this.#finite.add(stream);
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
     stream.onClose(() => this.#closed(stream));
     stream.begin(headers);
-    if (this.#isClosed) stream.end();
+    if (this.#isClosed && !isFinite) stream.end();
     return stream;
   }
 
@@ -71,10 +79,10 @@ export class SseStreams {
     for (const stream of this.#open) stream.tick(nowMs);
   }
 
-  /** End every stream in good order, those that are opened from now on, too; their clients may come again. */
+  /** End every stream that would go on without end, in good order, and those that are opened from now on; their clients may come again. */
   closeAll(): void {
     this.#isClosed = true;
-    for (const stream of this.#open) stream.end();
+    for (const stream of this.#open) if (!this.#finite.has(stream)) stream.end();
   }
 }
 

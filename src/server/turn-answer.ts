@@ -48,7 +48,7 @@ export async function answerTurn(c: Ctx, { streams }: ServerParts, start: StartT
       if (answer.status === 201) c.header("location", `/v1/sessions/${encodeURIComponent(result.sessionId)}`);
       return sendJson(c, result, answer.status);
     }
-    const relay = new TurnRelay(() => streams.open(outgoing, c.res.headers));
+    const relay = new TurnRelay(() => streams.open(outgoing, c.res.headers, true));
     const named = answer.sessionId !== undefined && { sessionId: answer.sessionId };
     const onAdmitted = (ticket: number): void => relay.say(sseEvent("admitted", JSON.stringify({ ...named, ticket })));
     const onQueued = (position: number): void => relay.say(sseEvent("queued", JSON.stringify({ position })));

@@ -226,7 +226,7 @@ describe("a turn as a stream", () => {
     const { sessionId } = await client.createSession({ initialTurn: "defer" });
     const stream = client.streamTurn(sessionId, { prompt: script(["emit", 1], ["sleep", 60_000]) });
     await stream.ticket;
-    const closed = server.close();
+    const closed = server.close({ deadlineMs: 0 });
     expect(await clientErrorOf(stream.result)).toMatchObject({ code: "STREAM_CUT", disposition: "give-up" });
     await service.interrupt(sessionId);
     await closed;

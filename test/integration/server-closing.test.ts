@@ -79,6 +79,36 @@ test("C2: a request that runs is answered, and connections on which nothing is a
   expect(performance.now() - begunMs).toBeLessThan(20_000); // its patience is longer
 });
 
+test("L1: a turn's stream ends with its result, a session's at once", async () => {
+  const service = await openHost();
+  const http = await serve(service);
+  const id = await http.session();
+  const accept = { accept: "text/event-stream" };
+  const follows = await fetch(`${http.url}/v1/sessions/${id}/events`, { headers: accept });
+  const turn = await fetch(`${http.url}/v1/sessions/${id}/turns`, {
+    method: "POST",
+    headers: { ...accept, "content-type": "application/json" },
+    body: JSON.stringify({ prompt: script(["emit", 1], ["sleep", 1500], ["emit", 1], ["say", "done"]) }),
+  });
+  const closed = http.server.close();
+  const followed = await follows.text();
+  expect(service.inspect().turns.running).toBe(1);
+  expect(followed).not.toContain("run_completed");
+  expect(await turn.text()).toMatch(/event: result\ndata: .*"text":"done"/);
+  await closed;
+});
+
+test("C3: what is not answered by the deadline is cut off", async () => {
+  const service = await openHost();
+  const http = await serve(service);
+  const id = await http.session();
+  const answer = http.post(`/v1/sessions/${id}/turns`, { prompt: script(["sleep", 60_000]) }).catch((error: unknown) => error);
+  await expect.poll(() => service.inspect().turns.running).toBe(1);
+  await http.server.close({ deadlineMs: 100 });
+  expect(await answer).toBeInstanceOf(Error);
+  expect(service.inspect().turns.running).toBe(1); // a client that leaves ends no turn
+});
+
 test("C1: a client that takes nothing of its answer is cut off, one that waits for it is not", async () => {
   const service = await openHost();
   const http = await serve(service, { writeTimeoutMs: 500 });
