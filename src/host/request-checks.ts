@@ -7,8 +7,13 @@ import { commsAskOf } from "../protocol/comms.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { parseInput, readable, refuse } from "../protocol/parse.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../protocol/requests.ts";
-import { CallOptionsSchema, CreateSessionRequestSchema, SessionIdParam, StartTurnRequestSchema } from "../protocol/requests.ts";
-import { Session } from "../protocol/session-model.ts";
+import {
+  CallOptionsSchema,
+  CreateSessionRequestSchema,
+  SessionIdParam,
+  StartTurnRequestSchema,
+  resumedIdOf,
+} from "../protocol/requests.ts";
 import { promptOnly } from "../protocol/shortcuts.ts";
 import { DEFAULT_AGENT } from "./resolve-agents.ts";
 
@@ -49,8 +54,7 @@ export class RequestChecks {
     this.#prompt(checked.prompt);
     if (checked.resourceLimits !== undefined && checked.isolation !== "dedicated")
       refuse("request.resourceLimits", 'needs isolation "dedicated": sessions that share a lane share its limits');
-    const resume = checked.build?.["resumeSession"];
-    const resumeId = resume === undefined ? undefined : parseInput(Session, resume, "request.build.resumeSession").id;
+    const resumeId = resumedIdOf(checked.build);
     const { sessionId } = checked;
     if (sessionId !== undefined && resumeId !== undefined)
       refuse("request.sessionId", "must not be named: a session that is resumed has its id");

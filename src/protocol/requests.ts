@@ -9,7 +9,13 @@ import { list } from "./list.ts";
 import type { ResourceLimits } from "./resource-limits.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";
 import type { PendingSystemContextAppend, Session, SkillKey } from "./session-model.ts";
-import { PendingSystemContextAppend as PendingAppendSchema, SkillKey as SkillKeySchema, ToolOverlay } from "./session-model.ts";
+import {
+  PendingSystemContextAppend as PendingAppendSchema,
+  Session as SessionSchema,
+  SkillKey as SkillKeySchema,
+  ToolOverlay,
+} from "./session-model.ts";
+import { parseInput } from "./parse.ts";
 import { ExecutionKindParam } from "./runtime.ts";
 import type { ExecutionKind } from "./runtime.ts";
 
@@ -63,6 +69,16 @@ export const CreateSessionRequestSchema = z.strictObject({
   resourceLimits: ResourceLimitsSchema.optional(),
   build: withoutProto(z.record(z.string(), json().optional())).optional(),
 });
+
+/**
+ * @param build - of a create request
+ * @returns the id of the session that it resumes; undefined: it is a new one
+ * @throws SessionError INVALID_PARAMS naming the field
+ */
+export function resumedIdOf(build: Readonly<Record<string, unknown>> | undefined): SessionId | undefined {
+  const resumed = build?.["resumeSession"];
+  return resumed === undefined ? undefined : parseInput(SessionSchema, resumed, "request.build.resumeSession").id;
+}
 
 export const StartTurnRequestSchema = z.strictObject({
   ...turnMembers,

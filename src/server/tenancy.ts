@@ -3,12 +3,14 @@
  *
  *   N1. To a principal with a tenant, other tenants' sessions do not exist: SESSION_NOT_FOUND, as for an id that was never given.
  *   N2. No caller can set, change or forge the label.
+ *   N3. A session that is resumed takes the place of the one of its id: a principal with a tenant resumes its own.
  */
 import { LRUCache } from "lru-cache";
 
 import { notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { refuse } from "../protocol/parse.ts";
+import { resumedIdOf } from "../protocol/requests.ts";
 import type { Principal } from "./principal.ts";
 import type { ServableService } from "./service.ts";
 
@@ -40,6 +42,18 @@ export class Tenancy {
       this.#tenants.set(id, owner);
     }
     if (owner !== tenant) throw notFound(id);
+  }
+
+  /**
+   * N3. Waits as assertOwn.
+   *
+   * @param build - of a create request, as it came
+   * @throws SessionError SESSION_NOT_FOUND, INVALID_PARAMS
+   */
+  async assertMayResume(principal: Principal, build: unknown): Promise<void> {
+    if (principal.tenant === undefined || typeof build !== "object" || build === null) return;
+    const id = resumedIdOf(build as Record<string, unknown>);
+    if (id !== undefined) await this.assertOwn(principal, id);
   }
 
   /** @returns the labels of a session that this principal creates. @throws SessionError INVALID_PARAMS for a reserved one (N2) */

@@ -115,7 +115,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
 
   api.openapi(create, async (c) => {
     const body = c.req.valid("json");
-    const request = createRequestOf(tenancy, c.var.principal, body);
+    const request = await createRequestOf(tenancy, c.var.principal, body);
     const limited = limitedBy(c, quotas);
     const start: StartTurn = (onEvent, call) =>
       onceFor(c, parts, body, true, (keyed) => {

@@ -123,7 +123,7 @@ export class Conversation {
     this.#assertMayRun();
     const { service, tenancy } = this.#parts;
     const { cancelOnDisconnect } = request;
-    const create = createRequestOf(tenancy, this.#principal, request);
+    const create = await createRequestOf(tenancy, this.#principal, request);
     await this.#turn(ref, undefined, cancelOnDisconnect, (onEvent, call) =>
       createWithin(this.#limited(), service, { ...create, onEvent }, call),
     );
