@@ -135,7 +135,7 @@ export class SessionCreator {
     let peer: Peer | undefined;
     try {
       if (!this.#host.isOpen()) throw hostClosed();
-      peer = order.comms && this.#host.comms.claim(order.comms);
+      peer = order.comms && this.#host.comms.claim(order.comms, order.request.labels);
       if (order.resumeId !== undefined) this.#host.quarantine.assertFree(order.resumeId);
       this.#host.gate.enterMain();
       const permit = this.#host.registry.capacity.tryTake() ?? (await this.#roomUnless(order.signal));

@@ -11,10 +11,11 @@ import { notFound } from "../protocol/errors.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import { refuse } from "../protocol/parse.ts";
 import { resumedIdOf } from "../protocol/requests.ts";
+import { TENANT_LABEL } from "../protocol/tenant.ts";
 import type { Principal } from "./principal.ts";
 import type { ServableService } from "./service.ts";
 
-export const TENANT_LABEL = "warren.tenant";
+export { TENANT_LABEL };
 /** Labels that callers cannot set. */
 const RESERVED = "warren.";
 /** Sessions whose tenant is remembered. */

@@ -4,7 +4,9 @@ import { WebSocket } from "ws";
 
 import type { Session } from "../../dist/src/index.js";
 import type { ServableService } from "../../dist/src/server/index.js";
+import { until } from "../helpers/hosts.ts";
 import { keyFileOf } from "../helpers/keys.ts";
+import { PEERS } from "../helpers/peers.ts";
 import { contents, persistentHosts } from "../helpers/persistent-hosts.ts";
 import type { Answer, Api } from "../helpers/servers.ts";
 import { expectProblem, servers } from "../helpers/servers.ts";
@@ -98,5 +100,52 @@ describe("a session that is resumed", () => {
       const problem = expectProblem(await create(http, "acme", { build }), 400, "INVALID_PARAMS");
       expect(problem.errors?.[0]?.field).toMatch(new RegExp(`^${field}`));
     }
+  });
+});
+
+describe("names among peers", () => {
+  const named = (commsName: string, trusted: string[] = [], extra: object = {}): Record<string, unknown> => ({
+    build: { commsName, trustedPeers: trusted, ...extra },
+  });
+  const run = async (http: Api, who: Who, id: string, ...steps: unknown[]): Promise<unknown> => {
+    const { body } = await post(http, who, `/v1/sessions/${id}/turns`, { prompt: JSON.stringify(steps) });
+    return JSON.parse(String(body["text"]));
+  };
+  const message = (to: string): unknown => ["send", { kind: "peer_message", to, body: "x" }];
+
+  test("are a tenant's own: the same one may be another's, and reaches nobody there", async () => {
+    const service = await open({ agent: PEERS });
+    const http = await withKeys(service);
+    for (const realm of [{}, { realmId: "r".repeat(256) }]) {
+      const planner = await idOf(create(http, "acme", named("planner", ["builder"], realm)));
+      const builder = await idOf(create(http, "rival", named("builder", ["planner"], realm)));
+      expect(await run(http, "rival", builder, ["peers"], message("planner"))).toEqual([[], "comms_peer_offline"]);
+      const own = await idOf(create(http, "rival", named("planner", ["builder"], realm)));
+      expect(await run(http, "rival", own, ["peers"], message("builder"))).toEqual([[{ name: "builder" }], "peer_message to builder"]);
+      expect(await run(http, "rival", builder, ["drain"])).toMatchObject([[{ from: "planner", body: "x" }]]);
+      expect(await run(http, "acme", planner, ["peers"], ["drain"])).toEqual([[], []]);
+      expectProblem(await create(http, "acme", named("planner", [], realm)), 400, "INVALID_PARAMS");
+      for (const id of [planner, builder, own]) await service.archive(id);
+    }
+  });
+
+  test("are apart from those of sessions without a tenant, and of tenants that a realm pretends to be", async () => {
+    const http = await withKeys(await open({ agent: PEERS }));
+    const realms = ["", "acme", "4:acme", ":", "4:acme0:"];
+    for (const realmId of realms) await idOf(create(http, "admin", named("n", ["n"], { realmId })));
+    for (const realmId of realms) await idOf(create(http, "rival", named("n", ["n"], { realmId })));
+    expect((await create(http, "acme", named("n"))).status).toBe(201);
+  });
+
+  test("stay a tenant's own while its session sleeps", async () => {
+    const service = await open({ agent: PEERS });
+    const http = await withKeys(service);
+    const asleep = await idOf(create(http, "acme", named("planner", ["builder"])));
+    await service.hibernate(asleep);
+    await until("it sleeps", () => service.inspect().sessions.live === 0);
+    await idOf(create(http, "rival", named("planner")));
+    const builder = await idOf(create(http, "acme", named("builder", ["planner"])));
+    expect(await run(http, "acme", asleep, ["peers"])).toEqual([[{ name: "builder" }]]);
+    expect(await run(http, "acme", builder, ["peers"])).toEqual([[{ name: "planner" }]]);
   });
 });

@@ -5,6 +5,8 @@
  *   C1. A session has its name from the moment it is asked for until it leaves; what waits for it or for others then ends (Q4).
  *   C2. What a session trusts beyond what it asked for at its creation holds as long as the host, in memory, also while the session sleeps
  *       or moves; of sessions that sleep the last CHOSEN_MAX lists are kept.
+ *   C3. Sessions of different tenants are in different realms, whatever realms they name; so are those without a tenant. Whose a session is
+ *       says its label, which is with it from its creation through sleep and moves.
  */
 import type { CommsAsk, CommsFailure } from "../../protocol/comms.ts";
 import { TRUSTED_MAX } from "../../protocol/comms.ts";
@@ -14,6 +16,7 @@ import type { PeerDescription } from "../../protocol/handles.ts";
 import type { SessionId } from "../../protocol/ids.ts";
 import { refuse } from "../../protocol/parse.ts";
 import { isText } from "../../protocol/shapes.ts";
+import { TENANT_LABEL } from "../../protocol/tenant.ts";
 import type { HostEvents } from "../host-events.ts";
 import type { SessionEntry } from "../session-entry.ts";
 import { PeerDirectory } from "./peer-directory.ts";
@@ -58,10 +61,11 @@ export class HostComms {
   /**
    * A session is to be built that asks for a name. The caller gives its record to the peer, or releases it.
    *
+   * @param labels - of the session
    * @throws SessionError INVALID_PARAMS when the name is taken
    */
-  claim(ask: CommsAsk): Peer {
-    return this.#directory.claim(ask) ?? refuse("request.build.commsName", `another live session is named ${ask.name}`);
+  claim(ask: CommsAsk, labels: SessionEntry["labels"] | undefined): Peer {
+    return this.#directory.claim(tenantsOwn(ask, labels)) ?? refuse("request.build.commsName", `another live session is named ${ask.name}`);
   }
 
   /** It is in a lane, which is going to build it. */
@@ -78,7 +82,7 @@ export class HostComms {
   /** A stored session has been built and is about to be live. If its name is taken meanwhile it has no line. */
   woke(entry: SessionEntry, ask: CommsAsk): void {
     const chosen = this.#chosen.get(entry.id);
-    const peer = this.#onTheirWay.get(entry.id) ?? this.#directory.claim(ask, chosen);
+    const peer = this.#onTheirWay.get(entry.id) ?? this.#directory.claim(tenantsOwn(ask, entry.labels), chosen);
     this.#onTheirWay.delete(entry.id);
     if (peer === undefined) {
       const { name, realm } = ask;
@@ -238,6 +242,12 @@ export class HostComms {
     }
     return described;
   }
+}
+
+/** C3. With the length ahead no tenant's name and realm together read as another's. */
+function tenantsOwn(ask: CommsAsk, labels: SessionEntry["labels"] | undefined): CommsAsk {
+  const tenant = labels?.[TENANT_LABEL];
+  return { ...ask, realm: tenant === undefined ? `:${ask.realm}` : `${tenant.length}:${tenant}${ask.realm}` };
 }
 
 function answer({ lane, slot, generation }: SessionEntry, request: number, value: unknown, failure?: CommsFailure): void {

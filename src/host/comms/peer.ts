@@ -15,6 +15,7 @@ export interface WaitingSend {
 
 export class Peer {
   readonly name: string;
+  /** Its tenant's own. */
   readonly realm: string;
   readonly description: string | undefined;
   readonly labels: Readonly<Record<string, string>> | undefined;

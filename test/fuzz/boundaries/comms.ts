@@ -144,7 +144,7 @@ const reported: Boundary<unknown[][]> = {
     const entries = ["me", "you"].map((name, at) => {
       const link = { send: ([op, , , request]: [number, number, number, unknown]) => void to[at]?.push({ op, request }) };
       const entry = { id: name, slot: at, generation: 1, state: "live", lane: { link, hasEnded: false } } as unknown as SessionEntry;
-      host.building(host.claim({ name, realm: "", trusted: ["me", "you"] }), entry);
+      host.building(host.claim({ name, realm: "", trusted: ["me", "you"] }, undefined), entry);
       return entry;
     }) as [SessionEntry, SessionEntry];
     let verdict: Verdict = "accepted";
