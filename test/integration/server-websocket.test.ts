@@ -3,11 +3,13 @@ import { Packr } from "msgpackr";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 
-import { hosts, script, sharedHost } from "../helpers/hosts.ts";
+import { hosts, script, settled, sharedHost } from "../helpers/hosts.ts";
+import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import type { Api } from "../helpers/servers.ts";
 import { servers, sharedServer } from "../helpers/servers.ts";
 
 const openHost = hosts();
+const { open: openPersistent } = persistentHosts();
 const serve = servers();
 const shared = sharedHost();
 const sharedApi = sharedServer(shared);
@@ -155,6 +157,32 @@ describe("what is wrong", () => {
     client.socket.on("error", () => {});
     client.say({ op: "interrupt", ref: 1, sessionId: "x".repeat(2000) });
     expect(await new Promise((resolve) => client.socket.once("close", resolve))).toBe(1009);
+  });
+});
+
+describe("Z2: a result does not wait for events that its subscription will not have", () => {
+  test("since it began behind them", async () => {
+    const http = sharedApi();
+    const id = await http.session();
+    const client = await line(http);
+    const events = shared().subscribeSessionEvents(id);
+    client.say({ op: "start", ref: 1, sessionId: id, request: { prompt: script(["emit", 2], ["sleep", 300], ["say", "done"]) } });
+    for (let n = 0; n < 2; n++) await events.next();
+    await events.return?.();
+    client.say({ op: "subscribe", ref: 2, sessionId: id });
+    expect(await client.answer(2)).toEqual({ type: "ok", ref: 2 });
+    expect(await settled(client.answer(1))).toMatchObject({ type: "result", result: { text: "done" } });
+  });
+
+  test.each(["none", "log"] as const)("since it named an event that is still to come; events: %s", async (events) => {
+    const http = await serve(await openPersistent({ events }));
+    const id = await http.session();
+    const client = await line(http);
+    client.say({ op: "subscribe", ref: 1, sessionId: id, after: 1000 });
+    expect(await client.next()).toEqual({ type: "ok", ref: 1 });
+    client.say({ op: "start", ref: 2, sessionId: id, request: { prompt: script(["emit", 2], ["say", "done"]) } });
+    expect(await client.answer(2)).toMatchObject({ type: "admitted" });
+    expect(await settled(client.answer(2))).toMatchObject({ type: "result", result: { text: "done" } });
   });
 });
 

@@ -103,7 +103,7 @@ export class Conversation {
     if (this.#followers.size >= SUBSCRIPTIONS_MAX) {
       throw new HttpError("RATE_LIMITED", `a connection may have ${SUBSCRIPTIONS_MAX} subscriptions`);
     }
-    const follower = new Follower(sessionId, feeds.open(sessionId, after), this.#socket);
+    const follower = new Follower(sessionId, feeds.open(sessionId, after), this.#socket, typeof after === "number" ? after : 0);
     this.#followers.set(sessionId, follower);
     this.#socket.send({ type: "ok", ref });
     void follower.run().then(() => {
@@ -141,8 +141,12 @@ export class Conversation {
 
   async #turn(ref: Ref, sessionId: string | undefined, cancelOnDisconnect: boolean | undefined, start: StartTurn): Promise<void> {
     const named = sessionId !== undefined && { sessionId };
-    let lastSeq = 0;
-    const onEvent = ({ seq }: EventEnvelope): void => void (lastSeq = seq);
+    // Only who follows when an event comes will have it: one that subscribes later may never see its number.
+    let last: { follower: Follower; seq: number } | undefined;
+    const onEvent = ({ seq }: EventEnvelope): void => {
+      const follower = sessionId === undefined ? undefined : this.#followers.get(sessionId);
+      if (follower !== undefined) last = { follower, seq };
+    };
     const call: CallOptions = {
       onAdmitted: (ticket) => this.#socket.send({ type: "admitted", ref, ...named, ticket }),
       onQueued: (position) => this.#socket.send({ type: "queued", ref, position }),
@@ -155,7 +159,7 @@ export class Conversation {
     } catch (error) {
       settled = () => this.#refuse(ref, error);
     }
-    if (sessionId !== undefined) await this.#followers.get(sessionId)?.upTo(lastSeq); // Z2
+    await last?.follower.upTo(last.seq); // Z2
     settled();
   }
 

@@ -10,15 +10,17 @@ export class Follower {
   readonly #sessionId: string;
   readonly #reader: EventReader;
   readonly #socket: Socket;
-  /** Number of the last event that was sent. */
-  #sent = 0;
+  /** Number of the last event that was sent, or that the client has seen already. */
+  #sent: number;
   #waiting: { seq: number; resolve: () => void }[] = [];
   #hasLeft = false;
 
-  constructor(sessionId: string, reader: EventReader, socket: Socket) {
+  /** @param seen - what the reader gives begins behind it */
+  constructor(sessionId: string, reader: EventReader, socket: Socket, seen: number) {
     this.#sessionId = sessionId;
     this.#reader = reader;
     this.#socket = socket;
+    this.#sent = seen;
   }
 
   /** Copy until the session, the client, or `leave` ends it; the client is told unless it left itself. Never rejects. */
