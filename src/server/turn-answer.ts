@@ -8,6 +8,8 @@
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 
 import { EventRing } from "../host/event-ring.ts";
+import type { SessionError } from "../protocol/errors.ts";
+import { agentFailure } from "../protocol/errors.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { CallOptions, OnEvent } from "../protocol/requests.ts";
@@ -35,13 +37,19 @@ export interface TurnAnswer {
   readonly cancelOnDisconnect: boolean | undefined;
 }
 
+/** Why a turn ends whose client has gone: the same before it is admitted as afterwards. Nobody is there to be told, but logs and counts are. */
+export function clientHasGone(): SessionError {
+  return agentFailure("cancelled", "the client has gone", { details: { reason: "signal" } });
+}
+
 export async function answerTurn(c: Ctx, { streams }: ServerParts, start: StartTurn, answer: TurnAnswer): Promise<Response> {
   const { outgoing } = c.env;
   const isStream = wantsEvents(c.req.header("accept"));
   if (isStream) streams.assertRoom();
   const leaving = answer.cancelOnDisconnect === true ? new AbortController() : undefined;
-  const onClose = (): void => leaving?.abort(new DOMException("the client has gone", "AbortError"));
+  const onClose = (): void => leaving?.abort(clientHasGone());
   outgoing.once("close", onClose);
+  if (outgoing.destroyed) onClose(); // it left while its request was looked at
   try {
     if (!isStream) {
       const result = await start(undefined, { signal: leaving?.signal });

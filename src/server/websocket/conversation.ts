@@ -20,6 +20,7 @@ import { Follower, PLACE } from "./follower.ts";
 import type { Ref } from "./messages.ts";
 import { ClientMessage } from "./messages.ts";
 import type { StartTurn } from "../turn-answer.ts";
+import { clientHasGone } from "../turn-answer.ts";
 import type { Socket } from "./socket.ts";
 import type { Wire } from "./wire.ts";
 
@@ -72,7 +73,7 @@ export class Conversation {
 
   /** The connection has ended (Z3). */
   end(): void {
-    this.#leaving.abort(new DOMException("the client has gone", "AbortError"));
+    this.#leaving.abort(clientHasGone());
     for (const follower of this.#followers.values()) void follower.leave();
     this.#followers.clear();
   }
