@@ -4,7 +4,7 @@ import { SessionError } from "../../protocol/errors.ts";
 import { isInstance } from "../../protocol/foreign.ts";
 import { IdSource } from "../../protocol/ids.ts";
 import type { SessionId } from "../../protocol/ids.ts";
-import type { CreateSessionRequest, StartTurnRequest } from "../../protocol/requests.ts";
+import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../../protocol/requests.ts";
 import type { RunResult } from "../../protocol/views.ts";
 import type { Ctx, ServerParts } from "../env.ts";
 import { digest, keyOf, recordKey } from "./key.ts";
@@ -24,29 +24,36 @@ export interface Keyed {
 
 const ids = new IdSource();
 
+export interface KeyedOrder {
+  /** As it was understood. */
+  readonly body?: unknown;
+  /** It creates a session, whose id is written down first. */
+  readonly creates?: boolean;
+  /** Aborted when the client has left, if it is not to be done then. */
+  readonly signal?: CallOptions["signal"];
+}
+
 /**
  * Do what a request asks for; once, if it has a key. Waits for the outcome.
  *
- * @param body - as it was understood
- * @param creates - it creates a session, whose id is written down first
- * @param run - given nothing for a request without a key
+ * @param run - given no `keyed` for a request without a key; and a signal that is aborted when no client is left
  */
 export async function onceFor<T>(
   c: Ctx,
   { once }: Pick<ServerParts, "once">,
-  body: unknown,
-  creates: boolean,
-  run: (keyed: Keyed | undefined) => Promise<T>,
+  { body, creates, signal }: KeyedOrder,
+  run: (keyed: Keyed | undefined, signal: CallOptions["signal"]) => Promise<T>,
 ): Promise<T> {
   const key = keyOf(c.req.header("idempotency-key"));
-  if (key === undefined) return run(undefined);
+  if (key === undefined) return run(undefined, signal);
   const record = recordKey(c.var.principal, c.req.method, c.req.path, key);
   const { value, isReplay } = await once.run<T>({
     record,
     fingerprint: digest(JSON.stringify(body) ?? ""),
     instance: c.req.path,
-    ...(creates && { drawNote: () => ids.next(Date.now()) }),
-    run: (note, isAgain) => run({ key: record, newId: note ?? "", isAgain }),
+    ...(creates === true && { drawNote: () => ids.next(Date.now()) }),
+    signal,
+    run: (note, isAgain, left) => run({ key: record, newId: note ?? "", isAgain }, left),
   });
   if (isReplay) c.header(REPLAYED_HEADER, "true");
   return value;

@@ -1,7 +1,8 @@
 /**
  * Requests with an Idempotency-Key: one that is sent again is answered as the first time, and does nothing twice.
  *
- *   O1. While a request runs, others with its key wait for its outcome, and have that.
+ *   O1. While a request runs, others with its key wait for its outcome, and have that. Where callers that leave end it, the last of them
+ *       does; one that comes when that has happened waits for its end, and does it again.
  *   O2. A key that comes with another body is IDEMPOTENCY_CONFLICT.
  *   O3. An outcome is remembered for a day: a good one, and a failure that asking again would not change. What may succeed next time
  *       (disposition "retry") is done again.
@@ -30,13 +31,40 @@ export interface OnceOrder<T> {
    * begun without having been written down: the library knows its key.
    */
   readonly drawNote?: () => string;
-  /** @param isAgain - it may have been begun before, under the same note */
-  run(note: string | undefined, isAgain: boolean): Promise<T>;
+  /** Aborted when this caller has left, if it is to be ended then: as the fingerprint says, so all callers of one run have one, or none has. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * @param isAgain - it may have been begun before, under the same note
+   * @param signal - aborted when no caller is left
+   */
+  run(note: string | undefined, isAgain: boolean, signal: AbortSignal | undefined): Promise<T>;
 }
 
 interface Running {
   readonly fingerprint: string;
+  readonly callers: Callers;
   readonly outcome: Promise<unknown>;
+}
+
+/** Who waits for one run. */
+class Callers {
+  readonly #left = new AbortController();
+  #count = 0;
+
+  /** Aborted when all have left, for the reason of the last. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  /** @param signal - undefined: it stays */
+  enter(signal: AbortSignal | undefined): void {
+    this.#count++;
+    const leave = (): void => {
+      if (--this.#count === 0) this.#left.abort(signal?.reason);
+    };
+    if (signal?.aborted === true) leave();
+    else signal?.addEventListener("abort", leave, { once: true });
+  }
 }
 
 export class Once {
@@ -50,23 +78,25 @@ export class Once {
 
   /** Waits for the outcome. Rejects as `run` does, with ReplayedProblem for a failure that is remembered, or SessionError IDEMPOTENCY_CONFLICT */
   async run<T>(order: OnceOrder<T>): Promise<{ value: T; isReplay: boolean }> {
-    const running = this.#running.get(order.record);
-    if (running !== undefined) {
-      if (running.fingerprint !== order.fingerprint) throw conflict();
-      return { value: (await running.outcome) as T, isReplay: true };
+    const { record, fingerprint, signal } = order;
+    for (let running; (running = this.#running.get(record)) !== undefined;) {
+      if (running.fingerprint !== fingerprint) throw conflict();
+      if (!running.callers.left.aborted) {
+        running.callers.enter(signal);
+        return { value: (await running.outcome) as T, isReplay: true };
+      }
+      await running.outcome.catch(() => {}); // it is being ended, and nobody is left to be told
     }
-    const outcome = this.#first(order);
+    const callers = new Callers();
+    callers.enter(signal);
+    const outcome = this.#first(order, signal && callers.left).finally(() => this.#running.delete(record));
     const shared = outcome.then(({ value }) => value);
     shared.catch(() => {}); // its own caller is told
-    this.#running.set(order.record, { fingerprint: order.fingerprint, outcome: shared });
-    try {
-      return await outcome;
-    } finally {
-      this.#running.delete(order.record);
-    }
+    this.#running.set(record, { fingerprint, callers, outcome: shared });
+    return outcome;
   }
 
-  async #first<T>(order: OnceOrder<T>): Promise<{ value: T; isReplay: boolean }> {
+  async #first<T>(order: OnceOrder<T>, signal: AbortSignal | undefined): Promise<{ value: T; isReplay: boolean }> {
     const drawn = order.drawNote?.();
     const known = await this.#known(order, drawn);
     if (known !== undefined) {
@@ -75,7 +105,7 @@ export class Once {
       if (known.state === "failed") throw new ReplayedProblem(known.problem);
     }
     try {
-      const value = await order.run(known?.note ?? drawn, known !== undefined);
+      const value = await order.run(known?.note ?? drawn, known !== undefined, signal);
       this.#remember(order, { state: "ended", fingerprint: order.fingerprint, value });
       return { value, isReplay: false };
     } catch (error) {
@@ -105,9 +135,10 @@ export class Once {
   }
 }
 
-/** O3. A mistake of the server's own may be mended by the next time. */
-function isLasting({ disposition, code }: Problem): boolean {
-  return disposition !== "retry" && code !== "INTERNAL_ERROR" && code !== "HOST_CLOSED";
+/** O3. A mistake of the server's own may be mended by the next time; one whose callers had left was not done. */
+function isLasting({ disposition, code, agentError, details }: Problem): boolean {
+  const wasLeft = agentError?.kind === "cancelled" && details?.["reason"] === "signal";
+  return disposition !== "retry" && code !== "INTERNAL_ERROR" && code !== "HOST_CLOSED" && !wasLeft;
 }
 
 function conflict(): SessionError {

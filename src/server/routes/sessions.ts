@@ -118,10 +118,11 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const request = await createRequestOf(tenancy, c.var.principal, body);
     const limited = limitedBy(c, quotas);
     const start: StartTurn = (onEvent, call) =>
-      onceFor(c, parts, body, true, (keyed) => {
-        const create = (what: CreateSessionRequest) => createWithin(limited, service, what, call);
+      onceFor(c, parts, { body, creates: true, signal: call.signal }, (keyed, signal) => {
+        const shared = { ...call, signal };
+        const create = (what: CreateSessionRequest) => createWithin(limited, service, what, shared);
         if (keyed === undefined) return create({ ...request, onEvent });
-        return createKeyed(keyed, { ...request, onEvent }, create, (id, turn) => startWithin(limited, service, id, turn, call));
+        return createKeyed(keyed, { ...request, onEvent }, create, (id, turn) => startWithin(limited, service, id, turn, shared));
       });
     return answerTurn(c, parts, start, { status: 201, cancelOnDisconnect: body.cancelOnDisconnect });
   });
@@ -158,7 +159,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const body = c.req.valid("json");
     const { messages, labels } = body;
     const given = labels === undefined ? undefined : await tenancy.labelsOfFork(principal, id, labels as Record<string, string>);
-    const view = await onceFor(c, parts, body, true, (keyed) =>
+    const view = await onceFor(c, parts, { body, creates: true }, (keyed) =>
       quotas.asSession(principal.tenant, () => forkKeyed(service, keyed, id, { messages, ...(given && { labels: given }) })),
     );
     c.header("location", `/v1/sessions/${encodeURIComponent(view.state.sessionId)}`);
@@ -169,7 +170,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
     if (service.hibernate === undefined) throw needsStore(id);
-    await onceFor(c, parts, undefined, false, async () => {
+    await onceFor(c, parts, {}, async () => {
       await service.hibernate?.(id);
       return null;
     });
@@ -179,7 +180,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
   api.openapi(release, async (c) => {
     const { id } = c.req.valid("param");
     await tenancy.assertOwn(c.var.principal, id);
-    await onceFor(c, parts, undefined, false, () => service.releaseQuarantine(id).then(() => null));
+    await onceFor(c, parts, {}, () => service.releaseQuarantine(id).then(() => null));
     return c.body(null, 204);
   });
 }

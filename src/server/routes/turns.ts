@@ -73,9 +73,9 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
     const request = turnRequestOf(body);
     const limited = limitedBy(c, quotas);
     const run: StartTurn = (onEvent, call) =>
-      onceFor(c, parts, body, false, (keyed) => {
+      onceFor(c, parts, { body, signal: call.signal }, (keyed, signal) => {
         const named = keyed && { idempotencyKey: keyed.key };
-        return startWithin(limited, service, id, { ...request, ...named, ...(onEvent && { onEvent }) }, call);
+        return startWithin(limited, service, id, { ...request, ...named, ...(onEvent && { onEvent }) }, { ...call, signal });
       });
     return answerTurn(c, parts, run, { sessionId: id, status: 200, cancelOnDisconnect: body.cancelOnDisconnect });
   });
@@ -85,7 +85,7 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
     await tenancy.assertOwn(c.var.principal, id);
     const body = c.req.valid("json");
     const { ticket } = body;
-    await onceFor(c, parts, body, false, async () => {
+    await onceFor(c, parts, { body }, async () => {
       if (ticket === undefined) await service.interrupt(id);
       else if (!(await service.interruptTurn(id, ticket))) throw notRunning(id);
       return null;
@@ -109,6 +109,6 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
         id,
         keyed === undefined || body.idempotencyKey !== undefined ? body : { ...body, idempotencyKey: keyed.key },
       );
-    return c.json(await onceFor(c, parts, body, false, append), 200);
+    return c.json(await onceFor(c, parts, { body }, append), 200);
   });
 }
