@@ -1,7 +1,8 @@
 /**
  * A file that is read at start and again whenever it changes.
  *
- *   W1. What is given is always a whole file that was understood: one that is broken, or gone, changes nothing and is told once.
+ *   W1. What is given is always a whole file that was understood: one that is broken, or gone, changes nothing and is told once. One that
+ *       cannot be read is tried at every look, as that may pass while the file stays as it is.
  *   W2. A change is seen within the interval. It is looked for, as what systems tell of changed files differs and may stay away.
  *   W3. The timer keeps no process alive.
  */
@@ -21,8 +22,10 @@ export interface WatchOptions<T> {
 export class WatchedFile<T> {
   readonly #options: WatchOptions<T>;
   #value: T;
-  /** Tells one state of the file from another. */
-  #seen: string;
+  /** State of the file that was read last; undefined: it could not be read. */
+  #seen: string | undefined;
+  /** Why it could not be read, as it was told; undefined: it was. */
+  #unreadable: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
   #isClosed = false;
@@ -66,12 +69,19 @@ export class WatchedFile<T> {
     // Looked at ahead of reading: a change in between is seen the next time.
     const state = await stateOf(path);
     if (state === this.#seen) return;
-    this.#seen = state;
+    this.#seen = undefined;
     try {
-      this.#value = parse(await readFile(path, "utf8"), path);
+      const text = await readFile(path, "utf8");
+      this.#seen = state;
+      this.#value = parse(text, path);
+      this.#unreadable = undefined;
       logger?.info({ path }, "read again");
     } catch (error) {
-      logger?.warn({ path, reason: (error as Error).message }, "cannot be used; what was read before stays in force");
+      const reason = (error as Error).message;
+      const unreadable = this.#seen === undefined ? reason : undefined;
+      const isTold = unreadable !== undefined && unreadable === this.#unreadable;
+      this.#unreadable = unreadable;
+      if (!isTold) logger?.warn({ path, reason }, "cannot be used; what was read before stays in force");
     }
   }
 }
