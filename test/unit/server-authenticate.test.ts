@@ -166,6 +166,21 @@ describe("tickets", () => {
     expect((await app.request("/v1/tickets", { method: "POST" })).status).toBe(401);
   });
 
+  test("T2: a ticket ends with the key that it was made with", async () => {
+    const opened = await authenticator({ keyFile: file, reloadMs: 1_000_000 });
+    const app = appOf(opened);
+    const issue = async (role: "run" | "read"): Promise<string> => {
+      const answer = await app.request("/v1/tickets", { method: "POST", ...bearer(keys[role].token) });
+      return ((await answer.json()) as { ticket: string }).ticket;
+    };
+    const [gone, kept] = [await issue("run"), await issue("read")];
+    writeKeys("read");
+    await opened.reload();
+    const statusOf = async (ticket: string): Promise<number> => (await app.request(`/v1/ws?ticket=${ticket}`)).status;
+    expect([await statusOf(gone), await statusOf(kept)]).toEqual([401, 200]);
+    writeKeys("read", "run", "admin");
+  });
+
   test("T1: not after its time", () => {
     const tickets = new Tickets();
     const { ticket, expiresAt } = tickets.issue(LOCAL, 1000);

@@ -67,12 +67,12 @@ export class Authenticator {
     return principal;
   }
 
-  /** For connections that outlive a request. @throws HttpError UNAUTHENTICATED when what identified the principal is no longer good */
+  /** For connections that outlive a request, and tickets. @throws HttpError UNAUTHENTICATED when what identified the principal is no longer good */
   assertCurrent(principal: Principal, nowMs: number = Date.now()): void {
     if (!this.isRequired) return;
     const end = this.#tokens?.endOf(principal);
     const isCurrent = end === undefined ? this.#keys?.has(principal.key, nowMs) === true : nowMs < end;
-    if (!isCurrent) throw invalidToken("the key or token of this connection is revoked or expired");
+    if (!isCurrent) throw invalidToken("the key or token that this connection or ticket was made with is revoked or expired");
   }
 
   /** Look at the files now, and fetch what is fetched. */
@@ -89,6 +89,7 @@ export class Authenticator {
     if (ticket === undefined) throw noCredentials();
     const principal = this.tickets.redeem(ticket);
     if (principal === undefined) throw invalidToken("the ticket is unknown, used or expired");
+    this.assertCurrent(principal);
     return principal;
   }
 }

@@ -2,7 +2,7 @@
  * Tickets: what a browser puts into the address of a stream, where it cannot set a header.
  *
  *   T1. A ticket is good once and for TICKET_MS, so one that is found in a log or a history is worth nothing.
- *   T2. It gives what its holder had when it was made, no more.
+ *   T2. It gives what its holder had when it was made, no more, and nothing when what identified the holder is no longer good.
  *   T3. Tickets are bounded, of one holder and of all.
  */
 import { randomBytes } from "node:crypto";
