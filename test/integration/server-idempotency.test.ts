@@ -1,11 +1,13 @@
 /** Requests that are sent again: answered as the first time, nothing done twice. */
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 
 import { digest, recordKey } from "../../dist/src/server/idempotency/key.js";
 import { encodeRecord } from "../../dist/src/server/idempotency/record.js";
 import type { ServableService } from "../../dist/src/server/index.js";
+import type { Principal } from "../../dist/src/server/principal.js";
 import { LOCAL } from "../../dist/src/server/principal.js";
 import { script, sharedHost } from "../helpers/hosts.ts";
+import { keyFileOf } from "../helpers/keys.ts";
 import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import type { Answer, Api } from "../helpers/servers.ts";
 import { expectProblem, servers, sharedServer } from "../helpers/servers.ts";
@@ -14,6 +16,9 @@ const { open: openPersistent, folder } = persistentHosts();
 const serve = servers();
 const shared = sharedHost();
 const sharedApi = sharedServer(shared);
+
+const { file, keys, remove } = keyFileOf({ acme: { tenant: "acme", role: "run" } });
+afterAll(remove);
 
 const KEY = { "idempotency-key": "k-1" };
 const messagesOf = async (http: Api, id: string): Promise<number> =>
@@ -50,6 +55,15 @@ describe("a turn", () => {
     expect(await messagesOf(http, id)).toBe(2);
   });
 
+  test("O1: so are they told its failure; all but one are told that it is another's", async () => {
+    const http = sharedApi();
+    const id = await http.session();
+    const prompt = script(["sleep", 100], ["fail", "on purpose"]);
+    const answers = await Promise.all(Array.from({ length: 5 }, () => http.post(`/v1/sessions/${id}/turns`, { prompt }, KEY)));
+    for (const answer of answers) expectProblem(answer, 500, "AGENT_ERROR");
+    expect(answers.filter(isReplay)).toHaveLength(4);
+  });
+
   test("O2: another body under the key is a conflict, while it runs and afterwards", async () => {
     const http = sharedApi();
     const path = `/v1/sessions/${await http.session()}/turns`;
@@ -66,7 +80,9 @@ describe("a turn", () => {
     const failing = { prompt: script(["fail", "on purpose"]) };
     const [first, again] = [await http.post(path, failing, KEY), await http.post(path, failing, KEY)];
     expectProblem(first, 500, "AGENT_ERROR");
+    expectProblem(again, 500, "AGENT_ERROR");
     expect(again.body).toEqual(first.body);
+    expect([isReplay(first), isReplay(again)]).toEqual([false, true]);
     const running = http.post(path, { prompt: script(["sleep", 300]) });
     await expect.poll(() => shared().inspect().turns.running).toBeGreaterThan(0);
     const key = { "idempotency-key": "k-2" };
@@ -127,6 +143,45 @@ describe("over a restart", () => {
     }
     expect((await http.get<{ data: unknown[] }>("/v1/sessions")).body.data).toHaveLength(2);
     expect(await messagesOf(http, id)).toBe(4);
+  });
+
+  test("O4: what a tenant had made before the crash is found, though it may have no more sessions; an archived one is gone", async () => {
+    const service = await openPersistent();
+    const http = await serve(service, { auth: { keyFile: file, reloadMs: 60_000 }, quotas: { default: { sessions: 3 } } });
+    const acme: Principal = { tenant: "acme", role: "run", key: "any" };
+    const labels = { "warren.tenant": "acme" };
+    const [made, deferred, forked, archived] = Array.from({ length: 4 }, (_, n) => `01a201b2-575e-723e-8900-98afbbb7942${n}`) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    const bodies: Record<string, object> = { made: { prompt: "hello" }, deferred: { initialTurn: "defer" }, forked: {} };
+    bodies["archived"] = { prompt: "gone" };
+    const pathOf = (key: string): string => (key === "forked" ? `/v1/sessions/${made}/fork` : "/v1/sessions");
+    for (const [key, note] of Object.entries({ made, deferred, forked, archived })) {
+      const bytes = encodeRecord({ state: "begun", fingerprint: digest(JSON.stringify(bodies[key])), note });
+      await (service as ServableService).answers?.().put(recordKey(acme, "POST", pathOf(key), key), bytes, Date.now() + 60_000);
+    }
+    await service.createSession({
+      prompt: "hello",
+      sessionId: made,
+      labels,
+      idempotencyKey: recordKey(acme, "POST", "/v1/sessions", "made"),
+    });
+    await service.createSession({ prompt: "", initialTurn: "defer", sessionId: deferred, labels });
+    await service.forkSession(made, { sessionId: forked });
+    await service.createSession({ prompt: "", initialTurn: "defer", sessionId: archived, labels });
+    await service.archive(archived);
+    const bearer = { authorization: `Bearer ${keys.acme}` };
+    const ask = (key: string) => http.post(pathOf(key), bodies[key], { ...bearer, "idempotency-key": key });
+    expectProblem(await http.post("/v1/sessions", { initialTurn: "defer" }, bearer), 429, "QUOTA_EXCEEDED");
+    expect(await ask("made")).toMatchObject({ status: 201, body: { sessionId: made, text: "hello" } });
+    expect(await ask("deferred")).toMatchObject({ status: 201, body: { sessionId: deferred, turns: 0 } });
+    expect(await ask("forked")).toMatchObject({ status: 201, body: { state: { sessionId: forked, messageCount: 2, labels: {} } } });
+    expect((await ask("archived")).status).not.toBe(201);
+    expect(await service.list()).toHaveLength(3);
+    expectProblem(await http.post("/v1/sessions", { initialTurn: "defer" }, bearer), 429, "QUOTA_EXCEEDED");
   });
 
   test("O4: a create that a crash cut off is the same session, whether or not that was made, and its turn runs once", async () => {

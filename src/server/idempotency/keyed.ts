@@ -5,7 +5,7 @@ import { isInstance } from "../../protocol/foreign.ts";
 import { IdSource } from "../../protocol/ids.ts";
 import type { SessionId } from "../../protocol/ids.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../../protocol/requests.ts";
-import type { RunResult } from "../../protocol/views.ts";
+import type { RunResult, SessionView } from "../../protocol/views.ts";
 import type { Ctx, ServerParts } from "../env.ts";
 import { digest, keyOf, recordKey } from "./key.ts";
 
@@ -47,51 +47,74 @@ export async function onceFor<T>(
   const key = keyOf(c.req.header("idempotency-key"));
   if (key === undefined) return run(undefined, signal);
   const record = recordKey(c.var.principal, c.req.method, c.req.path, key);
-  const { value, isReplay } = await once.run<T>({
+  return once.run<T>({
     record,
     fingerprint: digest(JSON.stringify(body) ?? ""),
     instance: c.req.path,
     ...(creates === true && { drawNote: () => ids.next(Date.now()) }),
     signal,
+    onReplay: () => c.header(REPLAYED_HEADER, "true"),
     run: (note, isAgain, left) => run({ key: record, newId: note ?? "", isAgain }, left),
   });
-  if (isReplay) c.header(REPLAYED_HEADER, "true");
-  return value;
 }
 
 /** Creates a session under its drawn id, or finds out what became of it when it was created under it before. */
 export async function createKeyed(
-  { newId, key, isAgain }: Keyed,
+  service: Pick<SessionService, "read">,
+  keyed: Keyed,
   request: CreateSessionRequest,
   create: (request: CreateSessionRequest) => Promise<RunResult>,
   start: (id: SessionId, request: StartTurnRequest) => Promise<RunResult>,
 ): Promise<RunResult> {
+  const { newId: sessionId, key: idempotencyKey } = keyed;
   const isDeferred = request.initialTurn === "defer";
-  try {
-    return await create({ ...request, sessionId: newId, ...(!isDeferred && { idempotencyKey: key }) });
-  } catch (error) {
-    if (!isAgain || !isTaken(error)) throw error;
-    if (isDeferred) return { text: "", sessionId: newId, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } };
+  const make = () => create({ ...request, sessionId, ...(!isDeferred && { idempotencyKey }) });
+  const find = async () => {
+    if (isDeferred) return { text: "", sessionId, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } };
     const { prompt, hostMode, skillReferences, onEvent } = request;
-    return start(newId, { prompt, hostMode, skillReferences, onEvent, idempotencyKey: key });
-  }
+    return start(sessionId, { prompt, hostMode, skillReferences, onEvent, idempotencyKey });
+  };
+  return madeOnce(service, keyed, make, find);
 }
 
 /** As createKeyed, for a fork. */
 export async function forkKeyed(
-  service: Pick<SessionService, "forkSession" | "read">,
+  service: Pick<SessionService, "read">,
   keyed: Keyed | undefined,
-  id: SessionId,
-  options: NonNullable<Parameters<SessionService["forkSession"]>[1]>,
-): ReturnType<SessionService["forkSession"]> {
+  fork: (sessionId: SessionId | undefined) => Promise<SessionView>,
+): Promise<SessionView> {
+  if (keyed === undefined) return fork(undefined);
+  return madeOnce(
+    service,
+    keyed,
+    () => fork(keyed.newId),
+    () => service.read(keyed.newId),
+  );
+}
+
+/** What was made when it was asked for before is looked for first: making it takes room, of which there may be no more. */
+async function madeOnce<T>(
+  service: Pick<SessionService, "read">,
+  { newId, isAgain }: Keyed,
+  make: () => Promise<T>,
+  find: () => Promise<T>,
+): Promise<T> {
+  if (!isAgain) return make();
+  if (await isThere(service, newId)) return find();
   try {
-    return await service.forkSession(id, { ...options, ...(keyed && { sessionId: keyed.newId }) });
+    return await make();
   } catch (error) {
-    if (keyed?.isAgain !== true || !isTaken(error)) throw error;
-    return service.read(keyed.newId);
+    if (isInstance(error, SessionError) && error.details?.["reason"] === "taken") return find(); // it was, and is out of service
+    throw error;
   }
 }
 
-function isTaken(error: unknown): boolean {
-  return isInstance(error, SessionError) && error.details?.["reason"] === "taken";
+async function isThere(service: Pick<SessionService, "read">, id: SessionId): Promise<boolean> {
+  try {
+    await service.read(id);
+    return true;
+  } catch (error) {
+    if (isInstance(error, SessionError) && error.code === "SESSION_NOT_FOUND") return false;
+    throw error;
+  }
 }

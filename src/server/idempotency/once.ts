@@ -33,6 +33,8 @@ export interface OnceOrder<T> {
   readonly drawNote?: () => string;
   /** Aborted when this caller has left, if it is to be ended then: as the fingerprint says, so all callers of one run have one, or none has. */
   readonly signal?: AbortSignal | undefined;
+  /** Told ahead of an outcome that is an earlier request's, or that of one that was under way. */
+  readonly onReplay?: () => void;
   /**
    * @param isAgain - it may have been begun before, under the same note
    * @param signal - aborted when no caller is left
@@ -77,37 +79,37 @@ export class Once {
   }
 
   /** Waits for the outcome. Rejects as `run` does, with ReplayedProblem for a failure that is remembered, or SessionError IDEMPOTENCY_CONFLICT */
-  async run<T>(order: OnceOrder<T>): Promise<{ value: T; isReplay: boolean }> {
+  async run<T>(order: OnceOrder<T>): Promise<T> {
     const { record, fingerprint, signal } = order;
     for (let running; (running = this.#running.get(record)) !== undefined;) {
       if (running.fingerprint !== fingerprint) throw conflict();
       if (!running.callers.left.aborted) {
         running.callers.enter(signal);
-        return { value: (await running.outcome) as T, isReplay: true };
+        order.onReplay?.();
+        return (await running.outcome) as T;
       }
       await running.outcome.catch(() => {}); // it is being ended, and nobody is left to be told
     }
     const callers = new Callers();
     callers.enter(signal);
     const outcome = this.#first(order, signal && callers.left).finally(() => this.#running.delete(record));
-    const shared = outcome.then(({ value }) => value);
-    shared.catch(() => {}); // its own caller is told
-    this.#running.set(record, { fingerprint, callers, outcome: shared });
+    this.#running.set(record, { fingerprint, callers, outcome });
     return outcome;
   }
 
-  async #first<T>(order: OnceOrder<T>, signal: AbortSignal | undefined): Promise<{ value: T; isReplay: boolean }> {
+  async #first<T>(order: OnceOrder<T>, signal: AbortSignal | undefined): Promise<T> {
     const drawn = order.drawNote?.();
     const known = await this.#known(order, drawn);
     if (known !== undefined) {
       if (known.fingerprint !== order.fingerprint) throw conflict();
-      if (known.state === "ended") return { value: known.value as T, isReplay: true };
+      if (known.state !== "begun") order.onReplay?.();
+      if (known.state === "ended") return known.value as T;
       if (known.state === "failed") throw new ReplayedProblem(known.problem);
     }
     try {
       const value = await order.run(known?.note ?? drawn, known !== undefined, signal);
       this.#remember(order, { state: "ended", fingerprint: order.fingerprint, value });
-      return { value, isReplay: false };
+      return value;
     } catch (error) {
       const { problem } = problemOf(error, order.instance);
       if (isLasting(problem)) this.#remember(order, { state: "failed", fingerprint: order.fingerprint, problem });

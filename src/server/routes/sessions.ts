@@ -122,7 +122,7 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
         const shared = { ...call, signal };
         const create = (what: CreateSessionRequest) => createWithin(limited, service, what, shared);
         if (keyed === undefined) return create({ ...request, onEvent });
-        return createKeyed(keyed, { ...request, onEvent }, create, (id, turn) => startWithin(limited, service, id, turn, shared));
+        return createKeyed(service, keyed, { ...request, onEvent }, create, (id, turn) => startWithin(limited, service, id, turn, shared));
       });
     return answerTurn(c, parts, start, { status: 201, cancelOnDisconnect: body.cancelOnDisconnect });
   });
@@ -160,7 +160,9 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const { messages, labels } = body;
     const given = labels === undefined ? undefined : await tenancy.labelsOfFork(principal, id, labels as Record<string, string>);
     const view = await onceFor(c, parts, { body, creates: true }, (keyed) =>
-      quotas.asSession(principal.tenant, () => forkKeyed(service, keyed, id, { messages, ...(given && { labels: given }) })),
+      forkKeyed(service, keyed, (sessionId) =>
+        quotas.asSession(principal.tenant, () => service.forkSession(id, { messages, sessionId, ...(given && { labels: given }) })),
+      ),
     );
     c.header("location", `/v1/sessions/${encodeURIComponent(view.state.sessionId)}`);
     return c.json(shownView(parts, principal, view), 201);
