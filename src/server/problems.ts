@@ -102,6 +102,10 @@ export class HttpError extends Error {
   }
 }
 
+export function isNotFound(error: unknown): boolean {
+  return isInstance(error, SessionError) && error.code === "SESSION_NOT_FOUND";
+}
+
 /** @returns the problem document and the headers that go with it. What is no error of ours is INTERNAL_ERROR, and tells nothing of itself */
 export function problemOf(error: unknown, instance: string): { problem: Problem; headers: Record<string, string> } {
   if (isInstance(error, HttpError)) {

@@ -99,6 +99,16 @@ describe("sessions", () => {
     expect((await http.delete(`/v1/sessions/${id}?purge=true`)).status).toBe(204);
     expectProblem(await http.get(`/v1/sessions/${id}`), 404, "SESSION_NOT_FOUND");
   });
+
+  test("a session is removed for good also where archiving removes it, live or asleep, once", async () => {
+    const http = await serve(await openPersistent({ archivePolicy: "delete" }));
+    const [live, asleep] = [await http.session(), await http.session()];
+    await http.post(`/v1/sessions/${asleep}/hibernate`);
+    for (const id of [live, asleep]) {
+      expect((await http.delete(`/v1/sessions/${id}?purge=true`)).status).toBe(204);
+      expectProblem(await http.delete(`/v1/sessions/${id}?purge=true`), 404, "SESSION_NOT_FOUND");
+    }
+  });
 });
 
 describe("turns", () => {

@@ -7,6 +7,7 @@ import type { SessionId } from "../../protocol/ids.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../../protocol/requests.ts";
 import type { RunResult, SessionView } from "../../protocol/views.ts";
 import type { Ctx, ServerParts } from "../env.ts";
+import { isNotFound } from "../problems.ts";
 import { digest, keyOf, recordKey } from "./key.ts";
 
 /** Of an answer that was given before. */
@@ -114,7 +115,7 @@ async function isThere(service: Pick<SessionService, "read">, id: SessionId): Pr
     await service.read(id);
     return true;
   } catch (error) {
-    if (isInstance(error, SessionError) && error.code === "SESSION_NOT_FOUND") return false;
+    if (isNotFound(error)) return false;
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import type { ServerParts } from "../env.ts";
 import { createKeyed, forkKeyed, onceFor } from "../idempotency/keyed.ts";
 import { createRequestOf } from "../library-requests.ts";
 import type { Principal } from "../principal.ts";
+import { isNotFound } from "../problems.ts";
 import { archiveWithin, createWithin, startWithin } from "../quotas/limited-work.ts";
 import { limitedBy } from "../quotas/rate-limit-headers.ts";
 import * as schemas from "../schemas.ts";
@@ -148,7 +149,11 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const isPurge = c.req.valid("query").purge === "true";
     if (isPurge && service.purge === undefined) throw needsStore(id);
     await archiveWithin(limitedBy(c, quotas), service, id);
-    if (isPurge) await service.purge?.(id);
+    if (isPurge) {
+      await service.purge?.(id).catch((error: unknown) => {
+        if (!isNotFound(error)) throw error; // with the archive policy "delete" it is gone already
+      });
+    }
     return c.body(null, 204);
   });
 
