@@ -2,7 +2,8 @@
  * What a host with a store has beyond one without: the store's thread, sessions that sleep and wake, turns whose lane is lost, staged
  * context that outlives the process. The service above asks; the dispatcher below tells what happens to live sessions.
  *
- *   P1. A session that was laid down and is not wanted is removed from the store, behind whatever its lane still sent there.
+ *   P1. A session that was laid down and is not wanted is removed from the store, behind whatever its lane still sent there, and ahead
+ *       of whatever is created under its id.
  *   P2. When the store's thread is gone nothing is live any more: every call says so.
  */
 import type { Permit } from "../core/admission.ts";
@@ -49,14 +50,12 @@ export class Persistence implements WaysIn {
   readonly departures: Departures;
   readonly #host: SessionHost;
   readonly #thread: StoreThread;
-  /** Of sessions that are not wanted; they end, as every call of the store does. */
-  readonly #removals = new Set<Promise<void>>();
   /** By id: of sessions on their way into a lane. */
   readonly #waking = new Map<SessionId, WakingContext>();
   /** Stored sessions that a create is about to replace, each until its lane has built the new one, or not. */
   readonly #replaced = new Map<SessionId, Promise<void>>();
-  /** Stored sessions that are being archived or removed: a wake-up waits for what becomes of them. */
-  readonly #ending = new Map<SessionId, Promise<unknown>>();
+  /** Stored sessions that are being archived or removed, and new ones that may be stored and are not wanted. They end, as every call of the store does. */
+  readonly #ending = new Map<SessionId, Promise<void>>();
   /** To be dropped. */
   readonly #gates: [id: SessionId, epoch: number][] = [];
   #isClosing = false;
@@ -134,8 +133,7 @@ export class Persistence implements WaysIn {
     // Nothing is awaited that is not there: thousands may be woken at once.
     const lostTurns = this.lostTurns.settled(id);
     if (lostTurns !== undefined) await lostTurns;
-    const ending = this.#ending.get(id);
-    if (ending !== undefined) await ending.catch(() => {}); // what the store says decides
+    for (let ending; (ending = this.#ending.get(id)) !== undefined;) await ending; // what the store says decides
     for (let writing; (writing = this.contexts.settled(id)) !== undefined;) await writing;
     const known = this.recent.take(id);
     const stored = known === undefined ? this.#readStored(id) : Promise.resolve(known);
@@ -190,16 +188,19 @@ export class Persistence implements WaysIn {
     return this.#replaced.get(id);
   }
 
-  /** Have the store archive or remove a session. No wake-up that begins meanwhile goes by what was known of it before. */
-  async ending<T>(id: SessionId, end: () => Promise<T>): Promise<T> {
-    const ended = end();
-    this.#ending.set(id, ended);
-    try {
-      return await ended;
-    } finally {
-      if (this.#ending.get(id) === ended) this.#ending.delete(id);
-      this.recent.forget(id);
-    }
+  /** Have the store archive or remove a session. No wake-up or create that begins meanwhile goes by what was known of it before. */
+  ending<T>(id: SessionId, end: () => Promise<T>): Promise<T> {
+    const ended = end().finally(() => this.recent.forget(id));
+    const over: Promise<void> = Promise.allSettled([this.#ending.get(id), ended]).then(() => {
+      if (this.#ending.get(id) === over) this.#ending.delete(id);
+    });
+    this.#ending.set(id, over);
+    return ended;
+  }
+
+  /** Resolves when nothing is on its way that archives or removes what is stored under the id; undefined: nothing is. Never rejects. */
+  ended(id: SessionId): Promise<void> | undefined {
+    return this.#ending.get(id);
   }
 
   /**
@@ -212,6 +213,7 @@ export class Persistence implements WaysIn {
     this.recent.forget(id);
     this.#replaced.set(id, new Promise((onResolve) => (resolve = onResolve)));
     await this.gone(id);
+    await this.ended(id);
     await this.contexts.settled(id); // it goes with what is replaced
     return create(() => {
       this.#replaced.delete(id);
@@ -244,10 +246,7 @@ export class Persistence implements WaysIn {
       if (entry.lane.hasEnded) await this.client.call("laneDrained", entry.lane.storeConnection ?? 0);
       await this.client.call("remove", entry.id);
     };
-    const removal = remove()
-      .catch((error: unknown) => this.#tell("session_not_removed", entry.id, error))
-      .finally(() => this.#removals.delete(removal));
-    this.#removals.add(removal);
+    this.ending(entry.id, remove).catch((error: unknown) => this.#tell("session_not_removed", entry.id, error));
   }
 
   /** A turn begins or ends. */
@@ -356,7 +355,7 @@ export class Persistence implements WaysIn {
 
   /** Close the store. The lanes have ended. */
   async close(): Promise<void> {
-    await within(Promise.all([...this.#removals, this.contexts.idle(), this.lostTurns.idle()]), CLOSE_MAX_MS);
+    await within(Promise.all([...this.#ending.values(), this.contexts.idle(), this.lostTurns.idle()]), CLOSE_MAX_MS);
     await this.#thread.close();
   }
 

@@ -111,13 +111,16 @@ export class PersistentSessionService extends MachineService {
     const keeping = this.#keeping;
     this.host.assertOpen();
     const isHere = this.find(id) !== undefined || keeping.wakes.pending(id) !== undefined || keeping.replaced(id) !== undefined;
-    if (isHere || keeping.departures.of(id) !== undefined || (await this.#stored.ask(id, "head", id)) !== null) throw takenId(id);
+    if (isHere || keeping.departures.of(id) !== undefined) throw takenId(id);
+    await keeping.ended(id); // an earlier create of it may have failed a moment ago
+    if ((await this.#stored.ask(id, "head", id)) !== null) throw takenId(id);
   }
 
   protected override async create(order: CreateOrder): Promise<RunResult> {
-    const { resumeId } = order;
-    if (resumeId === undefined) return super.create(order);
+    const { resumeId, sessionId } = order;
     const keeping = this.#keeping;
+    if (sessionId !== undefined) for (let ended; (ended = keeping.ended(sessionId)) !== undefined;) await ended;
+    if (resumeId === undefined) return super.create(order);
     const isOnItsWay = keeping.wakes.pending(resumeId) !== undefined || keeping.replaced(resumeId) !== undefined;
     if (isOnItsWay || this.find(resumeId) !== undefined || this.host.creator.isChosen(resumeId)) {
       throw agentFailure("internal_error", `Duplicate session ID generated: ${resumeId}`, { sessionId: resumeId });

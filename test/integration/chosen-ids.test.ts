@@ -3,13 +3,14 @@ import { describe, expect, test } from "vitest";
 
 import type { MobSessionService } from "../../dist/src/index.js";
 import { IdSource } from "../../dist/src/protocol/ids.js";
-import { codeOf, deferred, errorOf, hosts, script, settled, until } from "../helpers/hosts.ts";
+import { SCRIPTED, codeOf, deferred, errorOf, hosts, script, settled, sleep, until } from "../helpers/hosts.ts";
 import { persistentHosts } from "../helpers/persistent-hosts.ts";
 
 const ids = new IdSource();
 const newId = (): string => ids.next(Date.now());
 const openEphemeral = hosts();
 const { open: openPersistent, counting, folder } = persistentHosts();
+const SLOW_SETUP = new URL("../fixtures/slow-setup.mjs", import.meta.url);
 const taken = { code: "INVALID_PARAMS", disposition: "give-up", details: { field: "request.sessionId", reason: "taken" } };
 
 const KINDS: Record<string, () => Promise<MobSessionService>> = {
@@ -102,6 +103,32 @@ describe("in a store", () => {
     await settled(service.startTurn(sessionId, { prompt: "wakes" }));
     expect((await service.exportSession(sessionId)).messages.length).toBe(4);
   });
+
+  test.each(["append", "create"])(
+    "asked for again after its lane was lost, while the store is at that lane's %s: it stays",
+    async (call) => {
+      const { store, order, calls } = counting();
+      const service = await openPersistent({ store, agent: { scripted: SCRIPTED, slow: SLOW_SETUP } });
+      const sessionId = newId();
+      const [other, ending] = [await deferred(service, { agent: "scripted" }), await deferred(service, { agent: "scripted" })];
+      order({ hold: [call] });
+      const agent = call === "create" ? "scripted" : "slow";
+      const first = service.createSession({ prompt: "x", sessionId, agent, build: { setupMs: 60_000 } });
+      const lost = [first, service.startTurn(other, { prompt: "is being saved" })].map(codeOf);
+      await until("the store holds the call", () => calls(call === "create" ? sessionId : other).includes(call));
+      lost.push(codeOf(service.startTurn(ending, { prompt: script(["exit", 0]) })));
+      expect(await errorOf(first)).toMatchObject({ agentError: { kind: "lane_lost" } });
+      const again = service.createSession({ prompt: "kept", sessionId, agent: "scripted" });
+      await until("a lane is up", () => service.inspect().lanes[0]?.state === "ready");
+      await Promise.race([again, sleep(200)]);
+      order({});
+      expect((await settled(again)).text).toBe("kept");
+      await Promise.all(lost);
+      await until("the first is removed", () => calls(sessionId).includes("remove"));
+      await service.hibernate(sessionId);
+      expect((await service.startTurn(sessionId, { prompt: "wakes" })).text).toBe("wakes");
+    },
+  );
 
   test("a store that fails while it is asked for the id: nothing is created", async () => {
     const { store, order, writes } = counting();
