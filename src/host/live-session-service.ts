@@ -210,6 +210,7 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
     const chosen = checked.sessionId;
     if (chosen !== undefined) await this.assertFree(chosen);
     const source = await this.forkSource(id, checked.messages);
+    if (chosen !== undefined) await this.assertFree(chosen); // once more: a running turn may have been waited for
     const order = forkOrder(source, chosen ?? this.host.creator.nextId(), checked, Date.now());
     const { sessionId } = await this.create({ ...order, sessionId: chosen });
     return this.read(sessionId);

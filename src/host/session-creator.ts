@@ -150,9 +150,9 @@ export class SessionCreator {
       throw error;
     }
     if (peer !== undefined) this.#host.comms.building(peer, entry);
-    const { onEvent: _, sessionId, idempotencyKey: _key, ...request } = order.request;
+    const { onEvent: _, sessionId: _id, idempotencyKey: _key, ...request } = order.request;
     const command: CreateCommand = [COMMANDS.CREATE.op, entry.slot, entry.generation, entry.id, order.agent, request];
-    if (sessionId !== undefined) command.push(true);
+    if (order.newId !== undefined || order.sessionId !== undefined) command.push(true);
     entry.lane.link.sendSized(command, true);
     return new Promise((resolve, reject) => {
       const isNew = order.resumeId === undefined;

@@ -34,24 +34,25 @@ export async function createSession(lane: LaneContext, command: CreateCommand, o
   const builder = lane.agents.get(agentName);
   if (builder === undefined) return failed(agentFailure("internal_error", `no agent named ${agentName} in this lane`));
   const { resumeSession, ...build } = request.build ?? {};
+  /** It goes on under its id, in the place of what is stored; a fork only begins with what another session is. */
+  const replaces = resumeSession !== undefined && isFixed !== true;
   let lastSeq: number;
   try {
-    lastSeq = resumeSession === undefined || lane.keeping === undefined ? 0 : await storedSeq(lane.keeping, id);
+    lastSeq = replaces && lane.keeping !== undefined ? await storedSeq(lane.keeping, id) : 0;
   } catch (error) {
     return failed(accessFailure(error as StoreError, id));
   }
   const actor = new SessionActor(lane, { slot, generation, id, agentName, builder, request, lastSeq, pending: NONE }, onBroken);
   return settle(actor, async () => {
     await actor.tenure.adopt(resumeSession === undefined ? undefined : SessionSchema.parse(resumeSession), id);
-    if (isFixed !== true && (resumeSession === undefined || lane.keeping === undefined)) actor.id = idOf(actor);
-    else checkId(actor, id); // what is stored under another id is not replaced
+    if (isFixed === true || (replaces && lane.keeping !== undefined)) checkId(actor, id);
+    else actor.id = idOf(actor);
     // Kept for a rebuild and for a wake-up, without what only the first build and turn needed.
     const kept = { ...request, prompt: "", ...(request.build && { build }) };
     actor.tenure.begin(kept);
     const { keeping } = lane;
     const snapshot = snapshotOf(actor);
     if (keeping === undefined) return { snapshot };
-    const replaces = resumeSession !== undefined;
     actor.keeper = await SessionKeeper.lay(keeping, actor, { agent: agentName, request: kept, snapshot, replaces });
     return { snapshot, kept: { epoch: actor.keeper.epoch } };
   });

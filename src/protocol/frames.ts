@@ -135,7 +135,7 @@ type Ticket = number;
 type Word = number;
 type RequestId = number;
 
-/** `isFixed`: its caller chose the id, and its agent has to take it. */
+/** `isFixed`: a new session has this id already, by its caller's choice or as a fork; its agent has to take it, and nothing that is stored gives way. */
 export type CreateCommand = [
   op: 1,
   slot: Slot,

@@ -1,8 +1,10 @@
 /** Forks, on both services: what they begin as, what they leave alone, and what keeps one from being made (FK1–FK4, src/host/fork-order.ts). */
 import { describe, expect, test } from "vitest";
 
-import type { EphemeralSessionService, PersistentSessionService } from "../../dist/src/index.js";
-import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, hosts, kindOf, script, settled, until } from "../helpers/hosts.ts";
+import type { EphemeralSessionService } from "../../dist/src/index.js";
+import { PersistentSessionService } from "../../dist/src/index.js";
+import { IdSource } from "../../dist/src/protocol/ids.js";
+import { RECORDING, SCRIPTED, codeOf, deferred, errorOf, hosts, kindOf, script, settled, sleep, until } from "../helpers/hosts.ts";
 import { PEERS, fresh, peer, run } from "../helpers/peers.ts";
 import { contents, echoed, persistentHosts } from "../helpers/persistent-hosts.ts";
 
@@ -220,6 +222,22 @@ describe.each([
     }
     for (const said of await Promise.all(forks)) expect(said).toEqual(echoed(...prompts.slice(0, said.length / 2)));
     expect(new Set(await idsOf(service)).size).toBe(21);
+  });
+
+  test("FK4: an id that is taken while a running turn is waited for: the fork is refused, the session stays", async () => {
+    const service = await open();
+    const { sessionId: id } = await service.createSession({ prompt: "one" });
+    const running = service.startTurn(id, { prompt: script(["untilBoundary"]) });
+    const sessionId = new IdSource().next(Date.now());
+    const refused = errorOf(service.forkSession(id, { sessionId }));
+    await sleep(20);
+    await service.createSession({ prompt: "theirs", sessionId });
+    await (service instanceof PersistentSessionService ? service.hibernate(sessionId) : service.archive(sessionId));
+    const before = await service.read(sessionId);
+    await service.cancelAfterBoundary(id);
+    await running;
+    expect(await refused).toMatchObject({ code: "INVALID_PARAMS", sessionId, details: { reason: "taken" } });
+    expect(await service.read(sessionId)).toEqual(before);
   });
 
   test("FK4: a fork whose agent takes itself for another session leaves nothing", async () => {
