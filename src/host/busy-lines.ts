@@ -78,6 +78,11 @@ export class BusyLines {
     return this.#lines.size;
   }
 
+  /** Whether somebody waits for the session, be it live or not. */
+  isWaitedFor(id: SessionId): boolean {
+    return this.#lines.size > 0 && this.#lines.has(id);
+  }
+
   /**
    * Start a turn: now, if the session is free and nobody waits for it, else when its turn has come.
    *
@@ -137,7 +142,7 @@ export class BusyLines {
 
   /** A session has become live: it knows of its line before anybody can reach it (Z1). */
   readonly live = (entry: SessionEntry): void => {
-    if (this.#lines.size > 0 && this.#lines.has(entry.id)) entry.hasWaiting = true;
+    if (this.isWaitedFor(entry.id)) entry.hasWaiting = true;
   };
 
   // ── the line moves ──
@@ -155,7 +160,7 @@ export class BusyLines {
 
   /** As `look`, when what happens to the session has happened: nobody's callback is called in the middle of it. */
   lookSoon(id: SessionId): void {
-    if (this.#lines.size > 0 && this.#lines.has(id)) queueMicrotask(() => this.look(id));
+    if (this.isWaitedFor(id)) queueMicrotask(() => this.look(id));
   }
 
   /** @returns whether the first in line was answered or let in; false: the session is busy */

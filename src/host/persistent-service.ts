@@ -8,7 +8,7 @@
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import { SessionError, agentFailure, notFound, notRunning, takenId } from "../protocol/errors.ts";
+import { SessionError, agentFailure, busy, notFound, notRunning, takenId } from "../protocol/errors.ts";
 import type { ForkSource } from "../protocol/fork-source.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistenceOptions, SessionServiceOptions } from "../protocol/options.ts";
@@ -134,6 +134,7 @@ export class PersistentSessionService extends MachineService {
       this.#keeping.used(entry);
       return this.startLive(entry, start);
     }
+    if (this.host.lines.isWaitedFor(id)) throw busy(id); // its lane may have freed it a moment ago: the line goes first
     return this.#keeping.wakes.startTurn(this.checks.id(id), start);
   }
 

@@ -50,6 +50,9 @@ function start(
   return text;
 }
 
+/** Main stands still: it hears nothing meanwhile. */
+const sleepNow = (ms: number): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+
 const notesOf = async (service: Service, id: string): Promise<{ notes: string[]; resumed: number }> => {
   const { text } = await service.startTurn(id, { prompt: script(["see", "state"]), onBusy: "enqueue" });
   return (JSON.parse(text) as { state: { notes: string[]; resumed: number } }).state;
@@ -561,6 +564,23 @@ describe("persistent sessions", () => {
     const b = start(service, id, "enqueue", "b");
     expect(await Promise.all([running, a, b])).toEqual(["kept", "a", "b"]);
     expect((await historyOf(service, id)).slice(1)).toEqual(["kept", ...echoed("a", "b")]);
+  });
+
+  test("Z1: nobody comes in ahead of those that wait for a session that was discarded, not even before main hears that its turn is over", async () => {
+    const service = await openPersistent();
+    const id = await deferred(service);
+    const log: string[] = [];
+    const begun = gate();
+    const prompt = script(["emit", 1], ["sleep", 60], ["say", "kept"]);
+    const running = start(service, id, "enqueue", prompt, [], { onEvent: () => begun.open() });
+    const a = start(service, id, "enqueue", "a", log);
+    await begun.promise;
+    await service.discardLiveSession(id);
+    const thieves: Promise<string>[] = [];
+    for (const end = Date.now() + 300; Date.now() < end; sleepNow(1)) thieves.push(start(service, id, "reject", "thief", log));
+    expect(await Promise.all([running, a])).toEqual(["kept", "a"]);
+    await Promise.allSettled(thieves);
+    expect(log).toEqual(["a@1", "a!"]);
   });
 
   test("a snapshot that is taken over, and a create in its place: who waits runs on what came of it", async () => {
