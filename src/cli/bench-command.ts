@@ -9,6 +9,7 @@ import type { CommandIo } from "./command-io.ts";
 import { EXIT } from "./command-io.ts";
 import { openClient, remoteUrl } from "./remote.ts";
 import type { RemoteOptions } from "./remote.ts";
+import { StopSignals } from "./stop-signals.ts";
 
 export interface BenchOptions extends RemoteOptions {
   readonly agent?: string;
@@ -21,6 +22,8 @@ export interface BenchOptions extends RemoteOptions {
 }
 
 const AGENT = "echo";
+/** From the first signal until turns that still run are no longer waited for. */
+const DRAIN_MS = 10_000;
 /** Of the time of a measurement, ahead of it: code is compiled and connections are opened. */
 const WARM_UP = 0.25;
 
@@ -29,28 +32,29 @@ export async function benchCommand(options: BenchOptions, io: CommandIo): Promis
   const { agent, lanes, prompt, inFlight, seconds, json } = options;
   const url = remoteUrl(options, io.env);
   const stop = new AbortController();
-  let first: "SIGINT" | "SIGTERM" | undefined;
-  const onSignal = (signal: "SIGINT" | "SIGTERM"): void => {
-    first ??= signal;
-    stop.abort();
-  };
-  io.signals.on("SIGINT", onSignal);
-  io.signals.on("SIGTERM", onSignal);
+  const giveUp = new AbortController();
+  const signals = new StopSignals(io.signals, { finish: () => stop.abort(), interrupt: () => giveUp.abort() }, DRAIN_MS);
   const busyBefore = loadavg()[0] ?? 0;
   let target: BenchTarget | undefined;
   try {
     target =
       url === undefined
         ? await openLocalTarget(agent ?? AGENT, lanes, inFlight, prompt)
-        : await openRemoteTarget(openClient(options, io.env), url, agent, inFlight, prompt);
+        : await openRemoteTarget(openClient(options, io.env), url, agent, inFlight, prompt, giveUp.signal);
     const forMs = seconds * 1000;
     const run = (callers: number, ms: number): Promise<LoadResult> =>
-      measure({ inFlight: callers, forMs: ms, turn: (caller) => (target as BenchTarget).turn(caller), signal: stop.signal });
+      measure({
+        inFlight: callers,
+        forMs: ms,
+        turn: (caller) => (target as BenchTarget).turn(caller),
+        signal: stop.signal,
+        giveUp: giveUp.signal,
+      });
     await run(1, forMs * WARM_UP);
     const lone = await run(1, forMs);
     await run(inFlight, forMs * WARM_UP);
     const many = await run(inFlight, forMs);
-    if (first !== undefined) return EXIT[first];
+    if (signals.first !== undefined) return EXIT[signals.first];
     const { name, lanes: laneCount } = target;
     const machine = { node: process.versions.node, cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, loadBefore: busyBefore };
     const report = { target: name, lanes: laneCount, seconds, lone, inFlight, many, machine };
@@ -58,8 +62,7 @@ export async function benchCommand(options: BenchOptions, io: CommandIo): Promis
     return lone.failed + many.failed === 0 ? EXIT.ok : EXIT.failed;
   } finally {
     await target?.close();
-    io.signals.off("SIGINT", onSignal);
-    io.signals.off("SIGTERM", onSignal);
+    signals.settled();
   }
 }
 

@@ -19,13 +19,15 @@ export interface Load {
   readonly turn: (caller: number) => Promise<unknown>;
   /** Begins no more. */
   readonly signal: AbortSignal;
+  /** Nor waits for those that run. */
+  readonly giveUp: AbortSignal;
 }
 
 /** Microseconds: an hour. */
 const HIGHEST_US = 3_600_000_000;
 
 /** A closed loop: as many callers as there are turns in flight. Waits for the last of them. */
-export async function measure({ inFlight, forMs, turn, signal }: Load): Promise<LoadResult> {
+export async function measure({ inFlight, forMs, turn, signal, giveUp }: Load): Promise<LoadResult> {
   const latencyUs: Histogram = build({ lowestDiscernibleValue: 1, highestTrackableValue: HIGHEST_US, numberOfSignificantValueDigits: 3 });
   let failed = 0;
   const startedMs = performance.now();
@@ -42,7 +44,11 @@ export async function measure({ inFlight, forMs, turn, signal }: Load): Promise<
       atMs = nowMs;
     }
   };
-  await Promise.all(Array.from({ length: inFlight }, (_, caller) => call(caller)));
+  const givenUp = new Promise<void>((resolve) => {
+    if (giveUp.aborted) resolve();
+    else giveUp.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await Promise.race([givenUp, Promise.all(Array.from({ length: inFlight }, (_, caller) => call(caller)))]);
   const elapsedS = Math.max((performance.now() - startedMs) / 1000, 0.001);
   const turns = latencyUs.totalCount;
   const at = (percentile: number): number => (turns === 0 ? 0 : latencyUs.getValueAtPercentile(percentile) / 1000);

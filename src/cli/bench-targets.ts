@@ -41,13 +41,17 @@ export async function openLocalTarget(agent: string, lanes: number | "auto", ses
   }
 }
 
-/** @throws UsageError when the server does not answer, or does not let the caller in */
+/**
+ * @param giveUp - ends turns that still run
+ * @throws UsageError when the server does not answer, or does not let the caller in
+ */
 export async function openRemoteTarget(
   client: WarrenClient,
   url: string,
   agent: string | undefined,
   sessions: number,
   prompt: string,
+  giveUp: AbortSignal,
 ): Promise<BenchTarget> {
   const ids: string[] = [];
   const close = async (): Promise<void> => {
@@ -64,7 +68,8 @@ export async function openRemoteTarget(
       (report) => report.lanes.length,
       () => 0, // only admins may ask
     );
-    return { name: url, lanes, turn: (session) => client.startTurn(ids[session] as string, { prompt }), close };
+    const turn = (session: number) => client.startTurn(ids[session] as string, { prompt, cancelOnDisconnect: true }, { signal: giveUp });
+    return { name: url, lanes, turn, close };
   } catch (error) {
     await close();
     throw remoteRefusal(error) ?? error;

@@ -73,8 +73,14 @@ async function converse(host: ChatHost, options: ChatOptions, io: CommandIo): Pr
     turn: { timeoutMs, onBusy },
     isInteractive,
     json,
+    onLeft: () => stopListening(),
   });
   const onSignal = (signal: "SIGINT" | "SIGTERM"): void => (signal === "SIGINT" ? loop.interrupt() : loop.leave(EXIT.SIGTERM));
+  // From then on a signal ends the process, should something be stuck.
+  const stopListening = (): void => {
+    signals.off("SIGINT", onSignal);
+    signals.off("SIGTERM", onSignal);
+  };
   lines.on("SIGINT", () => loop.interrupt());
   signals.on("SIGINT", onSignal);
   signals.on("SIGTERM", onSignal);
@@ -85,8 +91,7 @@ async function converse(host: ChatHost, options: ChatOptions, io: CommandIo): Pr
     return exitCode;
   } finally {
     lines.close();
-    signals.off("SIGINT", onSignal);
-    signals.off("SIGTERM", onSignal);
+    stopListening();
   }
 }
 

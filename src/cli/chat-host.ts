@@ -16,8 +16,15 @@ export interface ChatTurnOptions {
   /** What to do when somebody else's turn runs. */
   readonly onBusy?: "reject" | "enqueue" | "interrupt" | "rollback" | "latest" | "merge" | undefined;
   readonly onEvent: (event: AgentEvent) => void;
-  /** Nobody waits for it any more. */
+  /** Nobody waits for it any more: it is ended, or taken out of line. */
   readonly signal: AbortSignal;
+}
+
+export interface ChatTurn {
+  /** Resolves when the turn is over and `onEvent` has been told of all its events. */
+  readonly result: Promise<RunResult>;
+  /** Stop this turn, be it in line, and no other. Does not wait for its end. */
+  interrupt(): Promise<void>;
 }
 
 export interface ChatSummary {
@@ -27,20 +34,17 @@ export interface ChatSummary {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Operations reject with an error whose message is for people; `code` and `agentError` are as in docs/errors.md. */
+/** Operations reject with an error whose message is for people; `code` and `agentError` are as in docs/errors.md. Who aborts a signal does not wait for what it was given to. */
 export interface ChatHost {
   /** @returns the id of a new session, in which nothing has run */
-  create(options: ChatSessionOptions): Promise<string>;
-  /** Resolves when the turn is over and `onEvent` has been told of all its events. */
-  turn(id: string, prompt: string, options: ChatTurnOptions): Promise<RunResult>;
-  /** Does not wait for the turn. */
-  interrupt(id: string): Promise<void>;
+  create(options: ChatSessionOptions, signal: AbortSignal): Promise<string>;
+  turn(id: string, prompt: string, options: ChatTurnOptions): ChatTurn;
   /** @returns the last messages, at most `limit` */
-  history(id: string, limit: number): Promise<readonly Message[]>;
+  history(id: string, limit: number, signal?: AbortSignal): Promise<readonly Message[]>;
   /** @returns sessions, at most `limit` */
-  list(limit: number): Promise<readonly ChatSummary[]>;
+  list(limit: number, signal: AbortSignal): Promise<readonly ChatSummary[]>;
   /** Text for exactly the next model call. */
-  system(id: string, text: string): Promise<string>;
+  system(id: string, text: string, signal: AbortSignal): Promise<string>;
   /** Waits until all it started has ended. */
   close(): Promise<void>;
 }

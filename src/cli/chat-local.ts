@@ -2,6 +2,7 @@
 import { EphemeralSessionService } from "../host/ephemeral-service.ts";
 import { PersistentSessionService } from "../host/persistent-service.ts";
 import type { SessionService } from "../host/session-service.ts";
+import type { EventEnvelope } from "../protocol/events.ts";
 import { agentModules, openingRefusal } from "./agent-option.ts";
 import type { ChatHost } from "./chat-host.ts";
 
@@ -34,9 +35,11 @@ function chatHostOver(service: SessionService): ChatHost {
       return sessionId;
     },
     turn(id, prompt, { timeoutMs, onBusy, onEvent, signal }) {
-      return service.startTurn(id, { prompt, timeoutMs, onBusy, onEvent: ({ payload }) => onEvent(payload) }, { signal });
+      const stop = new AbortController();
+      const request = { prompt, timeoutMs, onBusy, onEvent: ({ payload }: EventEnvelope) => onEvent(payload) };
+      const result = service.startTurn(id, request, { signal: AbortSignal.any([signal, stop.signal]) });
+      return { result, interrupt: async () => stop.abort() };
     },
-    interrupt: (id) => service.interrupt(id),
     async history(id, limit) {
       const { messageCount } = await service.readHistory(id, { limit: 0 });
       return (await service.readHistory(id, { offset: Math.max(0, messageCount - limit), limit })).messages;

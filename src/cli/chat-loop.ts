@@ -5,12 +5,14 @@
  *   K1. One thing at a time: a line is begun when the one before is done; lines typed ahead wait.
  *   K2. Ctrl-C is for what is going on: it interrupts the turn that runs; at a prompt with text it drops the text; at an empty one it says
  *       that another leaves, and another leaves. A second one for the same turn leaves, too: a turn may be deaf.
+ *       Only the chat's own turn is interrupted; others may use its session.
  *   K3. Everything an agent, a store or a server says is printed without what could control the terminal.
+ *   K4. It can be left whatever is going on: nobody waits for an answer any more.
  */
 import type { Interface } from "node:readline";
 
 import type { RunResult } from "../protocol/views.ts";
-import type { ChatHost, ChatSessionOptions, ChatTurnOptions } from "./chat-host.ts";
+import type { ChatHost, ChatSessionOptions, ChatTurn, ChatTurnOptions } from "./chat-host.ts";
 import { EXIT, messageOf } from "./command-io.ts";
 import { labelsText, messageText } from "./message-text.ts";
 import { printable, printableLines } from "./printable.ts";
@@ -31,6 +33,8 @@ export interface ChatLoopOptions {
   readonly isInteractive: boolean;
   /** Results as lines of JSON, no streamed text. */
   readonly json: boolean;
+  /** It is being left. */
+  readonly onLeft: () => void;
 }
 
 const PROMPT = "> ";
@@ -55,7 +59,9 @@ export class ChatLoop {
   readonly #options: ChatLoopOptions;
   readonly #ahead: string[] = [];
   #session: string | undefined;
-  #running: { readonly id: string; readonly leave: AbortController; isAsked: boolean } | undefined;
+  /** Of the input that is being dealt with: aborted when the chat is left. */
+  #taking = new AbortController();
+  #running: { readonly turn: ChatTurn; isAsked: boolean } | undefined;
   #wake: (() => void) | undefined;
   #isClosed = false;
   #isWarned = false;
@@ -102,7 +108,7 @@ export class ChatLoop {
     if (running !== undefined && !running.isAsked && isInteractive) {
       running.isAsked = true;
       this.#ahead.length = 0;
-      this.#options.host.interrupt(running.id).catch((error: unknown) => {
+      running.turn.interrupt().catch((error: unknown) => {
         // It ended by itself meanwhile.
         if ((error as { code?: unknown }).code !== "SESSION_NOT_RUNNING") tell(`cannot interrupt: ${messageOf(error)}\n`);
       });
@@ -120,17 +126,13 @@ export class ChatLoop {
     lines.prompt();
   }
 
-  /** Interrupt what runs and read no more. */
+  /** Interrupt what runs and read no more (K4). */
   leave(exitCode: number): void {
     this.#exitCode ??= exitCode;
     this.#ahead.length = 0;
-    const running = this.#running;
-    if (running !== undefined) {
-      // Asked for once more: it is what is left of the turn when nobody waits for it.
-      this.#options.host.interrupt(running.id).catch(() => {});
-      running.leave.abort(new Error("the chat was left"));
-    }
+    this.#taking.abort(new Error("the chat was left"));
     this.#options.lines.close();
+    this.#options.onLeft();
   }
 
   /** @returns the next input, lines that go on put together; undefined: there is none any more */
@@ -157,10 +159,12 @@ export class ChatLoop {
     const { tell } = this.#options;
     const [, command, argument = ""] = /^\/(\w+)(?:\s+(.*))?$/s.exec(text) ?? [];
     if (command === "quit" || command === "exit") return "leave";
+    this.#taking = new AbortController();
     try {
       if (command === undefined) await this.#turn(text.startsWith(" ") ? text.slice(1) : text);
       else await this.#command(command, argument.trim());
     } catch (error) {
+      if (this.#exitCode !== undefined) return;
       this.#failed++;
       tell(`error: ${printableLines(messageOf(error))}\n`);
     }
@@ -169,15 +173,14 @@ export class ChatLoop {
   async #turn(prompt: string): Promise<void> {
     const { host, out, turn, create, json, tell, isInteractive } = this.#options;
     if (this.#session === undefined) {
-      this.#session = await host.create(create);
+      this.#session = await this.#ask((signal) => host.create(create, signal));
       if (isInteractive) tell(`(session ${this.#session})\n`);
     }
     const id = this.#session;
-    const leave = new AbortController();
-    this.#running = { id, leave, isAsked: false };
+    const { signal } = this.#taking;
     let streamed = "";
     const onEvent: ChatTurnOptions["onEvent"] = (event) => {
-      if (json || leave.signal.aborted) return;
+      if (json || signal.aborted) return;
       if (event.type === "text_delta" && typeof event["delta"] === "string") {
         streamed += event["delta"];
         void out.print(printableLines(event["delta"]));
@@ -186,8 +189,10 @@ export class ChatLoop {
         streamed = "";
       }
     };
+    const running = host.turn(id, prompt, { ...turn, onEvent, signal });
+    this.#running = { turn: running, isAsked: false };
     try {
-      const result = await this.#unlessLeft(host.turn(id, prompt, { ...turn, onEvent, signal: leave.signal }), leave.signal);
+      const result = await this.#ask(() => running.result);
       if (json) await out.write({ ok: true, ...result });
       else await out.print(ending(streamed, result));
     } catch (error) {
@@ -201,11 +206,12 @@ export class ChatLoop {
     }
   }
 
-  /** A turn that nobody waits for any more may never say that it is over. */
-  #unlessLeft(result: Promise<RunResult>, signal: AbortSignal): Promise<RunResult> {
+  /** What is asked of the host when the chat is left may never be answered (K4). */
+  #ask<T>(asked: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { signal } = this.#taking;
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-      result.then(resolve, reject);
+      asked(signal).then(resolve, reject);
     });
   }
 
@@ -219,11 +225,11 @@ export class ChatLoop {
         return tell("(a new session begins with the next turn)\n");
       case "session":
         if (argument === "") throw new Error("/session needs the id of a session: /sessions shows them");
-        await host.history(argument, 0); // it is there
+        await this.#ask((signal) => host.history(argument, 0, signal)); // it is there
         this.#session = argument;
         return tell(`(session ${printable(argument, CELL_MAX)})\n`);
       case "sessions": {
-        const all = (await host.list(LISTED)).toSorted((a, b) => b.updatedAt - a.updatedAt);
+        const all = (await this.#ask((signal) => host.list(LISTED, signal))).toSorted((a, b) => b.updatedAt - a.updatedAt);
         for (const { id, updatedAt, messageCount, labels } of all.slice(0, SHOWN)) {
           const mark = id === this.#session ? "*" : " ";
           await out.print(
@@ -234,14 +240,15 @@ export class ChatLoop {
       }
       case "history": {
         if (argument !== "" && !/^[1-9]\d{0,8}$/.test(argument)) throw new Error("/history takes the number of messages to show");
-        const messages = this.#session === undefined ? [] : await host.history(this.#session, Number(argument || SHOWN));
+        const id = this.#session;
+        const messages = id === undefined ? [] : await this.#ask((signal) => host.history(id, Number(argument || SHOWN), signal));
         for (const message of messages) await out.print(`${message.role}: ${printableLines(messageText(message))}\n`);
         return messages.length === 0 ? tell("(nothing was said yet)\n") : undefined;
       }
       case "system":
         if (argument === "") throw new Error("/system needs a text");
-        this.#session ??= await host.create(this.#options.create);
-        return tell(`(${await host.system(this.#session, argument)})\n`);
+        const session = (this.#session ??= await this.#ask((signal) => host.create(this.#options.create, signal)));
+        return tell(`(${await this.#ask((signal) => host.system(session, argument, signal))})\n`);
       default:
         throw new Error(`there is no /${command}: /help shows what there is; with a space ahead of it the line is a turn`);
     }

@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { WarrenClient } from "../../dist/src/client/index.js";
 import type { Begun } from "../helpers/warren.ts";
+import { settled, sleep, until } from "../helpers/hosts.ts";
 import * as inProcess from "../helpers/warren.ts";
 
 const KINDS = fileURLToPath(new URL("../fixtures/cli/turn-kinds.mjs", import.meta.url));
@@ -150,6 +152,48 @@ describe("chat", () => {
     chat.stdin.write("\u0004");
     expect((await chat.ended).code).toBe(0);
   });
+
+  test.each(["enqueue", "merge"])("K2: %s: one's own turn leaves the line, and somebody else's runs on", async (onBusy) => {
+    const client = new WarrenClient({ url });
+    const id = await talked("kinds", "labels");
+    const chat = inProcess.begin(["chat", "--url", url, "--session", id, "--on-busy", onBusy], { isTerminal: true });
+    await chat.said(/> /);
+    const theirs = client.streamTurn(id, { prompt: "wait" });
+    const ticket = await theirs.ticket;
+    const waiting = (turns: number) => until(`${turns} wait`, async () => (await client.host()).turns.waiting === turns);
+    chat.stdin.write("mine\r");
+    await waiting(1);
+    chat.stdin.write("\u0003");
+    await chat.said(/\(interrupted\)\n/);
+    await waiting(0);
+    chat.stdin.write("mine\r");
+    await waiting(1);
+    chat.signal("SIGTERM");
+    expect((await settled(chat.ended)).code).toBe(143);
+    await waiting(0);
+    await client.interrupt(id, { ticket }); // it runs
+    await theirs.result.catch(() => {});
+    expect((await client.history(id)).messageCount).toBe(2);
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s leaves also while the server waits for somebody else's turn before it answers", async (signal, code) => {
+    const client = new WarrenClient({ url });
+    const id = await talked("kinds", "labels");
+    const chat = inProcess.begin(["chat", "--url", url, "--session", id]);
+    chat.stdin.write(lines("hello"));
+    await chat.said(/hello\n/);
+    const theirs = client.streamTurn(id, { prompt: "wait" });
+    await theirs.ticket;
+    chat.stdin.write(lines("/history"));
+    await sleep(50);
+    chat.signal(signal);
+    expect(await settled(chat.ended)).toMatchObject({ code, err: "" });
+    await theirs.interrupt();
+    await theirs.result.catch(() => {});
+  });
 });
 
 describe("top", () => {
@@ -199,5 +243,17 @@ describe("bench", () => {
       "throw",
     ]);
     expect([bad.code, bad.out]).toEqual([1, expect.stringMatching(/\d+ failed$/m)]);
+  });
+
+  test.each(["here", "over a server"])("%s: a second signal ends it while a turn hangs, exit code 130", async (where) => {
+    const env = where === "here" ? {} : { WARREN_URL: url };
+    const agent = where === "here" ? KINDS : "kinds";
+    const bench = inProcess.begin(["bench", "--agent", agent, "--prompt", "wait", "--seconds", "1", "--in-flight", "2"], { env });
+    await sleep(1500); // the first turn runs
+    bench.signal("SIGINT");
+    await sleep(200);
+    bench.signal("SIGINT");
+    expect(await settled(bench.ended)).toMatchObject({ code: 130, out: "" });
+    expect((await sessions("list", "--json", "--label", "bench.made-by=warren bench")).out).toBe("");
   });
 });
