@@ -13,7 +13,7 @@ import { QuotaOptionsSchema } from "../server/quotas/options.ts";
 import { namedAgent } from "./agent-option.ts";
 import { UsageError, messageOf } from "./command-io.ts";
 import type { ServeConfig, Setting, SettingName } from "./serve-settings.ts";
-import { CONFIG_FILE, SERVE_SETTINGS, SETTING_NAMES, envName, flagUsage, settingOf } from "./serve-settings.ts";
+import { CONFIG_FILE, SERVE_SETTINGS, SETTING_NAMES, envName, flagUsage, isUrl, settingOf } from "./serve-settings.ts";
 
 export interface EffectiveConfig {
   readonly values: ServeConfig;
@@ -35,6 +35,7 @@ const schemaOf = (setting: Setting): z.ZodType => {
   switch (setting.kind) {
     case "text":
     case "path":
+    case "place":
       return z.string("must be a text").min(1, "must not be empty");
     case "url":
       return z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
@@ -182,7 +183,8 @@ function checked({ values, originOf, isNaming }: Source): Record<string, unknown
 /** @returns a value with its paths taken from the folder of the file that names them */
 function located(setting: Setting, value: unknown, folder: string | undefined): unknown {
   if (folder === undefined) return value;
-  if (setting.kind === "path") return resolve(folder, value as string);
+  const isPath = setting.kind === "path" || (setting.kind === "place" && !isUrl(value as string));
+  if (isPath) return resolve(folder, value as string);
   if (setting.kind !== "agents") return value;
   return (value as string[]).map((agent) => {
     const { name, module } = namedAgent(agent);

@@ -15,6 +15,7 @@ import type { Terminal } from "./command-io.ts";
 import { UsageError, messageOf } from "./command-io.ts";
 import type { EffectiveConfig } from "./serve-config.ts";
 import type { ServeConfig, SettingName } from "./serve-settings.ts";
+import { isUrl } from "./serve-settings.ts";
 
 export function openLog({ logLevel }: ServeConfig, stderr: Terminal): Logger {
   return pino({ level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr);
@@ -64,7 +65,7 @@ function authOf({ keys, jwks, jwtIssuer, jwtAudience }: ServeConfig): AuthOption
   if (keys === undefined && jwks === undefined) return undefined;
   if (jwks === undefined || jwtIssuer === undefined) return { keyFile: keys };
   if (jwtAudience === undefined) throw new UsageError("jwks needs jwtAudience: who the tokens are for");
-  const from = /^https?:/.test(jwks) ? { url: jwks } : { file: jwks };
+  const from = isUrl(jwks) ? { url: jwks } : { file: jwks };
   return { keyFile: keys, jwt: { issuer: jwtIssuer, audience: [...jwtAudience], keys: from } };
 }
 

@@ -14,8 +14,8 @@ interface Described {
   readonly needs?: string;
 }
 interface TextSetting extends Described {
-  /** "path": of a file or folder; a relative one is taken from where it is written: the file's folder, or the working directory. */
-  readonly kind: "text" | "path" | "url";
+  /** "path": of a file or folder; a relative one is taken from where it is written: the file's folder, or the working directory. "place": a path, or a URL. */
+  readonly kind: "text" | "path" | "place" | "url";
   readonly standard?: string;
 }
 interface ListSetting extends Described {
@@ -60,7 +60,7 @@ export const SERVE_SETTINGS = {
   port: { kind: "integer", value: "n", min: 0, max: 65_535, standard: 8787, about: "port to listen on; 0 is any free one" },
   keys: { kind: "path", value: "file", about: "who may call: a file of keys, as `warren keys create` makes it" },
   jwks: {
-    kind: "text",
+    kind: "place",
     value: "where",
     needs: "jwtIssuer",
     about: "who may call: those with a token of an issuer, whose public keys are at this https URL or in this file",
@@ -214,4 +214,9 @@ export const flagName = (name: string): string => `--${name.replaceAll(/[A-Z]/g,
 export function flagUsage(name: SettingName): string {
   const { kind, value } = settingOf(name);
   return kind === "switch" ? flagName(name) : `${flagName(name)} <${value}>`;
+}
+
+/** Whether a place is not a path. */
+export function isUrl(place: string): boolean {
+  return /^https?:/.test(place);
 }

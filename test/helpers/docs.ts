@@ -196,6 +196,8 @@ function valuesOf(name: (typeof SETTING_NAMES)[number]): string {
     case "text":
     case "url":
       return setting.kind;
+    case "place":
+      return "path or URL";
     case "quotas":
       return "JSON";
     default:

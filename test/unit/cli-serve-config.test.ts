@@ -86,6 +86,12 @@ describe("C2: what counts", () => {
     const { values } = load({ file: { store: "data", agent: ["a=agents/mine.mjs", "b=some-package"] } });
     expect([values.store, values.agent]).toEqual([join(folder, "data"), [`a=${join(folder, "agents/mine.mjs")}`, "b=some-package"]]);
     expect(load({ flags: { store: "data" } }).values.store).toBe("data");
+    const jwksOf = (jwks: string) => load({ file: { jwks, jwtIssuer: "i" } }).values.jwks;
+    expect(["jwks.json", "https://i.example/jwks", "http:jwks"].map(jwksOf)).toEqual([
+      join(folder, "jwks.json"),
+      "https://i.example/jwks",
+      "http:jwks",
+    ]);
   });
 
   test("the file is named by --config, or by WARREN_CONFIG", () => {
