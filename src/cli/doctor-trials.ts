@@ -19,8 +19,9 @@ const TURN_MS = 30_000;
 /** The package's native parts: a scratch store takes a session and gives it back. */
 export async function tryNativeParts(): Promise<Finding> {
   const check = "native parts";
-  const folder = await mkdtemp(join(tmpdir(), "warren-doctor-"));
+  let folder: string | undefined;
   try {
+    folder = await mkdtemp(join(tmpdir(), "warren-doctor-"));
     const { openLmdbStore } = await import("../store/lmdb-open.ts");
     const store = await openLmdbStore({ path: join(folder, "store") });
     try {
@@ -36,18 +37,18 @@ export async function tryNativeParts(): Promise<Finding> {
     const advice = `npm rebuild lmdb; it must fit this platform (${process.platform} ${process.arch}), and ${tmpdir()} must be writable`;
     return { check, status: "fail", found: `lmdb: ${messageOf(error)}`, advice };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
 /** @param path - folder of the store; one that is not there yet is made by the first host */
 export async function tryStore(path: string): Promise<Finding[]> {
   const check = "store";
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
-    const found = `there is no folder ${path}: the first host makes it`;
-    return [{ check, status: "ok", found }, await tryDisk(existing(path))];
-  }
   try {
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+      const found = `there is no folder ${path}: the first host makes it`;
+      return [{ check, status: "ok", found }, await tryDisk(existing(path))];
+    }
     const [{ openLmdbStore, STORE_SCHEMA }, { ownerOf }] = await Promise.all([
       import("../store/lmdb-open.ts"),
       import("../store/lmdb-owner.ts"),

@@ -42,6 +42,10 @@ test("a store: whether it opens, what it is, and who has it", async () => {
   const held = await doctor(["--store", "store"]);
   expect(held.found("store")).toMatchObject([{ status: "warn", found: expect.stringContaining(`process ${process.pid} has it open`) }]);
   await store.close();
+  writeFileSync("file", "");
+  expect((await doctor(["--store", "file/store"])).found("store")).toMatchObject([
+    { status: "fail", found: expect.stringContaining("ENOTDIR") },
+  ]);
   const free = await doctor([], { WARREN_STORE: "store" });
   expect(free.found("store")).toMatchObject([{ status: "ok", found: expect.stringMatching(/^store opens: schema \d+, /) }]);
   mkdirSync("foreign");
@@ -78,4 +82,20 @@ test("settings: what is wrong with them is told, and all that does not need them
     [{ status: "ok" }],
   ]);
   expect(existsSync("warren.config.json")).toBe(false);
+});
+
+test("a temporary folder that cannot be written to: said, with what to do, and the other checks follow", async () => {
+  const before = process.env["TMPDIR"];
+  process.env["TMPDIR"] = join(folder, "missing");
+  try {
+    const { code, found } = await doctor(["--store", "not/yet"]);
+    expect([code, found("native parts")]).toMatchObject([
+      1,
+      [{ status: "fail", advice: expect.stringContaining("missing must be writable") }],
+    ]);
+    expect(found("port")).toMatchObject([{ status: "ok" }]);
+  } finally {
+    if (before === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = before;
+  }
 });
