@@ -4,7 +4,7 @@
  *
  *   K1. Writes of a session go one after the other; each names the version the one before made.
  *   K2. A write that failed changed nothing that is known here, and nothing is written behind one whose outcome is not known: the store
- *       refuses the version.
+ *       refuses the version. Of a checkpoint, behind which its turn goes on, it is found out.
  *   K3. One checkpoint waits at most: a later one takes its place, unless something else waits behind it.
  */
 import type { SessionAgent } from "../protocol/agent.ts";
@@ -230,8 +230,17 @@ export class SessionKeeper {
     const state = this.#stateWith(now, change);
     if (change.messages.length === 0 && !change.isWhole && state.updatedAt === this.#saved.updatedAt) return;
     const write = this.#pack(change, state, undefined);
-    const isWritten = await this.#store.call("checkpoint", write, change.isWhole);
+    const isWritten = await this.#store.call("checkpoint", write, change.isWhole).catch(async (error: unknown) => {
+      if (await this.#isStored(state)) return true;
+      throw error;
+    });
     if (isWritten) this.#wasWritten(change, state, write, revision);
+  }
+
+  /** Whether the store has the next version of the session, and it is this one (K2). A store that does not say has not. */
+  async #isStored({ updatedAt }: SessionState): Promise<boolean> {
+    const head = await this.#store.call("head", this.#session.id).catch(() => null);
+    return head !== null && head.epoch === this.epoch && head.version === this.#version + 1 && head.updatedAt === updatedAt;
   }
 
   /** The session has a new agent. Behind what the one before still saves. Never rejects */

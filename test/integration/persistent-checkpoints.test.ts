@@ -67,6 +67,20 @@ test("E3, E4: a checkpoint that cannot be saved harms neither agent nor turn, an
   expect(service.inspect().lanes[0]?.strayErrors).toBe(1);
 });
 
+test("E4: a checkpoint that is saved although the store fails: the turn's end saves the rest", async () => {
+  const { store, order, writes } = counting();
+  const service = await open({ store });
+  const { sessionId: id } = await service.createSession({ prompt: "first" });
+  order({ failAfter: ["append"] });
+  const prompt = script(step("1"), ["checkpoint"], ["sleep", 150], step("2"), ["say", "end"]);
+  const turn = service.startTurn(id, { prompt });
+  await until("it was tried", () => writes(id).length === 2);
+  await sleep(20);
+  order({});
+  expect((await settled(turn)).text).toBe("end");
+  expect(contents((await service.loadPersisted(id))?.messages)).toEqual([...echoed("first"), prompt, "1", "2", "end"]);
+});
+
 test("E5, R4: no checkpoint writes an archived session back, whether it was on its way or comes later", async () => {
   for (const archivePolicy of ["retain", "delete"] as const) {
     const { store, order, calls } = counting();
