@@ -66,7 +66,6 @@ export const MUST_BE_SEEN = [
   "error: SESSION_STORE_ERROR io",
   "error: SESSION_STORE_ERROR stale",
   "error: SESSION_STORE_ERROR stalled",
-  "error: SESSION_STORE_ERROR version",
   "event: consumer_detached",
   "event: interrupt_asked",
   "event: lane_killed",

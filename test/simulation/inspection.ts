@@ -98,7 +98,7 @@ export class Inspection {
         return false;
       }
       if (turn.outcome === "ok") return true;
-      // A checkpoint whose outcome nobody knows shows at the next save: that one fails, and the session comes back from the store.
+      // A checkpoint of which the store could not be asked either shows at the next save: that one fails, and the session comes back from the store.
       if (turn.refusal === "SESSION_STORE_ERROR" && tries === 0) continue;
       if (turn.refusal !== "HOST_OVERLOADED" || tries >= TRIES_MAX) {
         this.#world.violate(`R3: ${session.name} cannot be used: ${turn.name} ${turn.outcome}: ${turn.refusal}`);
