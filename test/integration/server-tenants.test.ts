@@ -84,6 +84,21 @@ describe("a session that is resumed", () => {
     expect((await service.read(id)).state.labels).toEqual({ "warren.tenant": "acme" });
   });
 
+  test("with an Idempotency-Key it is resumed once", async () => {
+    const service = await open();
+    const http = await withKeys(service);
+    const id = await idOf(create(http, "acme", { initialTurn: "run_immediately", prompt: "first" }));
+    await service.hibernate(id);
+    const again = resumed(id, { messages: [{ role: "user", content: "edited" }] });
+    const send = () =>
+      http.post("/v1/sessions", { initialTurn: "defer", ...again }, { authorization: `Bearer ${keys.acme}`, "idempotency-key": "once" });
+    expect(await idOf(send())).toBe(id);
+    await post(http, "acme", `/v1/sessions/${id}/turns`, { prompt: "more" });
+    const { status, headers } = await send();
+    expect([status, headers.get("idempotency-replayed")]).toEqual([201, "true"]);
+    expect(contents((await service.exportSession(id)).messages)).toContain("more");
+  });
+
   test("an admin resumes any, also one that is not there", async () => {
     const service = await open();
     const http = await withKeys(service);

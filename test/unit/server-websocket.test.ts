@@ -68,7 +68,7 @@ describe("Socket", () => {
   test("Y1: subscriptions of a slow client send one at a time, each in its turn", async () => {
     const { raw, socket } = open();
     const COUNT = 500;
-    const runs = Array.from({ length: COUNT }, (_, i) => new Follower(`s${i}`, endless(), socket).run());
+    const runs = Array.from({ length: COUNT }, (_, i) => new Follower(`s${i}`, endless(), socket, 0).run());
     for (let i = 0; i < 400; i++) await raw.take();
     expect(raw.readyState).toBe(raw.OPEN);
     expect(raw.mostBytes).toBeLessThan(2 * BUFFER_BYTES);
@@ -82,7 +82,7 @@ describe("Socket", () => {
 
   test("one that is left while its event waits for room sends it to nobody, and holds up no other", async () => {
     const { raw, socket } = open();
-    const [one, other] = [new Follower("one", endless(), socket), new Follower("other", endless(), socket)];
+    const [one, other] = [new Follower("one", endless(), socket, 0), new Follower("other", endless(), socket, 0)];
     const running = one.run();
     await soon();
     void other.run();

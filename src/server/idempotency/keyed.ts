@@ -4,6 +4,7 @@ import { SessionError } from "../../protocol/errors.ts";
 import { isInstance } from "../../protocol/foreign.ts";
 import { IdSource } from "../../protocol/ids.ts";
 import type { SessionId } from "../../protocol/ids.ts";
+import { resumedIdOf } from "../../protocol/requests.ts";
 import type { CallOptions, CreateSessionRequest, StartTurnRequest } from "../../protocol/requests.ts";
 import type { RunResult, SessionView } from "../../protocol/views.ts";
 import type { Ctx, ServerParts } from "../env.ts";
@@ -59,7 +60,7 @@ export async function onceFor<T>(
   });
 }
 
-/** Creates a session under its drawn id, or finds out what became of it when it was created under it before. */
+/** Creates a session under its drawn id, or that of the session it resumes, or finds out what became of it when that was done before. */
 export async function createKeyed(
   service: Pick<SessionService, "read">,
   keyed: Keyed,
@@ -67,15 +68,18 @@ export async function createKeyed(
   create: (request: CreateSessionRequest) => Promise<RunResult>,
   start: (id: SessionId, request: StartTurnRequest) => Promise<RunResult>,
 ): Promise<RunResult> {
-  const { newId: sessionId, key: idempotencyKey } = keyed;
+  const { newId, key: idempotencyKey } = keyed;
+  const resumed = resumedIdOf(request.build);
+  const sessionId = resumed ?? newId;
   const isDeferred = request.initialTurn === "defer";
-  const make = () => create({ ...request, sessionId, ...(!isDeferred && { idempotencyKey }) });
+  const make = () => create({ ...request, ...(resumed === undefined && { sessionId }), ...(!isDeferred && { idempotencyKey }) });
   const find = async () => {
     if (isDeferred) return { text: "", sessionId, turns: 0, toolCalls: 0, usage: { inputTokens: 0, outputTokens: 0 } };
     const { prompt, hostMode, skillReferences, onEvent } = request;
     return start(sessionId, { prompt, hostMode, skillReferences, onEvent, idempotencyKey });
   };
-  return madeOnce(service, keyed, make, find);
+  // That there is a session to be resumed does not tell that it was.
+  return resumed === undefined ? madeOnce(service, keyed, make, find) : keyed.isAgain ? make().catch(elseIfTaken(find)) : make();
 }
 
 /** As createKeyed, for a fork. */
@@ -102,12 +106,15 @@ async function madeOnce<T>(
 ): Promise<T> {
   if (!isAgain) return make();
   if (await isThere(service, newId)) return find();
-  try {
-    return await make();
-  } catch (error) {
-    if (isInstance(error, SessionError) && error.details?.["reason"] === "taken") return find(); // it was, and is out of service
+  return make().catch(elseIfTaken(find)); // it was made, and is out of service
+}
+
+function elseIfTaken<T>(find: () => Promise<T>): (error: unknown) => Promise<T> {
+  return (error) => {
+    const reason = isInstance(error, SessionError) ? error.details?.["reason"] : undefined;
+    if (reason === "taken" || reason === "duplicate_id") return find();
     throw error;
-  }
+  };
 }
 
 async function isThere(service: Pick<SessionService, "read">, id: SessionId): Promise<boolean> {
