@@ -19,7 +19,7 @@ async function hogged(options: NonNullable<Parameters<typeof openHost>[0]>) {
   /** One turn after the other, each of them a long loop. */
   const work = (async () => {
     while (!isOver) {
-      await service.startTurn(hog, { prompt: script(["spin", 60]) });
+      await service.startTurn(hog, { prompt: script(["spin", 30]) });
       turns++;
     }
   })();
