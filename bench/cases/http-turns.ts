@@ -22,10 +22,10 @@ interface Load {
 type Served = HttpPeer & { readonly ids: readonly string[] };
 
 const SESSIONS = 1000;
-const ROUND_MS = 700;
+const ROUND_MS = 1500;
 const LEAD_IN_MS = 200;
 /** What is on the way of a request is a lot of code, and it compiles late. */
-const WARM_UP_MS = 3000;
+const WARM_UP_MS = 5000;
 const BODY = JSON.stringify({ prompt: "x".repeat(100) });
 const MAIN = "64 connections";
 
