@@ -173,7 +173,7 @@ export class LiveSession {
   async #run(prompt: string): Promise<void> {
     const entry = this.#begin(prompt);
     this.#own = { entry, prompt, isPlaced: false };
-    this.#save(this.#order.lastSeq === 0 ? this.#after : this.#order.lastSeq);
+    this.#save(this.#order.last ?? this.#after);
     this.#order.beginOwn();
     const onEvent = (envelope: EventEnvelope): void => this.#order.own(envelope);
     const onQueued = (position: number): void => entry.note(`waits behind ${position}`);
