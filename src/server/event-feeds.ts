@@ -129,11 +129,12 @@ class Watched {
     this.#onEnd();
   }
 
-  /** The events that are kept with a larger number. */
+  /** The events that are kept with a larger number. All of them when the number is still to come: a crash has undone what the reader saw. */
   since(seq: number): EventEnvelope[] {
     for (let next; (next = this.#live.tryNext()) !== undefined;) if (next.seq !== 0) this.#kept.push(next);
     if (this.#kept.length > KEPT_EVENTS) this.#kept = this.#kept.slice(-KEPT_EVENTS);
-    return this.#kept.filter((envelope) => envelope.seq > seq);
+    const newest = this.#kept.at(-1)?.seq ?? 0;
+    return newest < seq ? [...this.#kept] : this.#kept.filter((envelope) => envelope.seq > seq);
   }
 }
 

@@ -193,6 +193,21 @@ describe("a session's events", () => {
     await stream.leave();
   });
 
+  test("E1: without a log, what took the place of undone events is kept for who comes back later, too", async () => {
+    const http = sharedApi();
+    const id = await http.session();
+    await emit(http, id, 3);
+    const watcher = await http.events(id);
+    await emit(http, id, 3);
+    const back = await http.events(id, 10);
+    expect(await back.next()).toMatchObject({ event: "gap", data: { payload: { reason: { kind: "rolled_back", dropped: 7 } } } });
+    expect(numbers(await back.upTo(6))).toEqual([4, 5, 6]);
+    await emit(http, id, 1);
+    expect(numbers(await back.upTo(7))).toEqual([7]);
+    await back.leave();
+    await watcher.leave();
+  });
+
   test("without a log, a cursor of one is refused and leaves nothing behind", async () => {
     const service = await openHost();
     const http = await serve(service);
