@@ -24,7 +24,10 @@ const LINGER_MS = 60_000;
 const READER_RING = 1024;
 
 /** What a connection reads from. */
-export type EventReader = Pick<SessionEventStream, "begin" | "next" | "return" | "tryNext">;
+export interface EventReader extends Pick<SessionEventStream, "begin" | "next" | "return" | "tryNext"> {
+  /** It may give numbers up to the one it was to begin behind: without an event log they come again when a crash has undone them. */
+  readonly mayGoBack?: true;
+}
 
 interface Subscribable {
   subscribeSessionEvents(id: SessionId, options?: SubscribeOptions): SessionEventStream;
@@ -142,6 +145,7 @@ type Step = IteratorResult<EventEnvelope, undefined>;
 
 /** Events that were kept, then live ones. Numbers have no gaps, so what is missing between two of them is known exactly. */
 class WatchedReader implements EventReader {
+  readonly mayGoBack = true;
   readonly #sourceId: string;
   readonly #live: SessionEventStream;
   readonly #onLeave: () => void;

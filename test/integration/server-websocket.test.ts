@@ -3,6 +3,7 @@ import { Packr } from "msgpackr";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 
+import type { EventEnvelope } from "../../dist/src/index.js";
 import { hosts, script, settled, sharedHost } from "../helpers/hosts.ts";
 import { persistentHosts } from "../helpers/persistent-hosts.ts";
 import type { Api } from "../helpers/servers.ts";
@@ -158,6 +159,19 @@ describe("what is wrong", () => {
     client.say({ op: "interrupt", ref: 1, sessionId: "x".repeat(2000) });
     expect(await new Promise((resolve) => client.socket.once("close", resolve))).toBe(1009);
   });
+});
+
+test("Z2: the events of a turn that take the place of undone ones come before its result", async () => {
+  const http = sharedApi();
+  const id = await http.session();
+  const client = await line(http);
+  client.say({ op: "subscribe", ref: 1, sessionId: id, after: 1000 }); // seen before a crash
+  client.say({ op: "start", ref: 2, sessionId: id, request: { prompt: script(["emit", 200]) } });
+  const told: Message[] = [];
+  while (told.at(-1)?.type !== "result") told.push(await client.next());
+  const envelopes = told.filter(({ type }) => type === "event").map(({ envelope }) => envelope as EventEnvelope);
+  expect(envelopes.map(({ seq }) => seq)).toEqual([0, ...Array.from({ length: 200 }, (_, index) => index + 1)]);
+  expect(envelopes[0]?.payload).toMatchObject({ reason: { kind: "rolled_back", dropped: 1000 } });
 });
 
 describe("Z2: a result does not wait for events that its subscription will not have", () => {

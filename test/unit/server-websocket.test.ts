@@ -99,3 +99,15 @@ describe("Socket", () => {
     raw.terminate();
   });
 });
+
+test("Follower: a gap takes back nothing of what was sent", async () => {
+  const { raw, socket } = open();
+  const steps = [3, 0].map((seq) => ({ done: false as const, value: { seq } as EventEnvelope }));
+  const reader = { next: async () => steps.shift() ?? new Promise(() => {}), return: async () => ({ done: true, value: undefined }) };
+  const follower = new Follower("s", reader as unknown as EventReader, socket, 0);
+  void follower.run();
+  while (raw.sent.length < 2) await raw.take();
+  await follower.upTo(3);
+  expect(raw.sent.map(({ envelope }) => envelope?.seq)).toEqual([3, 0]);
+  raw.terminate();
+});

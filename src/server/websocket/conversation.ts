@@ -104,7 +104,9 @@ export class Conversation {
     if (this.#followers.size >= SUBSCRIPTIONS_MAX) {
       throw new HttpError("RATE_LIMITED", `a connection may have ${SUBSCRIPTIONS_MAX} subscriptions`);
     }
-    const follower = new Follower(sessionId, feeds.open(sessionId, after), this.#socket, typeof after === "number" ? after : 0);
+    const reader = feeds.open(sessionId, after);
+    const seen = typeof after === "number" && reader.mayGoBack !== true ? after : 0;
+    const follower = new Follower(sessionId, reader, this.#socket, seen);
     this.#followers.set(sessionId, follower);
     this.#socket.send({ type: "ok", ref });
     void follower.run().then(() => {

@@ -15,7 +15,7 @@ export class Follower {
   #waiting: { seq: number; resolve: () => void }[] = [];
   #hasLeft = false;
 
-  /** @param seen - what the reader gives begins behind it */
+  /** @param seen - the reader gives larger numbers only */
   constructor(sessionId: string, reader: EventReader, socket: Socket, seen: number) {
     this.#sessionId = sessionId;
     this.#reader = reader;
@@ -31,7 +31,7 @@ export class Follower {
         const envelope = step.value;
         const event = { type: "event", sessionId: this.#sessionId, envelope } as const;
         if (!(await this.#socket.sendInTurn(() => (this.#hasLeft ? undefined : event)))) break;
-        this.#reached(Math.max(this.#sent, envelope.seq));
+        if (envelope.seq !== 0) this.#reached(envelope.seq); // a gap is no event
       }
     } catch (error) {
       ({ problem } = problemOf(error, PLACE));
