@@ -42,7 +42,7 @@ export async function openLocalTarget(agent: string, lanes: number | "auto", ses
 }
 
 /**
- * @param giveUp - ends turns that still run
+ * @param giveUp - turns that still run are not waited for, and end with the target
  * @throws UsageError when the server does not answer, or does not let the caller in
  */
 export async function openRemoteTarget(
@@ -54,8 +54,12 @@ export async function openRemoteTarget(
   giveUp: AbortSignal,
 ): Promise<BenchTarget> {
   const ids: string[] = [];
+  const end = async (id: string): Promise<void> => {
+    if (giveUp.aborted) await client.interrupt(id).catch(() => {}); // its turn would outlive it; perhaps none runs
+    await client.archive(id);
+  };
   const close = async (): Promise<void> => {
-    for (let at = 0; at < ids.length; at += AT_ONCE) await Promise.allSettled(ids.slice(at, at + AT_ONCE).map((id) => client.archive(id)));
+    for (let at = 0; at < ids.length; at += AT_ONCE) await Promise.allSettled(ids.slice(at, at + AT_ONCE).map(end));
   };
   try {
     const make = () => client.createSession({ initialTurn: "defer", agent, labels: LABELS });
@@ -68,7 +72,8 @@ export async function openRemoteTarget(
       (report) => report.lanes.length,
       () => 0, // only admins may ask
     );
-    const turn = (session: number) => client.startTurn(ids[session] as string, { prompt, cancelOnDisconnect: true }, { signal: giveUp });
+    // Neither listeners nor `cancelOnDisconnect`: with either a turn is a stream, which costs more than its answer alone.
+    const turn = (session: number) => client.startTurn(ids[session] as string, { prompt }, { signal: giveUp });
     return { name: url, lanes, turn, close };
   } catch (error) {
     await close();

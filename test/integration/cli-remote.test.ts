@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { openRemoteTarget } from "../../dist/src/cli/bench-targets.js";
 import { WarrenClient } from "../../dist/src/client/index.js";
 import type { Begun } from "../helpers/warren.ts";
 import { settled, sleep, until } from "../helpers/hosts.ts";
@@ -224,6 +225,21 @@ describe("bench", () => {
     expect((await sessions("list", "--json", "--label", "bench.made-by=warren bench")).out).toBe("");
   });
 
+  test("over a server: a turn is one request and its answer, without a stream", async () => {
+    const accepted: (string | null)[] = [];
+    const client = new WarrenClient({
+      url,
+      fetch: (to, init) => {
+        if ((to as URL).pathname.endsWith("/turns")) accepted.push(new Headers(init?.headers).get("accept"));
+        return fetch(to, init);
+      },
+    });
+    const target = await openRemoteTarget(client, url, "echo", 1, "x", new AbortController().signal);
+    await target.turn(0);
+    await target.close();
+    expect(accepted).toEqual(["application/json"]);
+  });
+
   test("here; a turn that fails is counted, exit code 1", async () => {
     const good = await inProcess.warren(["bench", "--seconds", "1", "--in-flight", "8", "--lanes", "1"]);
     expect(good.code).toBe(0);
@@ -255,5 +271,6 @@ describe("bench", () => {
     bench.signal("SIGINT");
     expect(await settled(bench.ended)).toMatchObject({ code: 130, out: "" });
     expect((await sessions("list", "--json", "--label", "bench.made-by=warren bench")).out).toBe("");
+    await until("no turn runs", async () => (await new WarrenClient({ url }).host()).turns.running === 0);
   });
 });
