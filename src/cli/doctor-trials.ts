@@ -47,7 +47,9 @@ export async function tryStore(path: string): Promise<Finding[]> {
   try {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) {
       const found = `there is no folder ${path}: the first host makes it`;
-      return [{ check, status: "ok", found }, await tryDisk(existing(path))];
+      const parent = existing(path);
+      if (!statSync(parent).isDirectory()) throw new Error(`ENOTDIR: ${parent} is no folder`); // from Node 22 on stat does not say so
+      return [{ check, status: "ok", found }, await tryDisk(parent)];
     }
     const [{ openLmdbStore, STORE_SCHEMA }, { ownerOf }] = await Promise.all([
       import("../store/lmdb-open.ts"),
