@@ -33,7 +33,8 @@ export class EphemeralSessionService extends MachineService {
     return new EphemeralSessionService(await SessionHost.open(parseInput(SessionServiceOptionsSchema, options, "options")));
   }
 
-  protected override assertFree(id: SessionId): void {
+  protected override async assertFree(id: SessionId): Promise<void> {
+    await this.withoutAbandoned(id);
     const { registry } = this.host;
     if (this.find(id) !== undefined || registry.archived.has(id) || registry.isLeaving(id)) throw takenId(id);
   }

@@ -96,7 +96,12 @@ export abstract class LiveSessionService implements SessionService, AsyncDisposa
   }
 
   /** @throws SessionError INVALID_PARAMS, when there is a session of that id, or was one whose view is kept */
-  protected abstract assertFree(id: SessionId): void | Promise<void>;
+  protected abstract assertFree(id: SessionId): Promise<void>;
+
+  /** Wait for sessions of that id whose creators gave up: asked for again, it is as if they had never been. */
+  protected async withoutAbandoned(id: SessionId): Promise<void> {
+    for (let leaving; (leaving = this.host.abandoned.of(id)) !== undefined;) await this.waitFor(leaving);
+  }
 
   protected create(order: CreateOrder): Promise<RunResult> {
     return this.host.creator.create(order);

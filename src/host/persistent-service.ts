@@ -110,6 +110,7 @@ export class PersistentSessionService extends MachineService {
   protected override async assertFree(id: SessionId): Promise<void> {
     const keeping = this.#keeping;
     this.host.assertOpen();
+    await this.withoutAbandoned(id);
     const isHere = this.find(id) !== undefined || keeping.wakes.pending(id) !== undefined || keeping.replaced(id) !== undefined;
     if (isHere || keeping.departures.of(id) !== undefined) throw takenId(id);
     await keeping.ended(id); // an earlier create of it may have failed a moment ago
@@ -167,7 +168,16 @@ export class PersistentSessionService extends MachineService {
   async read(id: SessionId): Promise<SessionView> {
     const entry = this.find(id);
     if (entry !== undefined) return viewOf(this.host.table, entry, this.#keeping.wakes.isActive(id));
-    return storedView(await this.#stored.head(id), this.#isActive(id));
+    const head = await this.#stored.head(id);
+    const leaving = head.isArchived ? undefined : this.#onItsWayOut(id);
+    if (leaving === undefined) return storedView(head, this.#isActive(id));
+    await this.waitFor(leaving);
+    return this.read(id);
+  }
+
+  /** Of one that is stored: what it is to be waited for that may remove it. Whoever only resumed a session does not remove it by giving up. */
+  #onItsWayOut(id: SessionId): Promise<void> | undefined {
+    return (this.host.creator.isChosen(id) ? this.host.abandoned.of(id) : undefined) ?? this.#keeping.ended(id);
   }
 
   async list(query: requests.SessionQuery = {}): Promise<SessionSummary[]> {

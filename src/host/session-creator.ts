@@ -16,6 +16,7 @@ import type { CreateSessionRequest } from "../protocol/requests.ts";
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { PlacedRequest, SleepingSession, StoredContext } from "../protocol/stored-session.ts";
 import type { RunResult } from "../protocol/views.ts";
+import type { Abandoned } from "./abandoned.ts";
 import { Bound } from "./bound.ts";
 import { Builds } from "./builds.ts";
 import type { BuildsKeeping } from "./builds.ts";
@@ -73,6 +74,7 @@ export interface CreatorParts {
   readonly gate: LoadGate;
   readonly quarantine: Quarantine;
   readonly comms: Pick<HostComms, "claim" | "release" | "building">;
+  readonly abandoned: Abandoned;
   /** Only for a host with a store. */
   readonly keeping?: CreatorKeeping | undefined;
   isOpen(): boolean;
@@ -157,7 +159,10 @@ export class SessionCreator {
     return new Promise((resolve, reject) => {
       const isNew = order.resumeId === undefined;
       const { signal, onBuilt } = order;
-      const onAbort = (): void => this.builds.abandon(entry, signal?.reason);
+      const onAbort = (): void => {
+        this.#host.abandoned.begin(entry);
+        this.builds.abandon(entry, signal?.reason);
+      };
       const onOver = (): void => {
         signal?.removeEventListener("abort", onAbort);
         onBuilt?.();
@@ -302,6 +307,7 @@ export class SessionCreator {
         onAdmitted(ticket);
       } catch (error) {
         if (entry.state === "live") {
+          this.#host.abandoned.begin(entry);
           this.#host.turns.sendNow(entry);
           this.#host.registry.leave(entry, "discard");
           if (isNew) this.#host.keeping?.onUnwanted(entry);

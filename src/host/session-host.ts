@@ -12,6 +12,7 @@ import type { HostOptions, PersistentHostOptions } from "../protocol/options.ts"
 import type { PendingSystemContextAppend } from "../protocol/session-model.ts";
 import type { HostSnapshot } from "../protocol/views.ts";
 import { Intake } from "../transport/intake.ts";
+import { Abandoned } from "./abandoned.ts";
 import { Balancer } from "./balancer.ts";
 import { BusyLines } from "./busy-lines.ts";
 import { HostComms } from "./comms/host-comms.ts";
@@ -61,6 +62,7 @@ export class SessionHost {
   readonly turns: TurnTable;
   readonly pool: LanePool;
   readonly creator: SessionCreator;
+  readonly abandoned = new Abandoned();
   /** Of a host with a store. */
   readonly persistence: Persistence | undefined;
   /** Of a host without one. */
@@ -120,7 +122,17 @@ export class SessionHost {
     this.#sampler = new CpuSampler((lane, slot) => this.registry.inSlot(lane, slot));
     this.persistence = store && new Persistence(this, store.thread, store.options);
     const { registry, turns, pool, quarantine, gate, queries, comms, persistence: keeping } = this;
-    this.creator = new SessionCreator({ registry, turns, pool, gate, quarantine, keeping, comms, isOpen: () => this.isOpen });
+    this.creator = new SessionCreator({
+      registry,
+      turns,
+      pool,
+      gate,
+      quarantine,
+      keeping,
+      comms,
+      abandoned: this.abandoned,
+      isOpen: () => this.isOpen,
+    });
     const { events, creator } = this;
     const { builds } = creator;
     this.#reports = new LaneReports({
@@ -273,6 +285,7 @@ export class SessionHost {
   /** A session has left its lane: whoever hangs on it is told. */
   #sessionGone(entry: SessionEntry): void {
     this.comms.gone(entry);
+    this.abandoned.end(entry);
     if (this.persistence === undefined) entry.channel?.close();
     else this.persistence.onGone(entry);
     for (const remote of entry.remotes?.values() ?? []) remote.die();
