@@ -120,6 +120,10 @@ export class Persistence implements WaysIn {
     return this.#thread.has.answers;
   }
 
+  get keepsTurns(): boolean {
+    return this.#thread.has.keyedTurns;
+  }
+
   /** A lane's port to the store thread. */
   connect(): LaneStore {
     return this.#thread.connect(this.options.events === "log");

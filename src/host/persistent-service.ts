@@ -8,7 +8,7 @@
 import type { StageOutcome } from "../core/system-context.ts";
 import { SystemContextLedger } from "../core/system-context.ts";
 import { lockHolder } from "../core/turn-lock.ts";
-import { SessionError, agentFailure, busy, notFound, notRunning, takenId } from "../protocol/errors.ts";
+import { SessionError, busy, duplicateId, notFound, notRunning, takenId } from "../protocol/errors.ts";
 import type { ForkSource } from "../protocol/fork-source.ts";
 import type { SessionId } from "../protocol/ids.ts";
 import type { PersistenceOptions, SessionServiceOptions } from "../protocol/options.ts";
@@ -122,11 +122,21 @@ export class PersistentSessionService extends MachineService {
     const keeping = this.#keeping;
     if (sessionId !== undefined) for (let ended; (ended = keeping.ended(sessionId)) !== undefined;) await ended;
     if (resumeId === undefined) return super.create(order);
+    // Nothing is awaited that is not there: from now on nobody else is to make it live.
+    if (this.host.abandoned.of(resumeId) !== undefined) await this.withoutAbandoned(resumeId);
     const isOnItsWay = keeping.wakes.pending(resumeId) !== undefined || keeping.replaced(resumeId) !== undefined;
-    if (isOnItsWay || this.find(resumeId) !== undefined || this.host.creator.isChosen(resumeId)) {
-      throw agentFailure("internal_error", `Duplicate session ID generated: ${resumeId}`, { sessionId: resumeId });
+    if (isOnItsWay || this.find(resumeId) !== undefined || this.host.creator.isChosen(resumeId)) throw duplicateId(resumeId);
+    const request = withStoredLabels(order.request);
+    try {
+      return await keeping.replacing(resumeId, (onBuilt) => super.create({ ...order, request, onBuilt }));
+    } catch (error) {
+      throw isStale(error) && (await this.#wasResumed(resumeId, request.idempotencyKey)) ? duplicateId(resumeId) : error;
     }
-    return keeping.replacing(resumeId, (onBuilt) => super.create({ ...order, request: withStoredLabels(order.request), onBuilt }));
+  }
+
+  /** Whether what is stored is newer because the same create was done before: the turn it began with is there to be asked for. */
+  async #wasResumed(id: SessionId, key: string | undefined): Promise<boolean> {
+    return key !== undefined && this.#stored.hasTurn(id, key, this.#keeping.keepsTurns);
   }
 
   protected override admit(id: SessionId, start: TurnStart): Promise<RunResult> {
@@ -463,6 +473,10 @@ export class PersistentSessionService extends MachineService {
 /** What the session was asked never reached it: it had left its lane, and is in the store. */
 function hasLeft({ state, isArchived }: SessionEntry, error: unknown): boolean {
   return error instanceof SessionError && error.code === "SESSION_NOT_FOUND" && state !== "live" && !isArchived;
+}
+
+function isStale(error: unknown): boolean {
+  return error instanceof SessionError && error.code === "SESSION_STORE_ERROR" && error.details?.["reason"] === "stale";
 }
 
 /** A create that resumes a session without naming labels keeps those the session has. */

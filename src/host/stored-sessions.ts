@@ -59,6 +59,12 @@ export class StoredSessions {
     return head;
   }
 
+  /** @param keepsTurns - whether the store remembers turns by their keys; of any it knows the last good one. @throws SessionError SESSION_STORE_ERROR */
+  async hasTurn(id: SessionId, key: string, keepsTurns: boolean): Promise<boolean> {
+    if ((await this.ask(id, "head", id))?.lastTurn?.key === key) return true;
+    return keepsTurns && (await this.ask(id, "keyedTurn", id, key, Date.now())) !== null;
+  }
+
   /** The whole session as of its last save, archived or not. @returns undefined when it is not stored */
   async session(id: SessionId): Promise<Session | undefined> {
     // In one frame, and so at one moment: a rewrite between the two would give the head of one transcript and the messages of another.

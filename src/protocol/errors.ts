@@ -136,7 +136,7 @@ export function agentFailure(
 
 /** There is a session of the id that an agent says its new one has. */
 export const duplicateId = (id: SessionId): SessionError =>
-  agentFailure("internal_error", `Duplicate session ID generated: ${id}`, { details: { reason: "duplicate_id" } });
+  agentFailure("internal_error", `Duplicate session ID generated: ${id}`, { sessionId: id, details: { reason: "duplicate_id" } });
 
 /** @returns the error as data, without its session (the receiver knows it) */
 export function toWire(error: SessionError): WireError {
