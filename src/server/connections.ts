@@ -12,7 +12,7 @@ import type { Socket } from "node:net";
 interface Connection {
   /** Not written out yet. */
   readonly answers: Set<ServerResponse>;
-  /** Bytes that had come when the last of them was written out. More: something is being asked. */
+  /** Bytes that had come when the last of them was written out and its request had come whole. More: something is being asked. */
   readBytes: number;
 }
 
@@ -27,7 +27,7 @@ export class Connections {
     this.#server = server;
     this.#writeTimeoutMs = writeTimeoutMs;
     server.prependListener("connection", (socket: Socket) => this.#opened(socket));
-    server.prependListener("request", ({ socket }: IncomingMessage, answer: ServerResponse) => this.#asked(socket, answer));
+    server.prependListener("request", (request: IncomingMessage, answer: ServerResponse) => this.#asked(request, answer));
   }
 
   isAnswering(socket: Socket): boolean {
@@ -61,14 +61,19 @@ export class Connections {
     socket.once("close", () => this.#open.delete(socket));
   }
 
-  #asked(socket: Socket, answer: ServerResponse): void {
+  #asked(request: IncomingMessage, answer: ServerResponse): void {
+    const { socket } = request;
     const connection = this.#open.get(socket);
     if (connection === undefined) return; // it has closed meanwhile
     connection.answers.add(answer);
-    answer.once("close", () => {
-      connection.answers.delete(answer);
+    const onRead = (): void => {
       connection.readBytes = socket.bytesRead;
       if (this.#isClosing) this.#endIdle(socket);
+    };
+    answer.once("close", () => {
+      connection.answers.delete(answer);
+      if (!request.complete) request.once("close", onRead); // it was answered by its head alone, and what is still to come asks nothing
+      onRead();
     });
     // Node tells of a connection on which nothing has moved; how long an answer takes to be given is not bounded here.
     answer.setTimeout(this.#writeTimeoutMs, () => {

@@ -8,7 +8,7 @@ import { SignJWT, exportJWK, generateKeyPair } from "jose";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 
-import { hosts, script } from "../helpers/hosts.ts";
+import { hosts, script, sleep } from "../helpers/hosts.ts";
 import type { Api } from "../helpers/servers.ts";
 import { servers } from "../helpers/servers.ts";
 
@@ -77,6 +77,40 @@ test("C2: a request that runs is answered, and connections on which nothing is a
   expect({ status, text: body["text"], connection: headers.get("connection") }).toEqual({ status: 200, text: "done", connection: "close" });
   await closed;
   expect(performance.now() - begunMs).toBeLessThan(20_000); // its patience is longer
+});
+
+test("C2: a connection ends at once though the rest of a request came after its answer", async () => {
+  const http = await serve(await openHost());
+  const socket = connect(http.server.port, "127.0.0.1").on("error", () => {});
+  clients.push(socket);
+  const head = ["POST /v1/sessions HTTP/1.1", "host: localhost", "content-type: text/plain", "content-length: 20", "", ""];
+  socket.write(head.join("\r\n"));
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1.1 415 /);
+  socket.resume();
+  socket.write("x".repeat(20));
+  await sleep(100);
+  const begunMs = performance.now();
+  await http.server.close({ deadlineMs: 3000 });
+  expect(performance.now() - begunMs).toBeLessThan(1500);
+});
+
+test("C2: so does one whose request is still coming when the server begins to close", async () => {
+  const http = await serve(await openHost());
+  const socket = connect(http.server.port, "127.0.0.1").on("error", () => {});
+  clients.push(socket);
+  const head = ["POST /v1/sessions HTTP/1.1", "host: localhost", "content-type: text/plain", "content-length: 40", "", ""];
+  socket.write(head.join("\r\n"));
+  await once(socket, "data");
+  socket.resume();
+  socket.write("x".repeat(20));
+  await sleep(100);
+  const begunMs = performance.now();
+  const closed = http.server.close({ deadlineMs: 3000 });
+  await sleep(100);
+  socket.write("x".repeat(20));
+  await closed;
+  expect(performance.now() - begunMs).toBeLessThan(1500);
 });
 
 test("L1: a turn's stream ends with its result, a session's at once", async () => {
