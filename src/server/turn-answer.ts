@@ -4,6 +4,7 @@
  *   A1. A client that reads slowly, or not at all, holds no turn back: its events wait in a ring that loses the oldest and says how many.
  *   A2. A client that leaves ends no turn, unless it asked for that.
  *   A3. What is refused before the turn is admitted is answered with a problem document and its status; what fails later, in the stream.
+ *       Who waits for one that another request began has a stream at once, so that it is not silent.
  */
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 
@@ -27,8 +28,8 @@ const RELAY_EVENTS = 4096;
 /** Characters written at a time. */
 const BATCH_CHARS = 65_536;
 
-/** Starts the turn. */
-export type StartTurn = (onEvent: OnEvent | undefined, call: CallOptions) => Promise<RunResult>;
+/** Starts the turn. @param onJoin - told when another request began it already, and is waited for */
+export type StartTurn = (onEvent: OnEvent | undefined, call: CallOptions, onJoin?: () => void) => Promise<RunResult>;
 
 export interface TurnAnswer {
   /** Undefined: it is created with the turn. */
@@ -63,7 +64,8 @@ export async function answerTurn(c: Ctx, { streams }: ServerParts, start: StartT
     const call: CallOptions = { signal: leaving?.signal, onAdmitted, onQueued };
     let last: string;
     try {
-      last = sseEvent("result", JSON.stringify(await start((envelope) => relay.push(envelope), call)));
+      const onJoin = (): void => void relay.open();
+      last = sseEvent("result", JSON.stringify(await start((envelope) => relay.push(envelope), call, onJoin)));
     } catch (error) {
       if (!relay.isOpen) throw error; // A3
       last = sseEvent("problem", JSON.stringify(problemOf(error, c.req.path).problem));
@@ -77,22 +79,26 @@ export async function answerTurn(c: Ctx, { streams }: ServerParts, start: StartT
 
 /** What a turn says, on its way to the client. */
 class TurnRelay {
-  readonly #open: () => SseStream;
+  readonly #begin: () => SseStream;
   #stream: SseStream | undefined;
   #ring: EventRing | undefined;
   #pumping: Promise<void> | undefined;
 
-  /** @param open - begins the answer */
-  constructor(open: () => SseStream) {
-    this.#open = open;
+  /** @param begin - begins the answer */
+  constructor(begin: () => SseStream) {
+    this.#begin = begin;
   }
 
   get isOpen(): boolean {
     return this.#stream !== undefined;
   }
 
+  open(): SseStream {
+    return (this.#stream ??= this.#begin());
+  }
+
   say(text: string): void {
-    (this.#stream ??= this.#open()).send(text);
+    this.open().send(text);
   }
 
   /** A1: never waits. */
@@ -102,7 +108,7 @@ class TurnRelay {
   }
 
   async #pump(): Promise<void> {
-    const stream = (this.#stream ??= this.#open());
+    const stream = this.open();
     const ring = this.#ring as EventRing;
     while (!ring.isEmpty && (await stream.ready())) {
       let text = "";
@@ -114,6 +120,6 @@ class TurnRelay {
   /** Waits until the client has been sent everything, or has gone. */
   async finish(last: string): Promise<void> {
     await this.#pumping;
-    (this.#stream ??= this.#open()).end(last);
+    this.open().end(last);
   }
 }

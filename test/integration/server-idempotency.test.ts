@@ -105,6 +105,29 @@ describe("a turn", () => {
     expect(await names()).toEqual(["result"]);
   });
 
+  test("as events it is a stream at once while the first runs, which then says how that ended", async () => {
+    const http = sharedApi();
+    const endings: [unknown, string][] = [
+      [["say", "done"], "result"],
+      [["fail", "on purpose"], "problem"],
+    ];
+    for (const [ending, last] of endings) {
+      const path = `/v1/sessions/${await http.session()}/turns`;
+      const body = { prompt: JSON.stringify([["sleep", 600], ending]) };
+      const headers = { ...KEY, accept: "text/event-stream", "content-type": "application/json" };
+      const init = { method: "POST", body: JSON.stringify(body), headers };
+      const first = http.post(path, body, KEY);
+      await expect.poll(() => shared().inspect().turns.running).toBeGreaterThan(0);
+      const answer = await fetch(http.url + path, init);
+      expect([answer.status, answer.headers.get("idempotency-replayed")]).toEqual([200, "true"]);
+      expect(shared().inspect().turns.running).toBe(1);
+      expect((await answer.text()).match(/^event: .*$/gm)).toEqual([`event: ${last}`]);
+      await first;
+      // Asked for once more it is over, and a failure is a problem document with its status.
+      expect((await fetch(http.url + path, init)).status).toBe(last === "result" ? 200 : 500);
+    }
+  });
+
   test("a key that is none is refused", async () => {
     const http = sharedApi();
     const path = `/v1/sessions/${await http.session()}/turns`;

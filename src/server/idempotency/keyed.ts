@@ -33,6 +33,8 @@ export interface KeyedOrder {
   readonly creates?: boolean;
   /** Aborted when the client has left, if it is not to be done then. */
   readonly signal?: CallOptions["signal"];
+  /** The same request is under way, and is waited for. */
+  readonly onJoin?: (() => void) | undefined;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface KeyedOrder {
 export async function onceFor<T>(
   c: Ctx,
   { once }: Pick<ServerParts, "once">,
-  { body, creates, signal }: KeyedOrder,
+  { body, creates, signal, onJoin }: KeyedOrder,
   run: (keyed: Keyed | undefined, signal: CallOptions["signal"]) => Promise<T>,
 ): Promise<T> {
   const key = keyOf(c.req.header("idempotency-key"));
@@ -56,6 +58,7 @@ export async function onceFor<T>(
     ...(creates === true && { drawNote: () => ids.next(Date.now()) }),
     signal,
     onReplay: () => c.header(REPLAYED_HEADER, "true"),
+    onJoin,
     run: (note, isAgain, left) => run({ key: record, newId: note ?? "", isAgain }, left),
   });
 }

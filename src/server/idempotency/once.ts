@@ -35,6 +35,8 @@ export interface OnceOrder<T> {
   readonly signal?: AbortSignal | undefined;
   /** Told ahead of an outcome that is an earlier request's, or that of one that was under way. */
   readonly onReplay?: () => void;
+  /** Told behind `onReplay` when it is one that is under way: its outcome may be long in coming. */
+  readonly onJoin?: (() => void) | undefined;
   /**
    * @param isAgain - it may have been begun before, under the same note
    * @param signal - aborted when no caller is left
@@ -86,6 +88,7 @@ export class Once {
       if (!running.callers.left.aborted) {
         running.callers.enter(signal);
         order.onReplay?.();
+        order.onJoin?.();
         return (await running.outcome) as T;
       }
       await running.outcome.catch(() => {}); // it is being ended, and nobody is left to be told

@@ -118,8 +118,8 @@ export function sessionRoutes(api: Api, parts: ServerParts): void {
     const body = c.req.valid("json");
     const request = await createRequestOf(tenancy, c.var.principal, body);
     const limited = limitedBy(c, quotas);
-    const start: StartTurn = (onEvent, call) =>
-      onceFor(c, parts, { body, creates: true, signal: call.signal }, (keyed, signal) => {
+    const start: StartTurn = (onEvent, call, onJoin) =>
+      onceFor(c, parts, { body, creates: true, signal: call.signal, onJoin }, (keyed, signal) => {
         const shared = { ...call, signal };
         const create = (what: CreateSessionRequest) => createWithin(limited, service, what, shared);
         if (keyed === undefined) return create({ ...request, onEvent });

@@ -72,8 +72,8 @@ export function turnRoutes(api: Api, parts: ServerParts): void {
     const body = c.req.valid("json");
     const request = turnRequestOf(body);
     const limited = limitedBy(c, quotas);
-    const run: StartTurn = (onEvent, call) =>
-      onceFor(c, parts, { body, signal: call.signal }, (keyed, signal) => {
+    const run: StartTurn = (onEvent, call, onJoin) =>
+      onceFor(c, parts, { body, signal: call.signal, onJoin }, (keyed, signal) => {
         const named = keyed && { idempotencyKey: keyed.key };
         return startWithin(limited, service, id, { ...request, ...named, ...(onEvent && { onEvent }) }, { ...call, signal });
       });
