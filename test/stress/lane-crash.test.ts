@@ -69,6 +69,7 @@ async function round(seed: number, deaths: number, tally: Tally): Promise<void> 
     if (random() > 0.01 || lost() + 1 >= deaths) return undefined;
     return random() < 0.7 ? script(["exit", 1]) : script(["devour"]);
   };
+  // Who killed its lane twice, or was alone in two that were killed, is in quarantine: its operator lets it go on.
   const users = ids.map(async (id, user) => {
     for (let turn = 1; lost() < deaths; turn++) {
       const prompt = deadly() ?? `${user}.${turn}`;
@@ -83,7 +84,8 @@ async function round(seed: number, deaths: number, tally: Tally): Promise<void> 
           tally.lost++;
           if (prompt.includes("exit")) tally.exits++;
           if (prompt.includes("devour")) tally.devoured++;
-        } else if (!MAY_TRY_AGAIN.has(code) && details?.["reason"] !== "capacity") throw error;
+        } else if (code === "SESSION_QUARANTINED") await service.releaseQuarantine(id);
+        else if (!MAY_TRY_AGAIN.has(code) && details?.["reason"] !== "capacity") throw error;
         await sleep(1);
       }
     }
@@ -104,8 +106,9 @@ async function round(seed: number, deaths: number, tally: Tally): Promise<void> 
         return (await settled(service.startTurn(id, { prompt: next }))).text === next;
       } catch (error) {
         const { code, details } = error as SessionError;
-        if (MAY_TRY_AGAIN.has(code) || details?.["reason"] === "capacity") return false;
-        throw error;
+        if (code === "SESSION_QUARANTINED") await service.releaseQuarantine(id);
+        else if (!MAY_TRY_AGAIN.has(code) && details?.["reason"] !== "capacity") throw error;
+        return false;
       }
     });
     const { messages } = await service.exportSession(id);
