@@ -5,6 +5,7 @@ import type { SessionService } from "../host/session-service.ts";
 import type { EventEnvelope } from "../protocol/events.ts";
 import { agentModules, openingRefusal } from "./agent-option.ts";
 import type { ChatHost } from "./chat-host.ts";
+import { controllerUnder } from "./controller-under.ts";
 
 /** The interpreter gives its programs a share of the thread's stack. */
 const LANE_STACK_MB = 16;
@@ -35,9 +36,9 @@ function chatHostOver(service: SessionService): ChatHost {
       return sessionId;
     },
     turn(id, prompt, { timeoutMs, onBusy, onEvent, signal }) {
-      const stop = new AbortController();
+      const stop = controllerUnder(signal);
       const request = { prompt, timeoutMs, onBusy, onEvent: ({ payload }: EventEnvelope) => onEvent(payload) };
-      const result = service.startTurn(id, request, { signal: AbortSignal.any([signal, stop.signal]) });
+      const result = service.startTurn(id, request, { signal: stop.signal });
       return { result, interrupt: async () => stop.abort() };
     },
     async history(id, limit) {

@@ -210,7 +210,9 @@ export class ChatLoop {
   #ask<T>(asked: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { signal } = this.#taking;
     return new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      const onLeft = (): void => reject(signal.reason as Error);
+      if (signal.aborted) return onLeft();
+      signal.addEventListener("abort", onLeft, { once: true });
       asked(signal).then(resolve, reject);
     });
   }

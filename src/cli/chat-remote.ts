@@ -2,6 +2,7 @@
 import type { WarrenClient } from "../client/index.ts";
 import { agentFailure } from "../protocol/errors.ts";
 import type { ChatHost, ChatSummary, ChatTurn, ChatTurnOptions } from "./chat-host.ts";
+import { controllerUnder } from "./controller-under.ts";
 import { remoteRefusal } from "./remote.ts";
 
 /** Sessions asked for at once. */
@@ -42,13 +43,13 @@ export async function openRemoteChat(client: WarrenClient): Promise<ChatHost> {
 
 /** Others may use the session: what is not known to be this turn is not interrupted. The server ends the turn of a connection that ends. */
 function turnOf(client: WarrenClient, id: string, prompt: string, { timeoutMs, onBusy, onEvent, signal }: ChatTurnOptions): ChatTurn {
-  const stop = new AbortController();
+  const stop = controllerUnder(signal);
   let ticket: number | undefined;
   const result = client.startTurn(
     id,
     { prompt, timeoutMs, onBusy, cancelOnDisconnect: true },
     {
-      signal: AbortSignal.any([signal, stop.signal]),
+      signal: stop.signal,
       onEvent: ({ payload }) => onEvent(payload),
       onAdmitted: (given) => (ticket = given),
     },
