@@ -68,16 +68,21 @@ async function take(
   if (event === "admitted") listeners.onAdmitted?.((value as { ticket: number }).ticket);
   else if (event === "queued") listeners.onQueued?.((value as { position: number }).position);
   else if (event === undefined || event === "gap") {
-    await unlessAborted(tell(value as EventEnvelope, listeners), signal);
+    const told = tell(value as EventEnvelope, listeners);
+    if (told !== undefined) await unlessAborted(told, signal);
   }
   return undefined;
 }
 
-async function tell(envelope: EventEnvelope, listeners: Mutable<TurnListeners>): Promise<void> {
+/** @returns what is to be waited for; undefined: nothing, as for most events. Neither throws nor rejects */
+function tell(envelope: EventEnvelope, listeners: Mutable<TurnListeners>): Promise<void> | undefined {
+  const detach = (): void => (listeners.onEvent = undefined); // the turn goes on without it
   try {
-    await listeners.onEvent?.(envelope);
+    const told = listeners.onEvent?.(envelope);
+    return told === undefined ? undefined : Promise.resolve(told).catch(detach);
   } catch {
-    listeners.onEvent = undefined; // detached: the turn goes on without it
+    detach();
+    return undefined;
   }
 }
 
