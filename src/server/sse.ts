@@ -30,8 +30,6 @@ export function sseEvent(name: string | undefined, data: string, id?: number | s
 export class SseStreams {
   readonly #limits: SseLimits;
   readonly #open = new Set<SseStream>();
-  /** Of those, the ones that go on when the others are ended. */
-  readonly #finite = new WeakSet<SseStream>();
   #ticker: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -57,9 +55,8 @@ export class SseStreams {
    * @param isFinite - it answers something that ends, and says how: `closeAll` leaves it to that
    */
   open(outgoing: ServerResponse, headers: Iterable<[string, string]>, isFinite = false): SseStream {
-    const stream = new SseStream(outgoing, this.#limits);
+    const stream = new SseStream(outgoing, this.#limits, isFinite);
     this.#open.add(stream);
-    if (isFinite) this.#finite.add(stream);
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS).unref();
     stream.onClose(() => this.#closed(stream));
     stream.begin(headers);
@@ -82,11 +79,12 @@ export class SseStreams {
   /** End every stream that would go on without end, in good order, and those that are opened from now on; their clients may come again. */
   closeAll(): void {
     this.#isClosed = true;
-    for (const stream of this.#open) if (!this.#finite.has(stream)) stream.end();
+    for (const stream of this.#open) if (!stream.isFinite) stream.end();
   }
 }
 
 export class SseStream {
+  readonly isFinite: boolean;
   readonly #outgoing: ServerResponse;
   readonly #limits: SseLimits;
   #listeners: (() => void)[] = [];
@@ -100,7 +98,8 @@ export class SseStream {
   #waitedBytes = 0;
   #waiting: ((isOpen: boolean) => void) | undefined;
 
-  constructor(outgoing: ServerResponse, limits: SseLimits) {
+  constructor(outgoing: ServerResponse, limits: SseLimits, isFinite: boolean) {
+    this.isFinite = isFinite;
     this.#outgoing = outgoing;
     this.#limits = limits;
     const onGone = (): void => this.#close();
