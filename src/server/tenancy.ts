@@ -27,7 +27,7 @@ type Labels = Record<string, string>;
 
 export class Tenancy {
   readonly #service: Pick<ServableService, "read">;
-  /** A session's tenant never changes. */
+  /** A session's tenant never changes, unless an admin resumes it. */
   readonly #tenants = new LRUCache<SessionId, string>({ max: REMEMBERED });
 
   constructor(service: Pick<ServableService, "read">) {
@@ -52,9 +52,11 @@ export class Tenancy {
    * @throws SessionError SESSION_NOT_FOUND, INVALID_PARAMS
    */
   async assertMayResume(principal: Principal, build: unknown): Promise<void> {
-    if (principal.tenant === undefined || typeof build !== "object" || build === null) return;
+    if (typeof build !== "object" || build === null) return;
     const id = resumedIdOf(build as Record<string, unknown>);
-    if (id !== undefined) await this.assertOwn(principal, id);
+    if (id === undefined) return;
+    if (principal.tenant === undefined) this.#tenants.delete(id);
+    else await this.assertOwn(principal, id);
   }
 
   /** @returns the labels of a session that this principal creates. @throws SessionError INVALID_PARAMS for a reserved one (N2) */
@@ -82,9 +84,5 @@ export class Tenancy {
     if (tenant === undefined || view.labels[TENANT_LABEL] === undefined) return view;
     const { [TENANT_LABEL]: _, ...labels } = view.labels;
     return { ...view, labels };
-  }
-
-  forget(id: SessionId): void {
-    this.#tenants.delete(id);
   }
 }
