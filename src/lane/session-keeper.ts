@@ -149,7 +149,7 @@ export class SessionKeeper {
     revision: number | undefined,
   ): SessionKeeper {
     const resumed = new SessionKeeper(keeping, session, head, head, new SavedTranscript({ system: head.system, log }, revision));
-    resumed.#savedRest = rest;
+    resumed.#savedRest = new Uint8Array(rest); // held for as long as the session lives
     return resumed;
   }
 

@@ -13,6 +13,7 @@ import type { Message } from "../protocol/session-model.ts";
 import { decodeValues, encodeValue } from "../transport/codec.ts";
 import { packMessages } from "../transport/packed-write.ts";
 import { indexOf, logKey } from "./lmdb-keys.ts";
+import { copyOf } from "./lmdb-env.ts";
 import type { LmdbEnv } from "./lmdb-env.ts";
 import { isRecord, isText } from "../protocol/shapes.ts";
 import { corrupt, decodeRow, misshapen } from "../transport/stored-row.ts";
@@ -92,14 +93,15 @@ export function readPackedLog(env: LmdbEnv, session: SessionId, log: Log): Uint8
   const bodies: Uint8Array[] = [];
   let next = 0;
   while (next < logLength) {
-    const row = env.get("log", logKey(number, next));
+    const row = env.peek("log", logKey(number, next));
     const count = row === undefined || !isPiece(row) ? 0 : countOf(row);
     if (row === undefined || count === 0) break;
-    bodies.push(row.subarray(PREFIX));
+    bodies.push(copyOf(row, PREFIX));
     next += count;
   }
   // What is wrong is found, and told, by whoever looks closely.
-  return next === logLength ? Buffer.concat(bodies) : packMessages(readLog(env, session, log, 0, logLength));
+  if (next !== logLength) return packMessages(readLog(env, session, log, 0, logLength));
+  return bodies.length === 1 ? (bodies[0] as Uint8Array) : Buffer.concat(bodies);
 }
 
 /** Whether it begins as rows of ours do (L1). */

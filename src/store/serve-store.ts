@@ -48,7 +48,8 @@ interface Caller {
 
 type Handlers = { [M in StoreMethod]: (...args: Parameters<StoreCalls[M]>) => unknown };
 
-const readCommands = frameReader<StoreCommand>(STORE_COMMANDS);
+/** A store copies what it keeps (SessionStore.writePacked), and what is not packed is decoded anew. */
+const readCommands = frameReader<StoreCommand>(STORE_COMMANDS, "views");
 
 export class StoreServer {
   readonly #store: SessionStore;

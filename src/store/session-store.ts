@@ -44,7 +44,7 @@ export interface SessionStore {
   /** Replace the log and the state, as `append` otherwise. */
   rewrite(write: SessionWrite): Promise<void>;
 
-  /** For a store that keeps msgpack anyway: `append` or `rewrite` of a write as it crossed to the store thread. Called instead of them. */
+  /** For a store that keeps msgpack anyway: `append` or `rewrite` of a write as it crossed to the store thread. Called instead of them. Its bytes are views into what came with it: copy what is kept. */
   writePacked?(write: PackedWrite, how: "append" | "rewrite"): Promise<void>;
   /** Likewise: `open`, for the lane to look into. */
   openPacked?(id: SessionId): Promise<PackedSession>;

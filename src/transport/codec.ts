@@ -14,7 +14,10 @@ import { problemOf } from "./msgpack-scan.ts";
  * Plain msgpack, no record extension: a frame can be read without anything that was read before it. No references inside a value either:
  * a few bytes of those make a value that takes for ever to walk.
  */
-const packr = new Packr({ useRecords: false, moreTypes: false, structuredClone: false, useToJSON: false, copyBuffers: true });
+const FORMAT = { useRecords: false, moreTypes: false, structuredClone: false, useToJSON: false };
+const packr = new Packr({ ...FORMAT, copyBuffers: true });
+/** What it reads has its bytes as views. */
+const viewing = new Packr(FORMAT);
 
 export class FrameError extends Error {
   constructor(message: string) {
@@ -57,14 +60,20 @@ function decoded(bytes: Uint8Array, many: boolean): unknown {
  * A reader for one direction.
  *
  * @param table - COMMANDS or REPORTS
+ * @param bytes - what members that are bytes become: copies, or views that keep the whole frame in memory. A copy is a microsecond and an
+ *   allocation outside the heap, which makes V8 collect; whoever asks for views copies what is to be kept
  * @returns a function from a frame's bytes to its records; it throws FrameError
  */
-export function frameReader<R extends readonly unknown[]>(table: Readonly<Record<string, RecordShape>>): (frame: Uint8Array) => R[] {
+export function frameReader<R extends readonly unknown[]>(
+  table: Readonly<Record<string, RecordShape>>,
+  bytes: "copies" | "views" = "copies",
+): (frame: Uint8Array) => R[] {
   const lengths = lengthsOf(table);
+  const unpackr = bytes === "views" ? viewing : packr;
   return (frame) => {
     let records: unknown;
     try {
-      records = packr.unpack(frame);
+      records = unpackr.unpack(frame);
     } catch (error) {
       throw new FrameError(`not msgpack: ${String(error)}`);
     }

@@ -33,7 +33,8 @@ interface Call {
   readonly reject: (error: StoreError) => void;
 }
 
-const readReports = frameReader<StoreReport>(STORE_REPORTS);
+/** Most of what comes as bytes is decoded at once; whoever keeps some copies them (openSession). */
+const readReports = frameReader<StoreReport>(STORE_REPORTS, "views");
 
 export class StoreClient {
   readonly #outbox: Outbox<StoreCommand>;
