@@ -5,7 +5,7 @@
  * somebody wrote to the port: FrameError, and the frame as a whole is dropped by whoever reads. What is in a record's members is not looked
  * into: it is what the other thread said. Single values are looked at byte by byte first (msgpack-scan.ts): they come from a disk.
  */
-import { Packr } from "msgpackr";
+import { Packr, RESET_BUFFER_MODE } from "msgpackr";
 
 import type { RecordShape } from "../protocol/frames.ts";
 import { problemOf } from "./msgpack-scan.ts";
@@ -28,7 +28,8 @@ export class FrameError extends Error {
 
 /** @returns the frame in a buffer of its own and of its exact size: posting a view would clone all of its backing buffer */
 export function encodeFrame(records: readonly (readonly unknown[])[]): Uint8Array {
-  return new Uint8Array(packr.pack(records));
+  // It is copied at once, so the next value may be packed where it was: each buffer of the packer's is memory outside the heap.
+  return new Uint8Array(packr.pack(records, RESET_BUFFER_MODE));
 }
 
 /** @returns a value as msgpack; a view that stays as it is, into a buffer that other values share */
