@@ -5,8 +5,10 @@
  *   B2. A run that has begun and not completed does not show in `snapshot` or `session`.
  */
 import type { Message, PendingSystemContextAppend, Session, SessionSnapshot, Usage } from "../protocol/session-model.ts";
-import { addUsage, lastAssistantText } from "../protocol/session-model.ts";
+import { addUsage } from "../protocol/session-model.ts";
+import { MessageList } from "./message-list.ts";
 import { withBlocks } from "./system-context.ts";
+import type { UnreadMessages, UnreadSession } from "./unread-messages.ts";
 
 const NO_USAGE: Usage = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 const NO_METADATA: Session["metadata"] = Object.freeze({});
@@ -20,7 +22,7 @@ interface Boundary {
 
 export class Transcript {
   readonly createdAt: number;
-  readonly messages: Message[];
+  readonly #messages: MessageList;
   readonly #metadata: Session["metadata"];
   #updatedAt: number;
   #usage: Usage;
@@ -34,14 +36,19 @@ export class Transcript {
    * @param nowMs - epoch milliseconds
    * @param resume - the session to go on from; otherwise `systemPrompt`, if any, is message 0
    */
-  constructor(nowMs: number, resume: Session | undefined, systemPrompt: string | undefined) {
+  constructor(nowMs: number, resume: Session | UnreadSession | undefined, systemPrompt: string | undefined) {
     this.createdAt = resume?.createdAt ?? nowMs;
     this.#updatedAt = resume?.updatedAt ?? nowMs;
-    this.messages = resume ? [...resume.messages] : systemPrompt ? [{ role: "system", content: systemPrompt }] : [];
+    this.#messages = new MessageList(resume ? begun(resume) : systemPrompt ? [{ role: "system", content: systemPrompt }] : []);
     this.#usage = resume?.usage ?? NO_USAGE;
     this.#metadata = resume?.metadata ?? NO_METADATA;
-    this.#lastText = resume && lastAssistantText(resume.messages);
+    this.#lastText = this.#messages.lastAssistantText(0);
     this.#mark = this.#now();
+  }
+
+  /** All of them, of a run that is going on too: the same array each time. */
+  get messages(): Message[] {
+    return this.#messages.all();
   }
 
   /** Text of the leading system message, "" when there is none. */
@@ -53,7 +60,7 @@ export class Transcript {
   /** A run starts: mark where it can be taken back to. */
   begin(): void {
     const mark = this.#mark;
-    mark.length = this.messages.length;
+    mark.length = this.#messages.length;
     mark.usage = this.#usage;
     mark.updatedAt = this.#updatedAt;
     mark.lastText = this.#lastText;
@@ -64,13 +71,13 @@ export class Transcript {
   /** What the run has done so far stands, and shows, whatever becomes of the rest. */
   advance(nowMs: number): void {
     if (!this.#isOpen) return;
-    this.#lastText = lastAssistantText(this.messages, this.#mark.length) ?? this.#lastText;
+    this.#lastText = this.#messages.lastAssistantText(this.#mark.length) ?? this.#lastText;
     this.#updatedAt = nowMs;
     this.begin();
   }
 
   push(message: Message): void {
-    this.messages.push(message);
+    this.#messages.push(message);
   }
 
   addUsage(usage: Partial<Usage>): void {
@@ -79,7 +86,7 @@ export class Transcript {
 
   /** The run succeeded: from now on it shows. */
   complete(nowMs: number): void {
-    this.#lastText = lastAssistantText(this.messages, this.#canRollBack ? this.#mark.length : 0) ?? this.#lastText;
+    this.#lastText = this.#messages.lastAssistantText(this.#canRollBack ? this.#mark.length : 0) ?? this.#lastText;
     this.#updatedAt = nowMs;
     this.#isOpen = false;
   }
@@ -93,7 +100,7 @@ export class Transcript {
   rollBack(): void {
     if (!this.#canRollBack) return;
     const mark = this.#mark;
-    this.messages.length = mark.length;
+    this.#messages.truncate(mark.length);
     this.#usage = mark.usage;
     this.#updatedAt = mark.updatedAt;
     this.#lastText = mark.lastText;
@@ -105,8 +112,9 @@ export class Transcript {
   applyContext(appends: readonly PendingSystemContextAppend[], nowMs: number): void {
     if (appends.length === 0) return;
     const system: Message = { role: "system", content: withBlocks(this.systemPrompt, appends) };
-    if (this.messages[0]?.role === "system") this.messages[0] = system;
-    else this.messages.unshift(system);
+    const { messages } = this;
+    if (messages[0]?.role === "system") messages[0] = system;
+    else messages.unshift(system);
     this.#canRollBack = false;
     this.#updatedAt = nowMs;
   }
@@ -119,13 +127,18 @@ export class Transcript {
     return snapshot;
   }
 
+  /** The messages that show, from index `from` on (B2). */
+  messagesFrom(from: number): Message[] {
+    return this.#messages.slice(from, this.#shown().length);
+  }
+
   /** The whole session, without a run that is going on (B2). Messages are shared, not copied. */
   session(id: string, metadata: Session["metadata"]): Session {
     const { length, usage, updatedAt } = this.#shown();
     return {
       version: 1,
       id,
-      messages: this.messages.slice(0, length),
+      messages: this.#messages.slice(0, length),
       createdAt: this.createdAt,
       updatedAt,
       metadata: { ...this.#metadata, ...metadata },
@@ -138,6 +151,8 @@ export class Transcript {
   }
 
   #now(): Boundary {
-    return { length: this.messages.length, usage: this.#usage, updatedAt: this.#updatedAt, lastText: this.#lastText };
+    return { length: this.#messages.length, usage: this.#usage, updatedAt: this.#updatedAt, lastText: this.#lastText };
   }
 }
+
+const begun = (resume: Session | UnreadSession): UnreadMessages | Message[] => ("unread" in resume ? resume.unread : [...resume.messages]);

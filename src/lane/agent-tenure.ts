@@ -2,6 +2,7 @@
  * The agent of a session: built, and built anew when one is given up. What an agent that was given up still does reaches nobody: not even
  * when none could be built in its place. The session is then what it was at its last boundary, until one can.
  */
+import type { UnreadSession } from "../core/unread-messages.ts";
 import type { AgentBuildContext, SessionAgent, SessionAgentBuilder, SessionCheckpointer } from "../protocol/agent.ts";
 import type { AgentEvent } from "../protocol/events.ts";
 import type { WireCreateRequest } from "../protocol/frames.ts";
@@ -69,7 +70,7 @@ export class AgentTenure {
   }
 
   /** Have the agent built. @param isWanted - asked when it is there: false disposes it */
-  async adopt(resume: Session | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
+  async adopt(resume: Session | UnreadSession | undefined, sessionId: SessionId, isWanted = (): boolean => true): Promise<void> {
     const number = this.#number;
     this.#comms = this.#owner.comms && new AgentComms(this.#owner.comms);
     const context: AgentBuildContext = {
@@ -79,10 +80,9 @@ export class AgentTenure {
       ...(this.#owner.lane.keeping && { checkpointer: this.#checkpointerOf(number) }),
       systemContext: this.#context,
       ...(this.#comms && { comms: this.#comms }),
-      ...(resume && { resume }),
     };
     const agent = await this.#owner.lane.builds.limit(
-      this.#owner.entered(() => buildAgent(this.#builder, this.#request, context)),
+      this.#owner.entered(() => buildAgent(this.#builder, this.#request, context, resume)),
       (maxMs) => new AgentError("internal_error", `its builder took longer than ${maxMs} ms`),
       (late) => void this.#dispose(late),
     );

@@ -1,9 +1,13 @@
 /** From a builder to an agent that can be used, and to the handles it offers. */
+import { readSession } from "../core/unread-messages.ts";
+import type { UnreadSession } from "../core/unread-messages.ts";
 import type { AgentBuildContext, SessionAgent, SessionAgentBuilder } from "../protocol/agent.ts";
 import type { WireCreateRequest } from "../protocol/frames.ts";
 import type { CommsRuntime, EventInjector, HandleKind, SubscribableInjector } from "../protocol/handles.ts";
 import { HANDLE_BITS } from "../protocol/handles.ts";
+import type { Session } from "../protocol/session-model.ts";
 import { AgentError } from "./agent-errors.ts";
+import { buildOver } from "./define-agent.ts";
 
 export type Handles = { eventInjector?: EventInjector; interactionEventInjector?: SubscribableInjector; commsRuntime?: CommsRuntime };
 
@@ -20,17 +24,29 @@ const AGENT_METHODS = [
   "systemContextState",
 ] as const satisfies readonly (keyof SessionAgent)[];
 
-/** @throws AgentError when the builder does not give an agent, or whatever the builder throws */
+/** @param resume - what `context` does not say: the session to go on from. @throws AgentError when the builder does not give an agent, or whatever the builder throws */
 export async function buildAgent(
   builder: SessionAgentBuilder,
   request: WireCreateRequest,
   context: AgentBuildContext,
+  resume: Session | UnreadSession | undefined,
 ): Promise<SessionAgent> {
-  const agent = (await builder.buildAgent(request, context)) as SessionAgent | undefined | null;
+  const agent = (await begin(builder, request, context, resume)) as SessionAgent | undefined | null;
   const missing = AGENT_METHODS.find((method) => typeof agent?.[method] !== "function");
   if (missing !== undefined || agent === undefined || agent === null)
     throw new AgentError("internal_error", `buildAgent must give an agent with ${missing}()`);
   return agent;
+}
+
+function begin(
+  builder: SessionAgentBuilder,
+  request: WireCreateRequest,
+  context: AgentBuildContext,
+  resume: Session | UnreadSession | undefined,
+): SessionAgent | Promise<SessionAgent> {
+  if (resume === undefined) return builder.buildAgent(request, context);
+  const build = buildOver(builder);
+  return build === undefined ? builder.buildAgent(request, { ...context, resume: readSession(resume) }) : build(request, context, resume);
 }
 
 /** Taken once from each agent, before it serves anything (A2). */

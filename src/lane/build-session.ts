@@ -1,4 +1,5 @@
 /** Makes sessions live in their lane: new ones from a create request, stored ones from the store, others as another lane packed them. What fails leaves nothing behind in the lane. */
+import type { UnreadMessages, UnreadSession } from "../core/unread-messages.ts";
 import type { Session, SessionSnapshot } from "../protocol/session-model.ts";
 import { Session as SessionSchema } from "../protocol/session-model.ts";
 import type { WireError } from "../protocol/errors.ts";
@@ -7,20 +8,22 @@ import { isInstance } from "../protocol/foreign.ts";
 import type { BuiltReport, CreateCommand, KeptReport, MoveInCommand, OpenCommand } from "../protocol/frames.ts";
 import { REPORTS } from "../protocol/frames.ts";
 import type { MovedSession } from "../protocol/moved-session.ts";
+import { LIST_MAX } from "../protocol/list.ts";
 import { ordinarySession } from "../protocol/shortcuts.ts";
 import { accessFailure } from "../protocol/store-error.ts";
 import type { SessionHead } from "../protocol/stored-session.ts";
 import { sessionOf } from "../protocol/stored-session.ts";
 import { StoreError } from "../protocol/store-error.ts";
 import { decodeValue } from "../transport/codec.ts";
-import { readMessages } from "../transport/message-reader.ts";
 import { unpackSession } from "../transport/packed-session.ts";
 import { unpackMessages } from "../transport/packed-write.ts";
+import { StoredLog } from "../transport/stored-log.ts";
 import { AgentError, buildFailure } from "./agent-errors.ts";
 import { handleBitsOf } from "./build-agent.ts";
 import type { LaneContext } from "./lane-context.ts";
 import { SessionActor } from "./session-actor.ts";
 import type { Keeping } from "./session-keeper.ts";
+import type { KeptLog } from "./saved-transcript.ts";
 import { SessionKeeper } from "./session-keeper.ts";
 
 const NONE: readonly never[] = Object.freeze([]);
@@ -63,13 +66,11 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   const [, slot, generation, id, context, minSeq] = command;
   const { keeping } = lane;
   if (keeping === undefined) return failed(agentFailure("internal_error", "this lane has no store"));
-  let opened: { head: SessionHead; rest: Uint8Array; resume: Session; log: Session["messages"]; loggedSeq: number };
+  let opened: Resumed & { head: SessionHead; rest: Uint8Array; loggedSeq: number };
   try {
     const { head, rest, log: packed } = unpackSession(id, await keeping.store.call("open", id));
     const loggedSeq = await lastLogged(keeping, id); // only now: the opening fenced off whoever could still add some
-    const log = await messagesOf(keeping, head, packed);
-    const session = sessionOf(head, log);
-    opened = { head, rest, resume: ordinarySession(session) ?? SessionSchema.parse(session), log, loggedSeq };
+    opened = { head, rest, loggedSeq, ...(unread(head, packed) ?? (await readAtOnce(keeping, head, packed))) };
   } catch (error) {
     return failed(accessFailure(error instanceof StoreError ? error : unreadable(id, error), id));
   }
@@ -101,10 +102,33 @@ export async function openSession(lane: LaneContext, command: OpenCommand, onBro
   });
 }
 
+/** A session as its agent goes on from it, and what the store has of its log. */
+interface Resumed {
+  readonly resume: Session | UnreadSession;
+  readonly log: KeptLog;
+}
+
+/** @returns undefined for a session that is not ordinary all through */
+function unread(head: SessionHead, packed: Uint8Array): Resumed | undefined {
+  const log = StoredLog.of(packed);
+  const begun = ordinarySession(sessionOf(head, []));
+  if (log?.length !== head.logLength || begun === undefined || log.length + begun.messages.length > LIST_MAX) return undefined;
+  const { version, id: named, messages, createdAt, updatedAt, metadata, usage } = begun;
+  const all: UnreadMessages = messages.length === 0 ? log : log.behind(messages);
+  return { resume: { version, id: named, unread: all, createdAt, updatedAt, metadata, usage }, log };
+}
+
+/** Rejects with StoreError naming the row that is none, or what the schema says */
+async function readAtOnce(keeping: Keeping, head: SessionHead, packed: Uint8Array): Promise<Resumed> {
+  const log = await messagesOf(keeping, head, packed);
+  const session = sessionOf(head, log);
+  return { resume: ordinarySession(session) ?? SessionSchema.parse(session), log };
+}
+
 /** The log, as long as the head says. Rejects with StoreError naming the row that is not one */
 async function messagesOf({ store }: Keeping, { id, logLength }: SessionHead, packed: Uint8Array): Promise<Session["messages"]> {
   try {
-    const messages = readMessages(packed) ?? (unpackMessages(packed) as Session["messages"]);
+    const messages = unpackMessages(packed) as Session["messages"];
     if (messages.length === logLength) return messages;
   } catch {
     // Then row by row.

@@ -16,10 +16,15 @@ import { ordinaryMessages } from "../protocol/shortcuts.ts";
 import { apart, metadataOf } from "../protocol/stored-session.ts";
 import { AgentError } from "./agent-errors.ts";
 
+/** What has to be known of a log: an array, or a StoredLog. */
+export interface KeptLog {
+  readonly length: number;
+  at(index: -1): Message | undefined;
+}
 /** A transcript as the store keeps it: the leading system message apart. */
 export interface KeptTranscript {
   readonly system: string | undefined;
-  readonly log: readonly Message[];
+  readonly log: KeptLog;
 }
 /** The messages to write, and whether they are all of the log. */
 export interface TranscriptChange {

@@ -26,7 +26,7 @@ import type { StoreClient } from "../transport/store-client.ts";
 import type { KeyedTurns } from "./keyed-turns.ts";
 import { StoredKeys } from "./keyed-turns.ts";
 import { EventLog } from "./event-log.ts";
-import type { TranscriptChange } from "./saved-transcript.ts";
+import type { KeptLog, TranscriptChange } from "./saved-transcript.ts";
 import { cloneOf, SavedTranscript } from "./saved-transcript.ts";
 
 /** What the keeper asks of the session it keeps. */
@@ -145,7 +145,7 @@ export class SessionKeeper {
     keeping: Keeping,
     session: KeptSession,
     head: SessionHead,
-    { log, rest }: { readonly log: Session["messages"]; readonly rest: Uint8Array },
+    { log, rest }: { readonly log: KeptLog; readonly rest: Uint8Array },
     revision: number | undefined,
   ): SessionKeeper {
     const resumed = new SessionKeeper(keeping, session, head, head, new SavedTranscript({ system: head.system, log }, revision));

@@ -6,6 +6,7 @@ import * as z from "zod";
 
 import { applyOverlay } from "../core/tool-overlay.ts";
 import { Transcript } from "../core/transcript.ts";
+import type { UnreadSession } from "../core/unread-messages.ts";
 import type { AgentBuildContext, RunContext, SessionAgent, SimpleAgentDefinition, TurnOutput } from "../protocol/agent.ts";
 import type { Interaction, LaneComms } from "../protocol/comms.ts";
 import type { EventInjector, SubscribableInjector } from "../protocol/handles.ts";
@@ -43,12 +44,17 @@ export class SimpleAgent implements SessionAgent {
   skillReferences = NO_SKILLS;
   visibleTools: readonly string[];
 
-  constructor(definition: SimpleAgentDefinition, request: CreateSessionRequest, build: AgentBuildContext) {
+  constructor(
+    definition: SimpleAgentDefinition,
+    request: CreateSessionRequest,
+    build: AgentBuildContext,
+    resume: Session | UnreadSession | undefined,
+  ) {
     this.definition = definition;
     this.build = build;
     this.labels = request.labels ? Object.freeze({ ...request.labels }) : NO_LABELS;
     this.visibleTools = definition.tools ?? NO_TOOLS;
-    this.transcript = new Transcript(Date.now(), build.resume, request.systemPrompt);
+    this.transcript = new Transcript(Date.now(), resume, request.systemPrompt);
   }
 
   runWithEvents(prompt: string, run: RunContext): RunResult | Promise<RunResult> {
@@ -158,7 +164,7 @@ export class SimpleAgent implements SessionAgent {
   }
 
   messagesFrom(index: number): readonly Message[] {
-    return this.transcript.messages.slice(index, this.transcript.snapshot().messageCount);
+    return this.transcript.messagesFrom(index);
   }
 
   applyRuntimeSystemContext(appends: PendingSystemContextAppend[]): void {

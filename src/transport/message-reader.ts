@@ -4,6 +4,7 @@
  * each key anew, and what it gives has been scanned before (msgpack-scan.ts) and is checked afterwards.
  *
  *   MR1. What is read is what the decoder gives for the same bytes. For anything else nothing is given, and the decoder decides.
+ *   MR2. What is surveyed can be read, by this reader or by the decoder, and is as many messages.
  */
 import { STOP_REASONS } from "../protocol/session-model.ts";
 import type { Message, StopReason, Usage } from "../protocol/session-model.ts";
@@ -37,12 +38,47 @@ export function readMessages(bytes: Uint8Array): Message[] | undefined {
   return messages;
 }
 
+/** What is known of messages without their texts. */
+export interface Survey {
+  readonly length: number;
+  /** Where the last message begins; 0 when there is none. */
+  readonly lastAt: number;
+  /** Where the last message of an assistant begins that has a text; undefined when there is none. */
+  readonly answeredAt: number | undefined;
+}
+
+/** @returns undefined for messages that are not ordinary, or not messages (MR2) */
+export function surveyMessages(bytes: Uint8Array): Survey | undefined {
+  const reader = new MessageReader(bytes, true);
+  let length = 0;
+  let lastAt = 0;
+  let answeredAt: number | undefined;
+  while (!reader.isAtEnd) {
+    lastAt = reader.at;
+    const message = reader.message();
+    if (message === undefined) return undefined;
+    if (message.role === "assistant" && message.content !== "") answeredAt = lastAt;
+    length++;
+  }
+  return { length, lastAt, answeredAt };
+}
+
+/** Stands for any text but the empty one. */
+const SOME_TEXT = "…";
+
 class MessageReader {
   readonly #bytes: Buffer;
+  readonly #isSurvey: boolean;
   #at = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** @param isSurvey - texts are passed over: instead of each there is SOME_TEXT */
+  constructor(bytes: Uint8Array, isSurvey = false) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#isSurvey = isSurvey;
+  }
+
+  get at(): number {
+    return this.#at;
   }
 
   get isAtEnd(): boolean {
@@ -119,6 +155,7 @@ class MessageReader {
     const end = start + length;
     if (end > this.#bytes.length) return undefined;
     this.#at = end;
+    if (this.#isSurvey) return length === 0 ? "" : SOME_TEXT;
     const text = this.#bytes.toString("utf8", start, end);
     return text.includes(REPLACEMENT) ? undefined : text;
   }

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Message } from "../../src/protocol/session-model.ts";
 import { STOP_REASONS } from "../../src/protocol/session-model.ts";
 import { encodeValue } from "../../src/transport/codec.ts";
-import { readMessages } from "../../src/transport/message-reader.ts";
+import { readMessages, surveyMessages } from "../../src/transport/message-reader.ts";
 import { packMessages, unpackMessages } from "../../src/transport/packed-write.ts";
 
 const text = fc.oneof(
@@ -60,8 +60,11 @@ describe("MR1", () => {
           else bytes[at % Math.min(bytes.length, 100)] = to;
         }
         const taken = readMessages(bytes);
+        const survey = surveyMessages(bytes);
+        if (survey !== undefined) expect(decoded(bytes)).toHaveLength(survey.length); // MR2
         if (taken === undefined) return;
         read++;
+        expect(survey?.length).toBe(taken.length);
         expect(taken).toStrictEqual(decoded(bytes));
       }),
       { numRuns: 5000 },

@@ -37,6 +37,7 @@ function newBench(definition: SimpleAgentDefinition | TurnFunction, request: Rec
       emit: () => {},
       systemContext: context,
     },
+    undefined,
   );
   return { agent, context, emitted, taken, run, turn: async (prompt = "q") => agent.runWithEvents(prompt, run) };
 }
