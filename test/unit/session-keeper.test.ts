@@ -233,7 +233,7 @@ describe("SessionKeeper", () => {
     await resumed.saveTurn({ ticket: 2, result: RESULT }, woken.add("3").snapshot());
     expect(store.writes.at(-1)).toEqual(["append", 1, 2]);
     const [, write] = calls.mock.calls[0] as unknown as ["append", PackedWrite];
-    expect([write[12], write[13]]).toEqual([rest, false]); // what the store has of the state is known, and has not changed
+    expect([write[12], write[13]]).toEqual([new Uint8Array(rest), false]); // what the store has of the state is known, and has not changed
     expect(await client.call("messages", "s", 2, undefined)).toEqual([user("3")]);
   });
 });
