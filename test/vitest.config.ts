@@ -35,6 +35,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     globalSetup: ["test/helpers/build-once.ts"],
+    // What is built is loaded as it is, by Node.
+    server: { deps: { external: [/\/dist\//] } },
     projects: [
       ...shared("unit", ["fuzz-harness", "intake", "sandbox-limits"]),
       project("contract"),

@@ -7,8 +7,11 @@ import { runSeed } from "./run-seed.ts";
 
 /** Seeds a child is given at once. */
 const RANGE = 250;
-/** What a run makes is garbage when it is over: with room for some runs, little of it is ever copied. */
-const CHILD_OPTIONS = ["--max-semi-space-size=16"];
+/**
+ * What a run makes is garbage when it is over: with room for many runs, little of it is ever copied. There is a child for each core, so V8's
+ * helper threads would only take turns with them.
+ */
+const CHILD_OPTIONS = ["--min-semi-space-size=32", "--max-semi-space-size=64", "--single-threaded-gc", "--sparkplug"];
 /** Failures after which no more seeds are begun. */
 const FAILURES_MAX = 5;
 
