@@ -48,3 +48,19 @@ test("W1: what could not be read is read at the next look, though the file is as
   const bad = "cannot be used; what was read before stays in force";
   expect(told).toEqual([`${bad}: EMFILE`, "read again: undefined", `${bad}: EMFILE`, `${bad}: is rubbish`]);
 });
+
+test("W3: a look that is on its way when it is closed changes nothing", async () => {
+  const told = vi.fn<() => void>();
+  writeFileSync(path, "one");
+  watched = await WatchedFile.open({ path, parse: String, everyMs: 1_000_000, logger: { info: told, warn: told } });
+  for (const answer of [async () => "two", () => Promise.reject(new Error("EMFILE"))]) {
+    writeFileSync(path, `another state ${Math.random()}`);
+    vi.mocked(readFile).mockImplementationOnce(() => {
+      watched.close();
+      return answer();
+    });
+    await watched.reload();
+    expect(watched.value).toBe("one");
+  }
+  expect(told).not.toHaveBeenCalled();
+});

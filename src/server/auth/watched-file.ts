@@ -4,7 +4,7 @@
  *   W1. What is given is always a whole file that was understood: one that is broken, or gone, changes nothing and is told once. One that
  *       cannot be read is tried at every look, as that may pass while the file stays as it is.
  *   W2. A change is seen within the interval. It is looked for, as what systems tell of changed files differs and may stay away.
- *   W3. The timer keeps no process alive.
+ *   W3. The timer keeps no process alive, and nothing is taken or told after the end.
  */
 import { readFile, stat } from "node:fs/promises";
 
@@ -72,11 +72,13 @@ export class WatchedFile<T> {
     this.#seen = undefined;
     try {
       const text = await readFile(path, "utf8");
+      if (this.#isClosed) return;
       this.#seen = state;
       this.#value = parse(text, path);
       this.#unreadable = undefined;
       logger?.info({ path }, "read again");
     } catch (error) {
+      if (this.#isClosed) return;
       const reason = (error as Error).message;
       const unreadable = this.#seen === undefined ? reason : undefined;
       const isTold = unreadable !== undefined && unreadable === this.#unreadable;
