@@ -29,8 +29,8 @@ export default defineConfig({
   test: {
     // Lanes are worker threads of the process under test.
     pool: "forks",
-    // Two more than the cores that are sure to be there: many tests wait.
-    maxWorkers: 4,
+    // One more than the cores that are sure to be there: many tests wait.
+    maxWorkers: 3,
     // Generous: they catch hangs on a busy machine, they do not measure.
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 
 import { FULL_RUN, missing, table } from "./coverage.ts";
 import { MUTANTS } from "./mutants.ts";
+import type { Totals } from "./ranges.ts";
 import { runSeeds, serveRanges } from "./ranges.ts";
 import { runSeed } from "./run-seed.ts";
 
@@ -11,6 +12,8 @@ const { values } = parseArgs({
   options: {
     from: { type: "string" },
     seeds: { type: "string", default: "100000" },
+    // Epoch seconds after which no more of them are begun; 0: all are run.
+    until: { type: "string", default: "0" },
     seed: { type: "string" },
     verbose: { type: "boolean", default: false },
     children: { type: "string", default: String(availableParallelism()) },
@@ -45,15 +48,19 @@ async function runAll(from: number, count: number): Promise<boolean> {
   const startedAt = performance.now();
   say(`${count} seeds from ${from} on, in ${values.children} processes`);
   let shownAt = startedAt;
-  const totals = await runSeeds({ from, count }, wholeNumber("children", values.children), ({ seeds, failures }) => {
+  const onRange = ({ seeds, failures }: Totals): void => {
     if (performance.now() - shownAt < 5000) return;
     shownAt = performance.now();
     say(`${seeds} of ${count}, ${((shownAt - startedAt) / 1000).toFixed(0)} s${failures.length > 0 ? `, ${failures.length} failed` : ""}`);
-  });
+  };
+  const until = wholeNumber("until", values.until);
+  const totals = await runSeeds({ from, count }, wholeNumber("children", values.children), onRange, until === 0 ? undefined : until * 1000);
   const seconds = (performance.now() - startedAt) / 1000;
   say(`what the seeds reached:\n${table(totals.seen)}`);
   const { seeds, steps, failures } = totals;
-  say(`${seeds} seeds, ${steps} steps, ${seconds.toFixed(1)} s`);
+  say(
+    `${seeds} seeds, ${steps} steps, ${seconds.toFixed(1)} s${seeds < count && failures.length === 0 ? `: there was no time for all ${count}` : ""}`,
+  );
   for (const { seed, violation } of failures) say(`seed ${seed}: ${violation}\n  npm run simulate -- --seed ${seed}`);
   const [first] = failures;
   if (first !== undefined) {

@@ -63,14 +63,20 @@ export interface Totals {
  * Run seeds in child processes.
  *
  * @param onRange - told after each range
+ * @param untilMs - epoch milliseconds; no range is begun after that
  * @returns what became of them; after a few failures the rest is left out
  */
-export async function runSeeds(all: Range, children: number, onRange: (totals: Totals) => void): Promise<Totals> {
+export async function runSeeds(
+  all: Range,
+  children: number,
+  onRange: (totals: Totals) => void,
+  untilMs = Number.POSITIVE_INFINITY,
+): Promise<Totals> {
   const totals: Totals = { seeds: 0, steps: 0, seen: new Map(), failures: [] };
   const end = all.from + all.count;
   let next = all.from;
   const take = (): Range | undefined => {
-    if (next >= end || totals.failures.length >= FAILURES_MAX) return undefined;
+    if (next >= end || totals.failures.length >= FAILURES_MAX || Date.now() >= untilMs) return undefined;
     const range = { from: next, count: Math.min(RANGE, end - next) };
     next += range.count;
     return range;
