@@ -211,9 +211,9 @@ export class ChatLoop {
     const { signal } = this.#taking;
     return new Promise((resolve, reject) => {
       const onLeft = (): void => reject(signal.reason as Error);
-      if (signal.aborted) return onLeft();
-      signal.addEventListener("abort", onLeft, { once: true });
-      asked(signal).then(resolve, reject);
+      if (signal.aborted) onLeft();
+      else signal.addEventListener("abort", onLeft, { once: true });
+      asked(signal).then(resolve, reject); // heard even then: a rejection that nobody hears ends the process
     });
   }
 
