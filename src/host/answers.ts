@@ -42,7 +42,7 @@ export class StoredAnswers implements Answers {
 
   async get(key: string): Promise<Uint8Array | undefined> {
     check(key);
-    return (await this.#stored.ask(undefined, "getAnswer", key, Date.now())) ?? undefined;
+    return owned(await this.#stored.ask(undefined, "getAnswer", key, Date.now()));
   }
 
   async put(key: string, value: Uint8Array, expiresAt: number): Promise<void> {
@@ -52,7 +52,7 @@ export class StoredAnswers implements Answers {
 
   async claim(key: string, value: Uint8Array, expiresAt: number): Promise<Uint8Array | undefined> {
     check(key, { value, expiresAt });
-    return (await this.#stored.ask(undefined, "claimAnswer", key, { value, expiresAt }, Date.now())) ?? undefined;
+    return owned(await this.#stored.ask(undefined, "claimAnswer", key, { value, expiresAt }, Date.now()));
   }
 
   async remove(key: string): Promise<boolean> {
@@ -60,6 +60,9 @@ export class StoredAnswers implements Answers {
     return this.#stored.ask(undefined, "removeAnswer", key);
   }
 }
+
+/** In bytes of its own: what came is a view of a frame, with others' answers in it. */
+const owned = (value: Uint8Array | null): Uint8Array | undefined => (value === null ? undefined : new Uint8Array(value));
 
 export class AnswersInMemory implements Answers {
   readonly isDurable = false;

@@ -48,7 +48,7 @@ interface Caller {
 
 type Handlers = { [M in StoreMethod]: (...args: Parameters<StoreCalls[M]>) => unknown };
 
-/** A store copies what it keeps (SessionStore.writePacked), and what is not packed is decoded anew. */
+/** A store copies what it keeps of bytes (SessionStore.writePacked, AnswerStore.put); everything else is made anew. */
 const readCommands = frameReader<StoreCommand>(STORE_COMMANDS, "views");
 
 export class StoreServer {

@@ -44,7 +44,11 @@ export interface SessionStore {
   /** Replace the log and the state, as `append` otherwise. */
   rewrite(write: SessionWrite): Promise<void>;
 
-  /** For a store that keeps msgpack anyway: `append` or `rewrite` of a write as it crossed to the store thread. Called instead of them. Its bytes are views into what came with it: copy what is kept. */
+  /**
+   * For a store that keeps msgpack anyway: `append` or `rewrite` of a write as it crossed to the store thread. Called instead of them.
+   *
+   * @param write - its bytes are views into all that came with it: copy what is kept
+   */
   writePacked?(write: PackedWrite, how: "append" | "rewrite"): Promise<void>;
   /** Likewise: `open`, for the lane to look into. */
   openPacked?(id: SessionId): Promise<PackedSession>;
@@ -137,7 +141,7 @@ export interface KeyedTurnStore {
 export interface AnswerStore {
   /** @returns the value; undefined when there is none, or it has expired. @param now - epoch milliseconds, in every call */
   get(key: string, now: number): Promise<Uint8Array | undefined>;
-  /** Lay an answer down, in the place of one that is there. */
+  /** Lay an answer down, in the place of one that is there. @param answer - its bytes may be a view, here and in `claim`: copy what is kept */
   put(key: string, answer: Answer, now: number): Promise<void>;
   /** As `put`, unless there is one that has not expired. @returns that one's value, and nothing is changed */
   claim(key: string, answer: Answer, now: number): Promise<Uint8Array | undefined>;
