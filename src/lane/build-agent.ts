@@ -24,7 +24,10 @@ const AGENT_METHODS = [
   "systemContextState",
 ] as const satisfies readonly (keyof SessionAgent)[];
 
-/** @param resume - what `context` does not say: the session to go on from. @throws AgentError when the builder does not give an agent, or whatever the builder throws */
+/**
+ * @param resume - what `context` does not say: the session to go on from
+ * @throws AgentError when the builder does not give an agent, or whatever the builder throws
+ */
 export async function buildAgent(
   builder: SessionAgentBuilder,
   request: WireCreateRequest,

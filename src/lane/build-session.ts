@@ -111,8 +111,9 @@ interface Resumed {
 /** @returns undefined for a session that is not ordinary all through */
 function unread(head: SessionHead, packed: Uint8Array): Resumed | undefined {
   const log = StoredLog.of(packed);
+  if (log?.length !== head.logLength) return undefined;
   const begun = ordinarySession(sessionOf(head, []));
-  if (log?.length !== head.logLength || begun === undefined || log.length + begun.messages.length > LIST_MAX) return undefined;
+  if (begun === undefined || log.length + begun.messages.length > LIST_MAX) return undefined;
   const { version, id: named, messages, createdAt, updatedAt, metadata, usage } = begun;
   const all: UnreadMessages = messages.length === 0 ? log : log.behind(messages);
   return { resume: { version, id: named, unread: all, createdAt, updatedAt, metadata, usage }, log };

@@ -20,7 +20,10 @@ export class StoredLog {
     this.#bytes = bytes;
   }
 
-  /** @param bytes - messages one behind the other; they are copied. @returns undefined when there are others among them than ordinary ones (message-reader.ts) */
+  /**
+   * @param bytes - messages one behind the other; they are copied
+   * @returns undefined when there are others among them than ordinary ones (message-reader.ts)
+   */
   static of(bytes: Uint8Array): StoredLog | undefined {
     const survey = surveyMessages(bytes);
     if (survey === undefined) return undefined;
