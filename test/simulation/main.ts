@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: {
     from: { type: "string" },
     seeds: { type: "string", default: "100000" },
-    // Epoch seconds after which no more of them are begun; 0: all are run.
+    // Epoch seconds after which no more of them are begun, but for the first ten thousand; 0: all are run.
     until: { type: "string", default: "0" },
     seed: { type: "string" },
     verbose: { type: "boolean", default: false },

@@ -12,6 +12,8 @@ const RANGE = 250;
  * helper threads would only take turns with them.
  */
 const CHILD_OPTIONS = ["--min-semi-space-size=32", "--max-semi-space-size=64", "--single-threaded-gc", "--sparkplug"];
+/** Seeds that are run however little time there is: a run of none would hold whatever is broken. */
+const LEAST = 10_000;
 /** Failures after which no more seeds are begun. */
 const FAILURES_MAX = 5;
 
@@ -63,7 +65,7 @@ export interface Totals {
  * Run seeds in child processes.
  *
  * @param onRange - told after each range
- * @param untilMs - epoch milliseconds; no range is begun after that
+ * @param untilMs - epoch milliseconds; no range is begun after that, but for the first LEAST seeds
  * @returns what became of them; after a few failures the rest is left out
  */
 export async function runSeeds(
@@ -76,7 +78,8 @@ export async function runSeeds(
   const end = all.from + all.count;
   let next = all.from;
   const take = (): Range | undefined => {
-    if (next >= end || totals.failures.length >= FAILURES_MAX || Date.now() >= untilMs) return undefined;
+    if (next >= end || totals.failures.length >= FAILURES_MAX) return undefined;
+    if (next >= all.from + LEAST && Date.now() >= untilMs) return undefined;
     const range = { from: next, count: Math.min(RANGE, end - next) };
     next += range.count;
     return range;
