@@ -106,13 +106,17 @@ describe("a session that is resumed", () => {
     await (service as ServableService).answers?.().put(record, bytes, Date.now() + 60_000);
     return record;
   }
+  /** A host with a session that sleeps, and a server in front of it. */
+  const opened = async () => {
+    const service = await openPersistent({ agent });
+    const http = await serve(service);
+    return { service, http, resumeSession: await stored(service) };
+  };
   const countOf = async (service: PersistentSessionService, { id }: Session): Promise<number> =>
     (await service.read(id)).state.messageCount;
 
   test("left while its first turn ran: that is run for the next to ask", async () => {
-    const service = await openPersistent({ agent });
-    const http = await serve(service);
-    const resumeSession = await stored(service);
+    const { service, http, resumeSession } = await opened();
     const body = { prompt: script(["sleep", 300], ["say", "done"]), agent: "scripted", build: { resumeSession }, cancelOnDisconnect: true };
     const first = leaver(http, "/v1/sessions", body);
     await until("its turn runs", () => service.inspect().turns.running === 1);
@@ -123,9 +127,7 @@ describe("a session that is resumed", () => {
   });
 
   test("left while it was being built: the next to ask waits for the end of that", async () => {
-    const service = await openPersistent({ agent });
-    const http = await serve(service);
-    const resumeSession = await stored(service);
+    const { service, http, resumeSession } = await opened();
     const body = { prompt: "hello", agent: "slow", build: { resumeSession, setupMs: 600 }, cancelOnDisconnect: true };
     const first = leaver(http, "/v1/sessions", body);
     await until("it is being built", () => building(service) === 1);
@@ -138,9 +140,7 @@ describe("a session that is resumed", () => {
   });
 
   test("O4: its first turn was saved ahead of a crash: the next to ask has that one's result, and nothing runs", async () => {
-    const service = await openPersistent({ agent });
-    const http = await serve(service);
-    const resumeSession = await stored(service);
+    const { service, http, resumeSession } = await opened();
     const body = { prompt: "hello", agent: "scripted", build: { resumeSession } };
     await service.createSession({ ...body, idempotencyKey: await begun(service, body) });
     await service.startTurn(resumeSession.id, { prompt: "another" });
@@ -151,9 +151,7 @@ describe("a session that is resumed", () => {
   });
 
   test("went on without it: it is refused, and nothing runs", async () => {
-    const service = await openPersistent({ agent });
-    const http = await serve(service);
-    const resumeSession = await stored(service);
+    const { service, http, resumeSession } = await opened();
     const body = { prompt: "hello", agent: "scripted", build: { resumeSession } };
     await begun(service, body);
     await service.startTurn(resumeSession.id, { prompt: "another" });
